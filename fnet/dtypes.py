@@ -30,7 +30,7 @@ KNOWN = frozenset((*INTEGERS, *_FLOATS[1:], *_COMPLEX, "bool", "bfloat16", "stri
 
 @functools.cache
 def result_type(*names: str) -> str:
-    """The dtype of an operation on these; "int" and "float" are Python's weak ones."""
+    """The dtype of an operation on these dtypes; "int" and "float" are Python's weak ones."""
     if any(name in _COMPLEX for name in names):
         return "complex128" if {"complex128", "float64"} & set(names) else "complex64"
     floats = [name for name in names if "float" in name]
@@ -43,7 +43,7 @@ def result_type(*names: str) -> str:
 
 
 def _integers(names: list[str]) -> str:
-    """The result type of integers (none: bool); a signed one that holds both where signs differ."""
+    """The result type of integers (without any: bool); where signs differ, a signed one that can hold both."""
     strong = [name for name in names if name != "int"]
     if not strong:
         return "int32" if names else "bool"
@@ -80,7 +80,7 @@ def tensor(value: Any, dtype: str | None = None) -> Array:
 
 
 def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
-    """Python numbers as `dtype`: into 64 bits they go without a stop at 32."""
+    """Python numbers as `dtype`, without passing through 32 bits for dtypes of 64."""
     if numbers.dtype.kind == "i" and dtype in (*_FLOATS, "bfloat16"):
         numbers = numbers.astype("float64")  # JAX would cut integers to 32 bits first
     small = {"int64": "int32", "float64": "float32", "complex128": "complex64"}.get(numbers.dtype.name)
@@ -107,7 +107,7 @@ def strong(*values: Any) -> list[Array]:
 
 
 def floating(*values: Any) -> list[Array]:
-    """`values` as arrays of one float dtype: float32 unless a tensor is of another one."""
+    """`values` as arrays of one float dtype: float32 unless a tensor has another one."""
     arrays = [tensor(value) for value in values]
     dtype = result_type(*(name_of(a.dtype) for a in arrays), "float")
     return [tensor(a, dtype) for a in arrays]
@@ -121,7 +121,7 @@ def factors(*xs: Any) -> tuple[list[Array], str]:
 
 
 def product_dtype(*xs: Any) -> str:
-    """The dtype of the matrix product of these: int32 for two of int8."""
+    """The dtype of the matrix product: int32 for two int8 matrices."""
     names = {str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs}
     return "int32" if names == {"int8"} else result_type(*names)
 
@@ -178,8 +178,8 @@ WIDE = frozenset({np.dtype("float32"), np.dtype("float64")})
 
 
 def in_floats(x: Any, params: Any) -> Any:
-    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32; floats of 16
-    bits as wide as those in `params`."""
+    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32; 16-bit floats
+    become as wide as those in `params`."""
     if isinstance(x, Masked):
         return Masked(in_floats(x.values, params), x.mask)
     if isinstance(x, Mapping):
@@ -206,14 +206,14 @@ def floats_of(x: Any) -> Any:
 
 
 def require_no_strings(*specs: Any) -> None:
-    """Raise ValueError where one of the Specs is of strings, with which no layer of numbers computes."""
+    """Raise ValueError for Specs of strings, which a layer with float params cannot take."""
     for spec in specs:
         if isinstance(spec, Spec) and spec.dtype == "string":
             raise ValueError(f"numbers are wanted, not strings; got {spec}")
 
 
 def of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
-    """A shape rule that sees float32 where its inputs are integers."""
+    """A shape rule that gets float32 Specs for integer inputs."""
 
     @functools.wraps(shape)
     def rule(x: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -231,7 +231,7 @@ def compute_dtype(policy: str) -> str:
 
 
 def to_compute(values: Any, policy: str) -> Any:
-    """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
+    """Floats rounded to the policy's compute dtype; 16-bit floats are then stored as float32 for the computation."""
     dtype = compute_dtype(policy)
     if dtype == "float16":
         return _map_floats(lambda a: ops.cast(ops.cast(a, dtype), "float32"), values)
@@ -244,15 +244,15 @@ def widened(values: Any) -> Any:
 
 
 def from_compute(values: Any, policy: str) -> Any:
-    """Floats as they come out of a layer: of the compute dtype of the policy."""
+    """The output floats of a layer, in the compute dtype of the policy."""
     dtype = compute_dtype(policy)
     return _map_floats(lambda a: ops.cast(a, dtype), values)
 
 
 def of_result(floats: Sequence[str], policy: str, gives: str | None) -> str | None:
-    """The dtype of the floats that a layer gives under a policy, by its `Rounding.gives`; None for as they come.
+    """The dtype of the output floats of a layer under a policy, by its `Rounding.gives`; None: unchanged.
 
-    floats: the dtypes of those that come in.
+    floats: the dtypes of the input floats.
     """
     if gives == "inner" or (gives == "of floats" and not floats):
         return None
@@ -265,7 +265,7 @@ def of_result(floats: Sequence[str], policy: str, gives: str | None) -> str | No
 
 
 def is_float_spec(spec: Any) -> bool:
-    """Whether `spec` is that of an array or a parameter of real floats."""
+    """Whether `spec` is a Spec or Param of real floats."""
     return isinstance(spec, Spec | Param) and spec.dtype.startswith(("float", "bfloat"))
 
 
@@ -274,12 +274,12 @@ NARROW = ("float16", "bfloat16")
 
 
 def of_32_bits(specs: Any) -> Any:
-    """A tree of Specs with floats of 16 bits as float32, as where they meet parameters of float32."""
+    """A tree of Specs with float32 for 16-bit floats, as when they meet parameters of float32."""
     return tree.map(lambda s: replace(s, dtype="float32") if getattr(s, "dtype", "") in NARROW else s, specs)
 
 
 def given_as(outputs: Any, x: Any, policy: str, gives: str | None) -> Any:
-    """The output Specs of a layer fed with `x`: floats in the compute dtype of the policy, or in `Rounding.gives`."""
+    """The output Specs of a layer for inputs `x`: floats in the compute dtype of the policy, or by `Rounding.gives`."""
     dtype = of_result([spec.dtype for spec in tree.leaves(x) if is_float_spec(spec)], policy, gives)
     if dtype is None:
         return outputs

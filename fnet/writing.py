@@ -1,8 +1,8 @@
-"""Files that appear complete or not at all: the one place where the project writes over what a user may have.
+"""Atomic writes: the only place where the project overwrites files of users.
 
-A file is written under a name of its own next to its target, flushed, read back, then moved into place. Owner, mode
-and links of what was there stay; only regular files are replaced. What a killed process left is cleaned up by the
-next that writes to the folder.
+A file is written under a temporary name next to its target, flushed, read back, then moved into place. Owner, mode and
+links of an older file stay; only regular files are replaced. Temporary files of killed processes are removed by the
+next write to the folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if sys.platform not in NO_LOCKS:
     import fcntl
 
 PREFIX, SUFFIX = ".fnet-", ".tmp"
-"""Around the name of a file in the making, which is short whatever the name of the target."""
+"""Around the name of a temporary file, which is short whatever the name of the target."""
 BLOCK = 1 << 20
 
 
@@ -36,7 +36,7 @@ FORMATS = {
 
 
 def require_format(path: str | os.PathLike[str], own: str) -> None:
-    """Raise ValueError for a name of another format of models than the one to be written."""
+    """Raise ValueError for a file name of another model format."""
     suffix = Path(path).suffix.lower()
     if suffix in FORMATS and suffix != own:
         raise ValueError(
@@ -45,11 +45,11 @@ def require_format(path: str | os.PathLike[str], own: str) -> None:
 
 
 def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """`data` at `path`, complete or not at all, and still there after a power cut.
+    """Write `data` to `path`, completely or not at all; the file survives a power cut.
 
-    A link is followed. What was there keeps owner and mode; a file with several names, or of another owner, is
-    overwritten in place once all bytes are on the disk. Raises OSError, which names `path`: no regular file, no
-    right to write, a full disk.
+    A link is followed. An older file keeps its owner and mode; one with several hard links, or of another owner, is
+    overwritten in place once all bytes are on the disk. Raises OSError, which names `path`: not a regular file, no
+    permission, a full disk.
     """
     target = Path(os.path.realpath(path))
     with _naming(path):
@@ -69,7 +69,7 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
 
 @contextlib.contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors of the operating system name the file that the user knows."""
+    """Errors of the operating system in a `with` block name the file of the user, not the temporary one."""
     try:
         yield
     except OSError as error:
@@ -89,7 +89,7 @@ def _check_target(target: Path, status: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def _temporary(folder: Path, mode: int) -> Iterator[tuple[int, Path]]:
-    """(descriptor, path) of a new file, locked as long as it is in the making; removed unless it was moved away."""
+    """(descriptor, path) of a new temporary file, locked until the block ends; removed unless it was moved away."""
     path = folder / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
@@ -105,7 +105,7 @@ def _temporary(folder: Path, mode: int) -> Iterator[tuple[int, Path]]:
 
 
 def _clean(folder: Path) -> None:
-    """Remove what killed processes left: files in the making that nobody holds locked."""
+    """Remove temporary files that no process has locked: killed processes left them."""
     if sys.platform in NO_LOCKS:
         return
     for path in folder.glob(f"{PREFIX}{'[0-9a-f]' * 16}{SUFFIX}"):
@@ -120,7 +120,7 @@ def _clean(folder: Path) -> None:
 
 
 def _is_old(number: int) -> bool:
-    """Whether an empty file is more than one that was made just now and is about to be locked."""
+    """Whether an empty file is old: a new one may be about to be locked."""
     import time
 
     return time.time() - os.fstat(number).st_mtime > 60
@@ -134,7 +134,7 @@ def _fill(number: int, data: memoryview) -> None:
 
 
 def _check(path: Path, data: memoryview) -> None:
-    """What was written reads back."""
+    """Compare a file with `data`."""
     expected = data.cast("B")
     with path.open("rb") as file:
         at = 0
@@ -147,7 +147,7 @@ def _check(path: Path, data: memoryview) -> None:
 
 
 def _takes_over(number: int, status: os.stat_result) -> bool:
-    """Whether the new file can take the place of the old one as it was; it has its owner and mode then."""
+    """Give the new file the owner and mode of the old one; whether that was possible."""
     if os.name != "posix":
         return True
     own = os.fstat(number)
@@ -163,7 +163,7 @@ def _takes_over(number: int, status: os.stat_result) -> bool:
 
 
 def _overwrite(target: Path, data: memoryview) -> None:
-    """Put `data` into the file itself; what was there comes back where that fails."""
+    """Write `data` into the file itself; its old content is restored on failure."""
     before = target.read_bytes()
     number = os.open(target, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:

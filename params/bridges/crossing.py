@@ -19,12 +19,12 @@ Layouts = Mapping[Callable[..., Any], Layout]
 
 
 def to_torch(step: Any, params: Params) -> dict[str, Any]:
-    """The state dict of the PyTorch module that computes what a layer of fnet computes, as NumPy arrays.
+    """The state dict of the PyTorch module for a layer or model of fnet, as NumPy arrays.
 
-    Of a model, the arrays of each layer are under its name, "block.conv.weight". PyTorch has channels first; a
-    Flatten before a Linear sees other places then. An LSTM, GRU or Bidirectional is a module of one layer;
-    MultiheadAttention needs one size for all. `running_mean` and `running_var` are those of Keras: PyTorch updates them
-    with the sample variance.
+    In a model, the arrays of each layer are under its name, "block.conv.weight". PyTorch has channels first, which
+    changes the order of features in a Linear after a Flatten. An LSTM, GRU or Bidirectional is a module of one layer;
+    MultiheadAttention needs the same size for query, key and value. `running_mean` and `running_var` are those of
+    Keras: PyTorch updates them with the sample variance.
     Raises fnet.ExportError for a layer that PyTorch does not have in this form.
 
     >>> import fnet
@@ -38,13 +38,13 @@ def to_torch(step: Any, params: Params) -> dict[str, Any]:
 def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The params of a layer or model of fnet from a PyTorch state dict, of NumPy arrays or tensors on a CPU.
 
-    Raises fnet.ExportError where an array is missing, or nothing takes it, as of a second layer in one LSTM.
+    Raises fnet.ExportError for an array that is missing, or not used, such as those of a second layer in one LSTM.
     """
     return _back(step, _numpy(arrays), TORCH, "PyTorch")
 
 
 def to_flax(step: Any, params: Params) -> dict[str, Any]:
-    """The arrays of the flax.nnx module that computes what a layer computes, by path, "query.kernel".
+    """The arrays of the flax.nnx module for a layer, by path, "query.kernel".
 
     lstm is an OptimizedLSTMCell, gru a GRUCell, which lacks one bias: that must be zero. The errors are those of
     `to_torch`.
@@ -58,7 +58,7 @@ def from_flax(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_equinox(step: Any, params: Params) -> dict[str, Any]:
-    """The arrays of the Equinox module that computes what a layer computes, by path, "query_proj.weight".
+    """The arrays of the Equinox module for a layer, by path, "query_proj.weight".
 
     lstm is an LSTMCell, gru a GRUCell. There is no BatchNorm, which keeps its statistics elsewhere. The errors are
     those of `to_torch`.

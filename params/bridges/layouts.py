@@ -1,7 +1,7 @@
-"""How PyTorch, flax.nnx and Equinox lay out the parameters of a layer, next to Keras's layout, which is fnet's.
+"""The layouts of layer parameters in PyTorch, flax.nnx and Equinox, and their conversion to Keras's, which is fnet's.
 
-An entry is one array of the other library: its name, where it is in the params of fnet, and how it becomes the other
-and comes back. What is not one array for one (biases, heads in one matrix) has functions of its own.
+An entry is one array of the other library: its name, its path in the params of fnet, and the conversions there and
+back. Where arrays do not correspond one to one (biases, heads in one matrix) there are separate functions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Options: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """The two ways of one layer: (params, options) -> arrays of the other, and back."""
+    """The two conversions of one layer: (params, options) -> arrays of the other library, and back."""
 
     there: Callable[[Params, Options], Arrays]
     back: Callable[[Mapping[str, Any], Options], Arrays]
@@ -32,7 +32,7 @@ class Layout:
 Change: TypeAlias = Callable[[Any], Any]
 
 SWITCHES = {"bias": "use_bias", "beta": "center", "gamma": "scale"}
-"""{param: the option that leaves it out}: any other must be among the arrays."""
+"""{param: the option that removes it}: all others are required."""
 
 
 def same(a: Any) -> Any:
@@ -63,7 +63,7 @@ def columns(a: Any) -> Any:
 def renamed(
     *pairs: tuple[str, str] | tuple[str, str, Change, Change], check: Callable[[Options], None] = lambda options: None
 ) -> Layout:
-    """One array for one: (its name there, its name here, how it goes there, how it comes back)."""
+    """Arrays that correspond one to one: (name there, name here, conversion there, conversion back)."""
     full = [(*pair, same, same)[:4] if len(pair) == 2 else pair for pair in pairs]
 
     def there(params: Params, options: Options) -> Arrays:
@@ -95,7 +95,7 @@ def depthwise() -> Layout:
 
 
 def gates(a: Any, order: tuple[int, ...]) -> Any:
-    """The blocks of the last axis, one a gate, in another order."""
+    """The blocks of the last axis, one for each gate, in another order."""
     parts = np.split(a, len(order), axis=-1)
     return np.concatenate([parts[i] for i in order], axis=-1)
 
@@ -105,7 +105,7 @@ TO_RZN = (1, 0, 2)
 
 
 def _plain_cell(options: Options, *others: str) -> None:
-    """Raise ExportError for activations that the cells of other libraries do not have."""
+    """Raise ExportError for activations that the cells of other libraries lack."""
     for name, value, more in (("activation", "tanh", others), ("recurrent_activation", "sigmoid", ())):
         if options.get(name, value) not in (value, *more):
             raise ExportError(f"{name}={options[name]!r}: the cells of other libraries have {value!r}")
@@ -139,7 +139,7 @@ def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
 
 
 def torch_both_ways() -> Layout:
-    """A recurrent layer that reads both ways: arrays of the backward half end in "_reverse"."""
+    """A bidirectional recurrent layer: arrays of the backward half end in "_reverse"."""
 
     def halves(options: Options) -> tuple[dict[str, Layout], Options]:
         kind = bind(options["layer"]).function.__name__
@@ -206,7 +206,7 @@ def torch_heads() -> Layout:
 
 
 def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> Layout:
-    """Heads whose projections are modules of their own. turn: as matrices (out, in), else as in Keras."""
+    """Heads whose projections are separate modules. turn: whether as matrices (out, in), else as in Keras."""
 
     def there(params: Params, options: Options) -> Arrays:
         arrays: Arrays = {}

@@ -1,1 +1,1 @@
-"""What is in a model file, before its weights are read."""
+"""`fnet explain`: the contents of a model file, without its weights."""

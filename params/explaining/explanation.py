@@ -1,4 +1,4 @@
-"""`explain`: what is in a model file and what fnet makes of it, from the configuration alone."""
+"""`explain`: the contents of a model file, and the model that fnet makes of it, from its config alone."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ NEWEST_TRIED: Version = (3, 15)
 def explain(
     source: Source, *, custom: Mapping[str, Callable[..., Any]] | None = None, limits: Limits | None = None
 ) -> Explanation:
-    """What is in a `.keras`, `.h5` or `.safetensors` file, or a config alone, and what fnet makes of it.
+    """The contents of a `.keras`, `.h5` or `.safetensors` file, or of a config alone, without reading weights.
 
-    No weights are read.
-    Every layer and operation with its shapes, parameters, floating-point operations and masks, and all that is refused
-    at once, where `load_keras` stops at the first. custom, limits: as in `load_keras`.
-    Raises ModelFileError where the file holds no configuration that can be read, OSError when there is none.
+    Every layer and operation with its shapes, parameters, floating-point operations and masks, and all reasons for a
+    refusal, where `load_keras` stops at the first. custom, limits: as in `load_keras`.
+    Raises ModelFileError where the file has no readable config, OSError when it does not exist.
     """
     if is_stored(source):
         return explain_stored(source, custom, limits)
@@ -48,7 +47,7 @@ def explain(
 def opened(
     source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
 ) -> Iterator[tuple[ModelFile, Refusals]]:
-    """A file of Keras and what is refused of it; whatever goes wrong meanwhile is a ModelFileError."""
+    """A file of Keras and its refusals; errors in the `with` block become ModelFileErrors."""
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
         raise weights_alone(file)
@@ -84,7 +83,7 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
 def _step(
     path: str, source: KerasObject, refused: Refusals, row: infer.TracedStep | None, mask: str, measures: dict[str, Any]
 ) -> Step:
-    """One layer. row: as `trace` sees it."""
+    """One layer. row: its traced step."""
     why = refused.of_layers.get(path, "")
     plain = source.class_name == "InputLayer" and not (source.config.get("sparse") or source.config.get("ragged"))
     limits = "" if why or plain else refused.limits[path]
@@ -110,7 +109,7 @@ def _policy(source: KerasObject) -> str:
 
 
 def _trains(layer: KerasObject) -> bool:
-    """Whether a call of a layer that drops, adds noise or normalises by the batch says training=True."""
+    """Whether a layer with dropout, noise or batch statistics is called with training=True."""
     calls = [call for call in layer.calls if isinstance(call, dict) and isinstance(call.get("kwargs"), dict)]
     return any(call["kwargs"].get("training") in (True, 1) for call in calls)
 
@@ -121,7 +120,7 @@ def _function(step: Step) -> str:
 
 
 def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
-    """What is worth a look."""
+    """Remarks about a model that loads."""
     conversion = refused.conversion
     inputs = [item for item in tree.leaves(refused.spec) if item is not None]
     if NEWEST_TRIED < conversion.version != version_of(UNSAID):

@@ -1,4 +1,4 @@
-"""What becomes of masks, step by step."""
+"""Where masks are made, used and dropped, step by step."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from params.explaining.sizes import Rows
 
 
 def fates(model: Any, spec: Any, rows: Rows) -> dict[str, str]:
-    """{path: "made", "kept", "used" or "lost"} of the steps that meet a mask; "?" where it cannot be told.
+    """{path: "made", "kept", "used" or "lost"} of the steps with a mask; "?" where it is unknown.
 
-    Zeros of the least size go through the model, and masks with them; only layers with a rule of their own are run.
+    Masks are passed through the model with zeros of the smallest size; only layers with mask="own" are run.
     """
     fate_of: dict[str, str] = {}
 
@@ -51,7 +51,7 @@ def fates(model: Any, spec: Any, rows: Rows) -> dict[str, str]:
 
 
 def lost(steps: Iterable[Step]) -> Iterator[str]:
-    """What is to be said of masks that are lost."""
+    """Remarks about masks that are dropped."""
     if paths := [step.path for step in steps if step.mask == "lost"]:
         yield f"masks are lost at {', '.join(paths[:5])}: from there on padding counts as data, as in Keras"
 
@@ -61,6 +61,6 @@ def _has_mask(x: Any) -> bool:
 
 
 def _zeros(spec: Any) -> Any:
-    """An array of a Spec or Param that takes no memory, sizes that are not known as 2."""
+    """An array of a Spec or Param that needs no memory, with 2 for unknown sizes."""
     dtype = {"string": "U1", "bfloat16": "float32"}.get(spec.dtype, spec.dtype)
     return np.broadcast_to(np.zeros((), dtype), tuple(2 if d is None else d for d in spec.shape))

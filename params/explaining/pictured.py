@@ -1,4 +1,4 @@
-"""A model file as a picture, from its configuration alone."""
+"""A model file as a picture, from its config alone."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def picture(
     custom: Mapping[str, Callable[..., Any]] | None = None,
     limits: Limits | None = None,
 ) -> Picture:
-    """The model in a file, as `fnet.plot` draws it, what is refused in red; no weights are read.
+    """The model in a file, drawn as by `fnet.plot`, with refused layers in red; no weights are read.
 
     depth: as in `fnet.plot`. custom, limits: as in `load_keras`. Raises ModelFileError where no model can be made of
-    the file, even with stand-ins for what is refused, and where it is too large to draw.
+    the file, even with stand-ins for refused layers, and where it is too large to draw.
     """
     if is_stored(source):
         name, model, _ = open_stored(source, custom, limits)
@@ -42,5 +42,5 @@ def picture(
 
 
 def drawing(label: str) -> AbstractContextManager[None]:
-    """What is too large to draw is told of the file."""
+    """Errors about a model that is too large to draw become errors of the file."""
     return retold((InvalidInput,), lambda error: LimitExceeded(f"{label} cannot be drawn: {error}"))

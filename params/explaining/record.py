@@ -1,4 +1,4 @@
-"""What `explain` finds, as a record, a page of text and JSON."""
+"""The result of `explain`: a record, which can be printed as text or JSON."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Step:
     """One layer or operation of the file."""
 
     path: str
-    """Its name, after those of the models around it: "block/conv"."""
+    """Its name, after the names of the models around it: "block/conv"."""
     keras: str
     """The Keras class."""
     fnet: str
-    """What it becomes, as the code that makes it; "" where it is refused."""
+    """The code of the fnet layer; "" where it is refused."""
     status: str
     """"supported", "limited" (`note` says how) or "refused"."""
     note: str
@@ -29,22 +29,22 @@ class Step:
     policy: str
     """The dtype policy."""
     output: str = ""
-    """Shape and dtype of what it gives, "" where they are not known."""
+    """Shape and dtype of its output, "" where they are unknown."""
     params: int | None = None
-    """Numbers in its parameters; None where they are not known, 0 where it shares those of another step."""
+    """Number of parameters; None where it is unknown, 0 where they are shared with another step."""
     flops: int | None = None
-    """Floating-point operations of one row, a product with a sum counted as two; None where a size is not known."""
+    """Floating-point operations for one row, a product with a sum counted as two; None where a size is unknown."""
     bytes: int | None = None
-    """Of what it gives for one row; None where a size is not known."""
+    """Size of its output for one row; None where a size is unknown."""
     mask: str = ""
     """"made", "kept", "used" or "lost", where there is one."""
     age: Mapping[str, Any] | None = None
-    """Options that it has because of the version of Keras that wrote the file."""
+    """Options due to the version of Keras that wrote the file."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found; `str()` is a page of text, `as_dict()` is JSON."""
+    """The result of `explain`; `str()` is a page of text, `as_dict()` is JSON."""
 
     file: str
     format: str
@@ -53,39 +53,39 @@ class Explanation:
     outputs: str
     steps: tuple[Step, ...]
     problems: tuple[str, ...]
-    """Every reason for which the file is refused; none means that `load_keras` takes the configuration."""
+    """All reasons for which the file is refused; empty if `load_keras` accepts the config."""
     unusual: tuple[str, ...]
-    """What is worth a look: nothing here stops the file from loading."""
+    """Remarks; nothing here stops the file from loading."""
     held_bytes: int | None = None
-    """The most of what the steps give that is held at once, for one row; the working memory of a step is not counted.
-    None where shapes are not known."""
+    """The most bytes of outputs that are held at once, for one row, without the working memory of steps. None where
+    shapes are unknown."""
     labels: tuple[str, ...] | None = None
-    """The names of the classes, of a file that `save` wrote with them."""
+    """The names of the classes, in a file from `save`."""
     scale: float | None = None
-    """What inputs are multiplied by first, of a file that says it."""
+    """The factor for inputs, in a file from `save`."""
 
     @property
     def supported(self) -> bool:
-        """Whether fnet runs the model that the configuration describes."""
+        """Whether fnet can run the model."""
         return not self.problems
 
     @property
     def params(self) -> int:
-        """Numbers in all parameters that are known; vocabularies, say, are in the weights."""
+        """Number of parameters, as far as it is known; vocabularies, for example, are in the weights."""
         return sum(step.params or 0 for step in self.steps)
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of one row, of the steps of which they are known."""
+        """Floating-point operations for one row, of all steps where they are known."""
         return sum(step.flops or 0 for step in self.steps)
 
     @property
     def activation_bytes(self) -> int:
-        """Of all that the steps give for one row, where it is known."""
+        """Size of all outputs of steps for one row, where it is known."""
         return sum(step.bytes or 0 for step in self.steps)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as values of JSON."""
+        """The same as JSON values."""
         totals = {"params": self.params, "flops": self.flops, "activation_bytes": self.activation_bytes}
         made: dict[str, Any] = json.loads(
             json.dumps({"supported": self.supported, **totals, **asdict(self)}, default=str)
@@ -102,14 +102,14 @@ def shown_specs(specs: Any) -> str:
 
 
 def total(numbers: Iterable[int | None]) -> int | None:
-    """The sum; None where a number is not known."""
+    """The sum; None where a number is unknown."""
     numbers = list(numbers)
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None
 
 
 def _table(steps: Iterable[Step]) -> Iterator[str]:
-    """A line for each step; those of a nested model are below a line with its path, which their names leave out."""
+    """A line for each step; steps of a nested model are below a line with its path, without that path."""
     lines: list[tuple[str, ...]] = [("step", "Keras", "output", "params", "flops", "mask", "status")]
     inside = ""
     for step in steps:
@@ -161,7 +161,7 @@ def _page(report: Explanation) -> Iterator[str]:
 
 
 def named(names: Sequence[str], most: int = 5) -> str:
-    """The first few of them."""
+    """The first few names."""
     return printable(", ".join(names[:most])) + f" and {len(names) - most} more" * (len(names) > most)
 
 

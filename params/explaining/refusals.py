@@ -1,4 +1,4 @@
-"""All that is refused, at once: what is refused gets a stand-in that gives what the file says, and the rest goes on."""
+"""All refusals of a file at once: a refused layer gets a stand-in with the output in the file, and the rest goes on."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from params.file.strict_json import runs
 from params.output_sizes import require_fit, require_room
 
 MOST = 10_000
-"""Layers and calls that are converted again, all together, to find what else is refused."""
+"""The most layers and calls that are converted again, in total, to find further refusals."""
 
 
 class Refusals:
-    """What is refused of one file; `made` and `spec` are the model with stand-ins and what it takes, where there are
-    such."""
+    """The refusals of one file. made, spec: the model with stand-ins and its inputs, if there is one."""
 
     def __init__(self, config: Any, conversion: Conversion, limits: Limits, stored: int | None) -> None:
         self.config, self.conversion, self.room = config, conversion, (limits, stored)
@@ -36,9 +35,9 @@ class Refusals:
         self.of_layers: dict[str, str] = {}
         """{path: why}."""
         self.limits: dict[str, str] = {}
-        """{path: what is not as in Keras}."""
+        """{path: what differs from Keras}."""
         self.of_file: list[str] = []
-        """Why, of what is not a single layer."""
+        """Reasons that do not concern a single layer."""
         for path, source in self.objects.items():
             try:
                 made = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
@@ -53,7 +52,7 @@ class Refusals:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every reason once, layers first."""
+        """All reasons, each once, layers first."""
         return tuple(dict.fromkeys([*self.of_layers.values(), *self.of_file]))
 
     def _screen(self) -> None:
@@ -63,7 +62,7 @@ class Refusals:
             self.of_file.append(str(error))
 
     def _convert(self) -> Converted | None:
-        """The model, with a stand-in for each layer that is refused alone, in its calls, or by its shape rule."""
+        """The model, with a stand-in for each layer that is refused by itself, in a call, or by its shape rule."""
         legacy, version = self.conversion.legacy, self.conversion.version
         for _ in range(2 + MOST // runs(self.config)):
             own = {path: _stand_in(self.outputs.get(path)) for path in self.of_layers}
@@ -85,12 +84,12 @@ class Refusals:
         return None
 
     def _culprit(self, message: str) -> str | None:
-        """The layer that a message names."""
+        """The layer in a message."""
         named = [path for path, source in self.objects.items() if source.label in message]
         return named[0] if len(named) == 1 else None
 
     def _require_shapes(self, converted: Converted) -> None:
-        """Raise, with the path of the layer, where a shape rule, or the room, refuses a layer."""
+        """Raise, with the path of the layer, where a shape rule or the limits refuse a layer."""
 
         def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
             if isinstance(step, Model):
@@ -111,7 +110,7 @@ class Refusals:
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:
-    """(path, layer) of every layer and operation, nested models opened, in the order of the file."""
+    """(path, layer) of every layer and operation, also in nested models, in the order of the file."""
     for layer in layers_of(model) if model.is_model else []:
         if layer.is_model:
             yield from objects(layer, f"{path}{layer.name}/")
@@ -120,7 +119,7 @@ def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObje
 
 
 def _outputs(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
-    """(path, Spec of the only output) of the layers of which the file tells it to those that read it."""
+    """(path, Spec of the only output) of the layers for which the config has it."""
     layers = layers_of(model) if model.is_model else []
     for layer, after in pairwise(layers):
         shape = after.build_config.get("input_shape")
@@ -144,7 +143,7 @@ def _tensors(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _stand_in(spec: Spec | None) -> Callable[..., Any]:
-    """A layer that gives what the file says of one that is refused, or, where it says nothing, what it got."""
+    """A stand-in for a refused layer: its output has this Spec, or is its input where that is unknown."""
 
     @fnet.layer(shape=lambda x: (tree.leaves(x)[0] if spec is None else spec, {}))
     def refused(params: Any, x: Any) -> Any:

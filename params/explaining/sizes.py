@@ -1,4 +1,4 @@
-"""How large a step is: its parameters, the operations of one row, the bytes of what it gives; what is held at once."""
+"""The sizes of steps: parameters, floating-point operations and bytes for one row, and the peak of held outputs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def by_path(steps: Sequence[infer.TracedStep]) -> dict[str, infer.TracedStep]:
 
 
 def sizes(rows: Rows) -> dict[str, dict[str, int | None]]:
-    """{path: {"params", "flops", "bytes"}} of the layers for one row of a batch; None where a size is not known.
+    """{path: {"params", "flops", "bytes"}} of the layers for one row of a batch; None where a size is unknown.
 
-    Parameters that several share are counted at the first.
+    Shared parameters are counted once, at the first layer.
     """
     counted, found = set[Any](), dict[str, dict[str, int | None]]()
     for path, row in rows.items():
@@ -43,7 +43,7 @@ def sizes(rows: Rows) -> dict[str, dict[str, int | None]]:
 def held(rows: Rows, path: str = "") -> int:
     """The most bytes of outputs that are held at once while the step at `path` runs, for one row of a batch.
 
-    What it was given is not counted; sizes that are not known count as nothing.
+    Its inputs are not counted; unknown sizes count as 0.
     """
     step = rows[path].step
     if not isinstance(step, Model):
@@ -60,15 +60,17 @@ def held(rows: Rows, path: str = "") -> int:
 
 
 def _bytes(row: infer.TracedStep) -> int | None:
-    """What a step gives for one row of a batch."""
+    """The bytes of the output of a step for one row of a batch."""
     return total(
         _product((*spec.shape[1:], width(spec.dtype))) for spec in tree.leaves(row.outputs) if spec is not None
     )
 
 
 def _flops(row: infer.TracedStep, outputs: list[Any]) -> int | None:
-    """A product and its sum are two: every weight of a kernel once at each place, and the products of attention. Of
-    other layers, one for each number that they give."""
+    """Operations for one row: two (a product and a sum) for each weight of a kernel at each place, and for attention.
+
+    Layers without kernels have one for each number of their output.
+    """
     name, options = bind(row.step).function.__name__, bind(row.step).all_options
     if name in FREE or "dropout" in name:
         return 0

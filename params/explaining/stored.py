@@ -1,4 +1,4 @@
-"""What is in a `.safetensors` file that `save` wrote, from its header alone."""
+"""`explain` of a `.safetensors` file that `save` wrote, from its header alone."""
 
 from __future__ import annotations
 
