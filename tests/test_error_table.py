@@ -73,8 +73,8 @@ RULES = [
     (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5, 3)), r"takes 4 axes .* add the batch axis"),
     (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5)), "takes 4 axes"),
     (fnet.max_pooling1d, {"data_format": "channels_first"}, Y, "batch, channels, .spatial"),
-    (fnet.prelu, {"shared_axes": (3,)}, Y, r"shared_axes \(3,\) are no axes of"),
-    (fnet.prelu, {"shared_axes": -1}, Y, "shared_axes -1 are no axes of"),
+    (fnet.prelu, {"shared_axes": (3,)}, Y, r"shared_axes \(3,\) are not axes of"),
+    (fnet.prelu, {"shared_axes": -1}, Y, "shared_axes -1 are not axes of"),
     (fnet.adaptive_average_pooling2d, {"output_size": None}, IMAGE, "needs output_size=, one int or 2 of them"),
     (fnet.stft_spectrogram, {"frame_length": 8, "frame_step": 9}, Spec((2, 40, 1)), "frames of 8: a step of 9"),
     (
