@@ -28,7 +28,7 @@ WAYS = {
     "collate_fn": "of each batch in x",
     "__iter__": "list(x)",
 }
-"""{what an object has that is no array: the way to one}, the first that holds."""
+"""{what an object has that is not an array: the way to one}, the first that holds."""
 
 WIDENED = ("bfloat16", "float8_", "float6_", "float4_", "int4", "uint4", "int2", "uint2")
 """Beginnings of the names of dtypes that NumPy itself does not have: they are taken as float32 or int8."""
