@@ -174,8 +174,9 @@ def children(step: Any) -> dict[str, Any]:
     """{params key: step} of the steps inside a step."""
     if isinstance(step, Model):
         return {key: child for _, key, child in step.entries}
-    steps: dict[str, Any] = asked(bind(step).rules.children, step) or {}
-    return steps
+    bound = bind(step)
+    rule = bound.rules.children
+    return {} if rule is None else bound.fill(rule)()
 
 
 def layers_in(step: Any) -> list[Bound]:
