@@ -92,10 +92,13 @@ def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
 
 
 def promoted(*values: Any) -> list[Any]:
-    """`values` as arrays of their result type; Python numbers are weak, and stay numbers where that is the same."""
+    """`values` as arrays of their result type; Python numbers are weak, and stay numbers among floats of that type.
+
+    Among integers they wrap: -1 is 255 as uint8.
+    """
     names = [dtype_of(value) for value in values]
     dtype = result_type(*names)
-    stays = ("int", "float") if dtype in names else ()
+    stays = ("int", "float") if dtype in names and not is_integral(dtype) else ()
     return [value if name in stays else tensor(value, dtype) for value, name in zip(values, names, strict=True)]
 
 

@@ -306,6 +306,11 @@ OLD_OPTIONS = {
     "boundaries from the data that a file sums up": (
         "Discretization", {"bin_boundaries": None, "num_bins": 2, "dtype": "int64"},
         {"summary": np.float32([[0, 1, 2, 3], [1, 1, 1, 1]])}, 3 * X, np.where(3 * X < 1, 0, 1)),
+    "more batch axes than one": (
+        "Conv1D", {"filters": 2, "kernel_size": 2}, (conv := {
+            "kernel": np.arange(12, dtype="float32").reshape(2, 3, 2), "bias": np.float32([1, 2])}),
+        (FURTHER := np.stack([SEQUENCE, 2 * SEQUENCE], 1)),
+        np.stack([fnet.conv1d(conv, x, filters=2, kernel_size=2) for x in (SEQUENCE, 2 * SEQUENCE)], 1)),
 }  # fmt: skip
 
 
@@ -337,6 +342,23 @@ def test_options_that_keras_2_had_mean_what_they_meant(name):
     class_name, options, arrays, x, expected = OLD_OPTIONS[name]
     model, params = hostile.of_keras_2(class_name, options, list(arrays.items()), x.shape[1:])
     np.testing.assert_allclose(model(params, x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_convolutions_of_keras_2_in_wrappers_and_in_graphs_take_more_batch_axes():
+    _, options, arrays, x, expected = OLD_OPTIONS["more batch axes than one"]
+    inner = {"class_name": "Conv1D", "config": {"name": "n", "trainable": True, **options}}
+    model, params = hostile.of_keras_2("TimeDistributed", {"layer": inner}, list(arrays.items()), (3, *x.shape[1:]))
+    y = model(params, np.stack([x] * 3, 1))
+    np.testing.assert_allclose(y, np.stack([expected] * 3, 1), rtol=1e-5)
+    layers = [
+        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+         "config": {"batch_input_shape": [None, *x.shape[1:]], "dtype": "float32", "name": "x"}},
+        {**inner, "name": "n", "inbound_nodes": [[["x", 0, 0, {}]]]},
+    ]  # fmt: skip
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["n", 0, 0]]}
+    stored = [("n", *((f"n/{name}:0", array) for name, array in arrays.items()))]
+    model, params = load_keras(hostile.legacy({"class_name": "Functional", "config": config}, stored))
+    np.testing.assert_allclose(model(params, x), expected, rtol=1e-5)
 
 
 IGNORED_OPTIONS = (

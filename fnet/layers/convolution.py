@@ -5,6 +5,7 @@ Source: keras.layers.Conv1D, Conv2D, Conv3D. Arrays are correlated with the kern
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -35,12 +36,20 @@ def _check_groups(name: str, groups: int, channels: int | None, filters: int | N
 
 
 def conv_rule(
-    window: Windows, x: Spec, *, filters: int | None, groups: int, activation: Activation, use_bias: bool
+    window: Windows,
+    x: Spec,
+    *,
+    filters: int | None,
+    groups: int,
+    activation: Activation,
+    use_bias: bool,
+    batch_axes: int = 1,
 ) -> tuple[Spec, ParamTree]:
     """The shape rule of conv1d, conv2d and conv3d."""
-    sizes, channels = window.split(x.shape)
+    further, one = x.shape[: batch_axes - 1], x.shape[batch_axes - 1 :]
+    sizes, channels = window.split(one)
     _check_groups(window.name, groups, channels, filters)
-    y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
+    y = Spec((*further, *window.join(one[0], window.outputs(sizes), filters)), x.dtype)
     inner = None if channels is None else channels // groups
     return y, {
         "kernel": Param((*window.taps, inner, filters)),
@@ -55,8 +64,10 @@ def padded_room(window: Windows, x: Spec) -> tuple[int, int]:
     return padded, padded
 
 
-def conv_room(window: Windows, x: Spec) -> tuple[int, int]:
+def conv_room(window: Windows, x: Spec, *, batch_axes: int = 1) -> tuple[int, int]:
     """What a convolution declares that also copies its windows, a row at a time."""
+    if batch_axes > 1:
+        x = Spec((math.prod(sized(x.shape[:batch_axes], 1)), *x.shape[batch_axes:]), x.dtype)
     padded, _ = padded_room(window, x)
     spatial, channels = window.split(x.shape)
     rows, *row = sized(window.outputs(spatial), 1)
@@ -94,10 +105,13 @@ def _conv(
     groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
+    batch_axes: Positive = 1,
 ) -> Array:
     """The layers conv1d, conv2d, conv3d."""
     window = windows("conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
-    kernel = params["kernel"]
+    kernel, batch = params["kernel"], x.shape[:batch_axes]
+    if batch_axes > 1:
+        x = x.reshape(math.prod(batch), *x.shape[batch_axes:])
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
     first = window.data_format == "channels_first"
@@ -113,6 +127,7 @@ def _conv(
         clamp=clamp,
     )
     y = xp.moveaxis(y, -1, 1) if first else y
+    y = y.reshape(*batch, *y.shape[1:]) if batch_axes > 1 else y
     return y if clamp else activate(activation, params, y)
 
 
@@ -123,7 +138,8 @@ conv1d = _conv(
     params: kernel (kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
     padding: "valid"; "same" (TensorFlow's rule: ceil(steps / strides) steps, the odd zero at the end); "causal"
     (zeros in front only, so that no output sees a later input). data_format: "channels_last" (also None) or
-    "channels_first", (batch, in, steps). Mask: dropped.
+    "channels_first", (batch, in, steps). batch_axes: how many come first, (batch, ..., steps, in); in files of Keras 2
+    there may be more than one. Mask: dropped.
     Errors: InvalidInput when the kernel is larger than the input, or for another number of axes;
     InvalidParams when the kernel does not belong to the options or the input. Source: keras.layers.Conv1D.
 

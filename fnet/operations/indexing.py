@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.rules import Call
-from fnet.dtypes import dtype_of, is_integral, promoted, result_type, tensor
+from fnet.dtypes import dtype_of, is_integral, result_type, tensor
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
 from fnet.shapes import broadcast_shapes, fits, joined, positive, require_places, shape_of, total
 from fnet.types import Array, Shape, Spec
@@ -219,12 +219,13 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
 
     As in TensorFlow's NumPy a float among integers gives float64, an integer among bools int64.
     """
-    kind = result_type(*map(dtype_of, choicelist))
-    if isinstance(default, float) and is_integral(kind):
-        default = tensor(default, "float64")
-    elif type(default) is int and kind == "bool":
-        default = tensor(default, "int64")
-    *choices, result = promoted(*choicelist, default)
+    kinds = {dtype_of(value) for value in (*choicelist, default)}
+    dtype = result_type(*(kinds - {"int", "float"}))
+    if "float" in kinds and is_integral(dtype):
+        dtype = "float64"
+    elif "int" in kinds and dtype == "bool":
+        dtype = "int64"
+    *choices, result = (tensor(value, dtype) for value in (*choicelist, default))
     for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         result = xp.where(tensor(condition, "bool"), choice, result)
     return result

@@ -64,14 +64,14 @@ def batch_norm(
     x = tensor(x)
     sizes = [1] * x.ndim
     sizes[axis] = -1
-    mean, variance = (tensor(v, x.dtype.name).reshape(sizes) for v in (mean, variance))
+    mean, variance = (tensor(v).reshape(sizes) for v in (mean, variance))
     factor = 1 / xp.sqrt(variance + epsilon)
     if scale is not None:
-        factor = factor * tensor(scale, x.dtype.name).reshape(sizes)
+        factor = factor * tensor(scale).reshape(sizes)
     shift = -mean * factor
     if offset is not None:
-        shift = shift + tensor(offset, x.dtype.name).reshape(sizes)
-    return x * factor + shift
+        shift = shift + tensor(offset).reshape(sizes)
+    return x * tensor(factor, x.dtype.name) + tensor(shift, x.dtype.name)
 
 
 @operation(same)

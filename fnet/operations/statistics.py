@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
 from fnet.core.room import copies, size
-from fnet.dtypes import floating, is_bool, result_type, strong, tensor
+from fnet.dtypes import floating, is_bool, is_integral, result_type, strong, tensor
 from fnet.operations.rules import operation, reduced
 from fnet.shapes import axes_of, broadcast_shapes, positive, reduced_shape, require_made, shape_of
 from fnet.types import Array, Axis, Range, Shape, Spec
@@ -146,6 +146,7 @@ def bincount(
     """
     x = tensor(x)
     dtype = "int32" if weights is None else strong(x, weights)[1].dtype.name
+    x = x if is_integral(x.dtype.name) else tensor(x, "int32")
     length = builtins.max(int(xp.max(x)) + 1 if x.size else 0, minlength)
     require_made(x.size, length)
     hits = tensor(x[..., None] == xp.arange(length), dtype)

@@ -55,7 +55,7 @@ def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
     least = FEW[backend.name(), pool[0]]
     if not all(least <= size <= MANY for size in kernel.shape[2:]):
         return None
-    if options.get("groups", 1) != 1:
+    if options.get("groups", 1) != 1 or options.get("batch_axes", 1) != 1:
         return None
     tile = 4 if kernel.shape[2] <= LARGE_TILES else 2
     new = {key: value for key, value in options.items() if key in option_names(winograd_conv2d)}

@@ -100,7 +100,8 @@ def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
     if step.function is dense or not isinstance(axis, int):
         return axis == -1
     first = step.all_options["data_format"] == "channels_first"
-    return axis % rank == (1 if first else rank - 1)
+    further: int = step.all_options.get("batch_axes", 1) - 1
+    return axis % (rank + further) == further + (1 if first else rank - 1)
 
 
 def exact(x: Array) -> Array:

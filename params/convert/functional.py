@@ -22,7 +22,7 @@ from fnet.records import dataclass
 from fnet.types import Array, Spec
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, end_of, require_operands, step_and_sources, tensors
-from params.convert.conversion import Conversion, Converted, named
+from params.convert.conversion import Conversion, Converted, named, over_batch_axes
 from params.convert.generations import (
     HEADS_DELETE_MASKS,
     INPUTS_KEEP_FLOATS,
@@ -244,6 +244,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
     with named(layer):
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
+        if build.conversion.keras2:
+            step = over_batch_axes(step, inputs)
         require_no_cast(part, inputs, build.conversion)
         build.specs[name], needed = infer.infer(step, inputs)
         require_dtypes_of_today(part, inputs, build.specs[name], build.conversion.version)

@@ -131,8 +131,8 @@ def _layer_norm(keeps: Mapping[str, Any]) -> Options:
 
 
 def _linspace(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """TensorFlow's NumPy functions returned float64 for floats."""
-    return {} if config.get("dtype") else {"dtype": "float64"}
+    """The class gave float64 where it was given no dtype; the function gives it one, or None."""
+    return {} if "dtype" in config else {"dtype": "float64"}
 
 
 def _swapped(config: Mapping[str, Any]) -> Mapping[str, Any]:

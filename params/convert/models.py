@@ -15,7 +15,7 @@ from fnet.core.compose import sequential
 from fnet.core.layer import bind
 from fnet.core.options import option_names
 from fnet.types import Array
-from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
+from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, of_layer, over_batch_axes
 from params.convert.functional import functional, require_no_cast
 from params.convert.generations import (
     HEADS_HAVE_POLICIES,
@@ -228,6 +228,8 @@ def _sequential(
             dtype = "float32" if first is None else first.source.policy
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
+    if conversion.keras2:
+        steps = _over_batch_axes(steps)
     converted = Converted(source, sequential(steps), parts=parts)
     spec = infer.input_spec(converted.step)
     if spec is not None and not all(part.source.policy in POLICIES for part in parts.values()):
@@ -240,3 +242,17 @@ def _sequential(
         if flags[name, 0] and (leaves := conversion.rng_leaves(part)):
             converted.given[name] = leaves
     return converted
+
+
+def _over_batch_axes(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The steps of a sequential model, its convolutions over as many batch axes as there are."""
+    last = max((n for n, (_, step) in enumerate(steps) if getattr(step, "function", None) in OVER_BATCHES), default=0)
+    x = infer.input_spec(sequential(steps)) if last else None
+    for n in range(last + 1 if x is not None else 0):
+        name, step = steps[n]
+        steps[n] = name, over_batch_axes(step, x)
+        try:
+            x, _ = infer.infer(steps[n][1], x)
+        except BROKEN:  # of which the whole model tells
+            break
+    return steps

@@ -35,7 +35,7 @@ from params.store.spelling import CLASSES, call_options, function_of, is_operati
 from params.table.entry import Entry
 from params.table.layers import LAYERS
 
-NOT_WRITTEN = frozenset({*OF_AGE, "quantization", "training", "virtual_batch_size"})
+NOT_WRITTEN = frozenset({*OF_AGE, "batch_axes", "quantization", "training", "virtual_batch_size"})
 """Options that no config of Keras 3 has; they come from files of other versions."""
 
 OF_KERAS_2 = ((fnet.separable_conv1d, "padding", str), (fnet.batch_normalization, "axis", tuple))

@@ -55,6 +55,11 @@ def causal_twin(cls, keras, **options):
     return keras.Sequential([keras.layers.ZeroPadding1D((zeros, 0)), conv])
 
 
+def batches_twin(cls, keras, *, batch_axes, **options):
+    """The Keras layer at each place of the second batch axis: Keras 3 takes one such axis."""
+    return keras.layers.TimeDistributed(getattr(keras.layers, cls)(**options))
+
+
 def local_twin(cls, keras, **options):
     """A convolution with a kernel of its own at each place, place by place: Keras 3 has no such layer."""
     size, filters, rank = options["kernel_size"], options["filters"], int(cls[-2])
@@ -88,8 +93,12 @@ def rows(layer, cls, shape, *options, twin=None, **more):
 
 
 FIRST = {"data_format": "channels_first"}
+FURTHER = {"filters": 4, "kernel_size": 2, "batch_axes": 2}
 
 PLAIN = [
+    *rows(fnet.conv1d, "Conv1D", (2, 3, 6, 4), FURTHER | {"padding": "same", "groups": 2}, twin=batches_twin),
+    *rows(fnet.conv2d, "Conv2D", (2, 3, 6, 5, 3), FURTHER | {"strides": 2, "activation": "relu"}, twin=batches_twin),
+    *rows(fnet.conv3d, "Conv3D", (2, 3, 4, 5, 3, 2), FURTHER, twin=batches_twin),
     *rows(
         fnet.conv1d,
         "Conv1D",

@@ -30,6 +30,7 @@ NEURAL = [
     *rows((o.moments,), A((3, 4), "int32"), axes=(1,)),
     *rows((o.batch_norm,), A((2, 3, 4)), A((3,)), A((3,), center=2.0, scale=0.1), A((3,)), A((3,)), axis=1),
     *rows((o.batch_norm,), A((2, 3, 4)), A((4,)), A((4,), center=2.0, scale=0.1), axis=-1, epsilon=0.1),
+    *rows((o.batch_norm,), A((2, 3), "int8"), A((3,), center=3.0), A((3,), center=0.1, scale=0.01), axis=-1),
     *rows((o.layer_norm,), A((2, 3, 4)), A((4,)), A((4,))),
     *rows((o.rms_norm,), A((2, 3, 4)), A((4,))),
     *rows((o.rms_norm,), A((2, 3, 4)), None),

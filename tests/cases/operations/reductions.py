@@ -49,6 +49,7 @@ REDUCTIONS = [
     OpCase(o.bincount, (A((9,), "int32", 0, 6),), {}, jit=False),
     OpCase(o.bincount, (A((9,), "int32", 0, 6),), {"sparse": True, "minlength": 9}, jit=False),
     OpCase(o.bincount, (A((2, 9), "int32", 0, 6),), {"minlength": 8}, jit=False),
+    OpCase(o.bincount, (A((9,), center=3.0),), {}, jit=False),
     *rows((o.corrcoef,), A((3, 9))),
     *rows((o.diff,), A((3, 5)), n=2),
     *rows((o.diff,), A((3, 5), "bool"), axis=0),
