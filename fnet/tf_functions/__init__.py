@@ -1,12 +1,12 @@
-"""Functions of TensorFlow as layers, by its rules: what Keras 2 wrote into graphs for `x + y`, `x[:, 0]`, `tf.concat`.
+"""Functions of TensorFlow as layers, by its rules: Keras 2 wrote them into graphs for `x + y`, `x[:, 0]`, `tf.concat`.
 
 Each is `(params, x, *, options)` without parameters; `x` is the tensor, or the tuple of the tensors and numbers of the
-call: `tf_functions.add({}, (a, 2.5))`. Names of arguments are TensorFlow's. Unlike those of `fnet.operations` they
-promote nothing, and a quotient of integers is a float64. Masks are dropped, as in Keras 2. `FUNCTIONS` tells the names
-that files use.
+call: `tf_functions.add({}, (a, 2.5))`. Names of arguments are TensorFlow's. Unlike `fnet.operations` they do not
+promote dtypes, and a quotient of integers is a float64. Masks are dropped, as in Keras 2. `FUNCTIONS` maps the names in
+files to functions.
 """
 
-# Each module puts its functions into `FUNCTIONS` when it is imported.
+# Each module adds its functions to `FUNCTIONS` when it is imported.
 from fnet.tf_functions import (  # noqa: F401
     algebra,
     elementwise,

@@ -47,7 +47,7 @@ def _matmul_rule(
 def _factors(
     x: Sequence[Any], *, transpose_a: bool, transpose_b: bool, adjoint_a: bool, adjoint_b: bool
 ) -> tuple[Spec, Spec]:
-    """float32 of the shapes that are multiplied."""
+    """The two factors after transposing, as float32."""
     left, right = _turned(as_spec(x[0]), transpose_a or adjoint_a), _turned(as_spec(x[1]), transpose_b or adjoint_b)
     return Spec(left.shape), Spec(right.shape)
 
@@ -74,7 +74,7 @@ def matmul(
     b_is_sparse: bool = False,
     output_type: str | None = None,
 ) -> Array:
-    """(..., n, k) @ (..., k, m), the last two axes of each exchanged on request; "sparse" is a hint."""
+    """(..., n, k) @ (..., k, m), each optionally transposed in its last two axes; "sparse" is a hint."""
     a, b = together(a, b)
     a, b = (as_tensor(x, output_type) for x in (a, b))
     return xp.matmul(_turn(a, transpose_a, adjoint_a), _turn(b, transpose_b, adjoint_b))
@@ -116,7 +116,7 @@ def _tensordot_room(x: Sequence[Any], *, axes: Any) -> tuple[int, int]:
 
 @function(_tensordot_rule, "tensordot", room=_tensordot_room)
 def tensordot(a: Array, b: Array, *, axes: Any) -> Array:
-    """The sum over pairs of axes: the last and first `axes` ones, or (axes of a, axes of b)."""
+    """The sum of products over pairs of axes: the last `axes` of a and first of b, or (axes of a, axes of b)."""
     return operations.tensordot({}, tuple(together(a, b)), axes=axes)
 
 
@@ -143,7 +143,7 @@ def _keras_dot_rule(x: Any, y: Any) -> Spec:
 
 @function(_keras_dot_rule, "keras.backend.dot", room=room_like(operations.dot))
 def keras_dot(x: Array, y: Array) -> Array:
-    """The sum over the last axis of `x` and the one before last of `y`."""
+    """The sum of products over the last axis of `x` and the last but one of `y`."""
     return xp.dot(*together(x, y))
 
 
@@ -213,7 +213,7 @@ def normalize(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None) -> tu
 
 @function(same_rule, "clip_by_norm")
 def clip_by_norm(t: Array, *, clip_norm: float, axes: Axis = None) -> Array:
-    """`t` made shorter where its 2-norm over `axes` is above `clip_norm`."""
+    """`t` scaled down where its 2-norm over `axes` is above `clip_norm`."""
     t = as_tensor(t)
     square = xp.sum(t * t, axis=axes, keepdims=True)
     length = xp.where(square > 0, xp.sqrt(xp.where(square > 0, square, xp.ones_like(square))), square)
@@ -294,7 +294,7 @@ def adjoint(matrix: Array) -> Array:
 
 @function(same_rule, "linalg.band_part")
 def band_part(x: Array, *, num_lower: int, num_upper: int) -> Array:
-    """`x` with 0 outside of so many diagonals below and above the main one (-1: all of them)."""
+    """`x` with 0 except on `num_lower` diagonals below and `num_upper` above the main one (-1: all of them)."""
     x = as_tensor(x)
     down = np.arange(x.shape[-2])[:, None] - np.arange(x.shape[-1])[None, :]
     inside = ((num_lower < 0) | (down <= num_lower)) & ((num_upper < 0) | (-down <= num_upper))
@@ -309,7 +309,7 @@ def _diag_rule(diagonal: Any, *, k: int) -> Spec:
 
 @function(_diag_rule, "linalg.diag")
 def diag(diagonal: Array, *, k: int = 0, padding_value: float = 0) -> Array:
-    """(..., n) -> matrices with it on diagonal `k`, `padding_value` elsewhere."""
+    """(..., n) -> matrices with these numbers on diagonal `k`, `padding_value` elsewhere."""
     x = as_tensor(diagonal)
     size = x.shape[-1] + abs(k)
     on = np.eye(size, k=k, dtype=bool)

@@ -1,6 +1,6 @@
 """Functions of one number or of two that broadcast: arithmetic, comparisons, logic, bits, activations.
 
-Tensors have one dtype, and numbers take it: nothing is promoted. Source of names and dtype rules: TensorFlow.
+All tensors have the same dtype, and numbers take it: nothing is promoted. Source of names and dtype rules: TensorFlow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fnet.types import Array, Spec
 
 
 def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None, held: int = 0) -> Operation:
-    """A function of one tensor; `dtype` where the result has another. held: arrays of its size beyond the usual."""
+    """A function of one tensor; `dtype`: that of the result, if it differs. held: further arrays of its size."""
 
     def apply(x: Array) -> Array:
         return kernel_of(kernel)(tensor(x))
@@ -42,7 +42,7 @@ def _broadcast(x: Any, y: Any) -> Any:
 
 
 def binary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None) -> Operation:
-    """A function of two tensors or numbers that broadcast; `dtype` where the result has another."""
+    """A function of two tensors or numbers that broadcast; `dtype`: that of the result, if it differs."""
 
     def apply(x: Array, y: Array) -> Array:
         return kernel_of(kernel)(*together(x, y))
@@ -63,7 +63,7 @@ def _real_of(x: Any) -> Spec:
 
 @function(_real_of, "math.abs", rows=True)
 def absolute(x: Array) -> Array:
-    """|x|; of complex numbers a float."""
+    """|x|; a float for complex numbers."""
     return xp.abs(tensor(x))
 
 
@@ -236,7 +236,7 @@ _QUOTIENTS = {
     **dict.fromkeys(("int8", "int16", "uint8", "uint16"), "float32"),
     **dict.fromkeys(("int32", "int64", "uint32", "uint64"), "float64"),
 }
-"""{integer dtype: the float that its quotients are}."""
+"""{integer dtype: the dtype of its quotients}."""
 
 
 def _truediv_rule(x: Any, y: Any) -> Spec:
@@ -246,7 +246,7 @@ def _truediv_rule(x: Any, y: Any) -> Spec:
 
 @function(_truediv_rule, "math.truediv", "math.divide")
 def truediv(x: Array, y: Array) -> Array:
-    """x / y; of integers of 32 bits and more a float64, of smaller ones a float32."""
+    """x / y; float64 for integers of 32 bits and more, float32 for smaller ones."""
     x, y = together(x, y)
     dtype = _QUOTIENTS.get(x.dtype.name, x.dtype.name)
     return xp.true_divide(tensor(x, dtype), tensor(y, dtype))
@@ -353,7 +353,7 @@ def _clip_rule(t: Any, clip_value_min: Any, clip_value_max: Any) -> Spec:
 
 @function(_clip_rule, "clip_by_value", "keras.backend.clip")
 def clip_by_value(t: Array, clip_value_min: Array, clip_value_max: Array) -> Array:
-    """`t` moved into [clip_value_min, clip_value_max]."""
+    """`t` limited to [clip_value_min, clip_value_max]."""
     t, low, high = together(t, clip_value_min, clip_value_max)
     return xp.maximum(xp.minimum(t, high), low)
 
@@ -373,7 +373,7 @@ def add_n(inputs: Sequence[Array]) -> Array:
 
 @function(lambda coeffs, x: _sum_rule(coeffs if len(coeffs) == 1 else [*coeffs, x]), "math.polyval")
 def polyval(coeffs: Sequence[Array], x: Array) -> Array:
-    """The polynomial of `x` with `coeffs`, that of the highest power first."""
+    """The polynomial of `x` with the coefficients `coeffs`, the highest power first."""
     *coeffs, x = together(*coeffs, x)
     y = coeffs[0] if coeffs else xp.zeros_like(x)
     for c in coeffs[1:]:
@@ -401,7 +401,7 @@ to_int32, to_int64 = _cast_to("to_int32", "int32"), _cast_to("to_int64", "int64"
 
 @function(lambda value, *, dtype: Spec(as_spec(value).shape, dtype), "dtypes.saturate_cast", rows=True)
 def saturate_cast(value: Array, *, dtype: str) -> Array:
-    """`x` as `dtype`, values outside its range moved to the nearest end."""
+    """`value` as `dtype`, values outside its range moved to the nearest end."""
     x = tensor(value)
     limits, own = bounds(dtype), bounds(x.dtype.name)
     low, high = max(limits[0], own[0]), min(limits[1], own[1])

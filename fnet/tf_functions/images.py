@@ -1,6 +1,6 @@
-"""Functions of images (batch, height, width, channels), or of one image: sizes, margins, turns, colours.
+"""Functions of images (batch, height, width, channels), or of one image: sizes, margins, rotations, colours.
 
-Integers become floats in [0, 1] where colours are computed, and integers again. Source: tf.image.
+To compute colours, integers become floats in [0, 1] and integers again. Source: tf.image.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fnet.types import Array, Shape, Spec
 
 
 def _sized(shape: Shape, height: int | None, width: int | None) -> Shape:
-    """The shape of images of another size. Raises ValueError where there are none."""
+    """The shape of images with another size. Raises ValueError for a wrong number of axes or an empty image."""
     if len(shape) not in (3, 4) or any(n is not None and n < 1 for n in (height, width)):
         raise ValueError(f"images of {shape} in the size {(height, width)}: 3 axes are wanted, or 4, and pixels")
     return (*shape[:-3], height, width, shape[-1])
 
 
 def _aspect(shape: Shape, size: Sequence[int | None]) -> tuple[int | None, int | None]:
-    """The largest size with the aspect ratio of an image that fits into `size`."""
+    """The largest size within `size` that has the aspect ratio of an image."""
     height, width, high, wide = shape[-3], shape[-2], size[0], size[1]
     if height is None or width is None or high is None or wide is None:
         return None, None
@@ -64,7 +64,7 @@ def resize(
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
 ) -> Array:
-    """Images of `size` (height, width), pixels taken as squares with their centres at halves.
+    """Images of `size` (height, width); pixels are squares with their centres at halves.
 
     method: bilinear, bicubic, nearest, area, lanczos3, lanczos5, gaussian, mitchellcubic.
     """
@@ -94,7 +94,7 @@ def crop_to_bounding_box(
 def pad_to_bounding_box(
     image: Array, *, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Array:
-    """Zeros of the target size with the image at the offsets."""
+    """The image at the offsets, with zeros around it, in the target size."""
     x = tensor(image)
     below, right = target_height - offset_height - x.shape[-3], target_width - offset_width - x.shape[-2]
     return xp.pad(x, [(0, 0)] * (x.ndim - 3) + [(offset_height, below), (offset_width, right), (0, 0)])
@@ -102,7 +102,7 @@ def pad_to_bounding_box(
 
 @function(_box_rule, "image.resize_with_crop_or_pad")
 def resize_with_crop_or_pad(image: Array, *, target_height: int, target_width: int) -> Array:
-    """The middle of the target size, zeros where the image is smaller."""
+    """The middle of the image in the target size, with zeros where the image is smaller."""
     x = tensor(image)
     for axis, size in ((x.ndim - 3, target_height), (x.ndim - 2, target_width)):
         spare = size - x.shape[axis]
@@ -126,7 +126,7 @@ def _pad_room(image: Any, *, target_height: int, target_width: int) -> tuple[int
 def resize_with_pad(
     image: Array, *, target_height: int, target_width: int, method: str = "bilinear", antialias: bool = False
 ) -> Array:
-    """The largest size of the same aspect ratio that fits into the target, zeros around it. method: as `resize`."""
+    """The image resized to fit into the target with the same aspect ratio, zeros around it. method: as in `resize`."""
     x, target = tensor(image), np.array([target_height, target_width], "float32")
     size = np.array(x.shape[-3:-1], "float32")
     size = size / np.max(size / target)
@@ -168,7 +168,7 @@ def _crops_rule(image: Any, boxes: Any, box_indices: Any, crop_size: Any) -> Spe
 
 
 def _crops_room(x: Sequence[Any]) -> tuple[int, int]:
-    """The pixels at the four corners around each place, and their mixtures."""
+    """The four pixels around each place, and their weighted sums."""
     crops = 8 * bytes_of(_crops_rule(*x))
     return crops, crops
 
@@ -183,8 +183,8 @@ def crop_and_resize(
     method: str = "bilinear",
     extrapolation_value: float = 0.0,
 ) -> Array:
-    """float32 (boxes, *crop_size, channels): each box (top, left, bottom, right; the last pixel is at 1) of the image
-    that `box_indices` names, "bilinear" or "nearest"; `extrapolation_value` outside of the image."""
+    """float32 (boxes, *crop_size, channels): each box (top, left, bottom, right; the last pixel is at 1) of its image,
+    number `box_indices` of the batch, "bilinear" or "nearest"; `extrapolation_value` outside the image."""
     x, boxes, number = tensor(image, "float32"), tensor(boxes, "float32"), tensor(box_indices)[:, None, None]
     last_row, last_column = (size - 1 for size in x.shape[1:3])
     high, wide = ints(crop_size, made=boxes.shape[0] * x.shape[-1])
@@ -209,7 +209,7 @@ def crop_and_resize(
 
 
 def _places(start: Array, end: Array, count: int, last: int) -> Array:
-    """(boxes, count): where the pixels of a crop lie on an axis whose last pixel is at `last`."""
+    """(boxes, count): the coordinates of the pixels of a crop on an axis whose last pixel is at `last`."""
     if count == 1:
         return 0.5 * (start + end)[:, None] * last
     return start[:, None] * last + xp.arange(count, dtype="float32") * ((end - start) * (last / (count - 1)))[:, None]
@@ -243,7 +243,7 @@ def _rot90_rule(image: Any, *, k: int) -> Spec:
 
 @function(_rot90_rule, "image.rot90")
 def rot90(image: Array, *, k: int = 1) -> Array:
-    """The image turned `k` times by 90 degrees against the clock."""
+    """The image rotated `k` times by 90 degrees, counterclockwise."""
     return xp.rot90(tensor(image), k, axes=(-3, -2))
 
 
@@ -251,7 +251,7 @@ def rot90(image: Array, *, k: int = 1) -> Array:
 
 
 def _converted(x: Array, dtype: str, saturate: bool = False) -> Array:
-    """Images in another dtype: floats lie in [0, 1], integers in their whole range."""
+    """Images in another dtype: floats are in [0, 1], integers in their whole range."""
     name = x.dtype.name
     if name == dtype:
         return x
@@ -272,12 +272,12 @@ def _converted(x: Array, dtype: str, saturate: bool = False) -> Array:
 
 @function(lambda image, *, dtype: Spec(as_spec(image).shape, dtype), "image.convert_image_dtype")
 def convert_image_dtype(image: Array, *, dtype: str, saturate: bool = False) -> Array:
-    """Images in another dtype: floats lie in [0, 1], integers in their whole range."""
+    """Images in another dtype: floats are in [0, 1], integers in their whole range."""
     return _converted(tensor(image), dtype, saturate)
 
 
 def _in_floats(compute: Callable[..., Array], image: Array, *args: Any, saturate: bool = True) -> Array:
-    """`compute` on floats in [0, 1]; integers come back as they were."""
+    """`compute` on floats in [0, 1]; the result has the dtype of `image`."""
     x = tensor(image)
     wide = x if is_float(x) else _converted(x, "float32")
     return _converted(compute(wide, *args), x.dtype.name, saturate)
@@ -289,7 +289,7 @@ def _colours_rule(images: Any) -> Spec:
 
 
 def _matrix(name: str, text: str, rows: Sequence[Sequence[float]]) -> Operation:
-    """A linear map of the colours, of floats."""
+    """A linear map of the colours, for floats."""
 
     def apply(images: Array) -> Array:
         x = tensor(images)
@@ -321,7 +321,7 @@ def rgb_to_grayscale(images: Array) -> Array:
 
 @function(lambda images: Spec((*images.shape[:-1], 3), images.dtype), "image.grayscale_to_rgb")
 def grayscale_to_rgb(images: Array) -> Array:
-    """One channel three times."""
+    """The one channel, three times."""
     return xp.repeat(tensor(images), 3, axis=-1)
 
 
@@ -388,7 +388,7 @@ def _hue(x: Array, delta: float) -> Array:
 
 @function(same_rule, "image.adjust_hue")
 def adjust_hue(image: Array, *, delta: float) -> Array:
-    """The hue turned by `delta` of the circle."""
+    """The hue moved by `delta` of a full circle."""
     return _in_floats(_hue, image, delta)
 
 
@@ -428,7 +428,7 @@ def _patches_room(images: Any, *, sizes: Any, strides: Any, rates: Any, padding:
 
 @function(_patches_rule, "image.extract_patches", room=_patches_room)
 def extract_patches(images: Array, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Array:
-    """(batch, height, width, channels) -> (batch, rows, columns, patch): every window as a vector."""
+    """(batch, height, width, channels) -> (batch, rows, columns, patch): each window as a vector."""
     return operations.extract_patches({}, images, **_patches(sizes, strides, rates, padding))
 
 

@@ -1,7 +1,7 @@
-"""Functions that pick and place: slices, gathering, scattering, choosing, ids as vectors.
+"""Functions that read and write by index: slices, gathering, scattering, choosing, one-hot vectors.
 
-Where the size of a result depends on values (a mask as a key) NumPy computes it; under `jax.jit` it cannot be known,
-and JAX says so. Source: TensorFlow.
+Where the size of a result depends on values (a mask as a key), NumPy computes it; under `jax.jit` it cannot be known,
+and JAX raises. Source: TensorFlow.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fnet.tf_functions.rules import (
 from fnet.types import Array, Shape, Spec
 
 UNKNOWN = "unknown"
-"""A bound of a slice that no rule knows."""
+"""A bound of a slice that is unknown to shape rules."""
 
 # --- slices ---------------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ def _is_mask(part: Any) -> bool:
 
 
 def _parts(slice_spec: Any) -> Any:
-    """A key with slices for the dicts that stand for them where their bounds are tensors."""
+    """A key with slices in place of the dicts that files have where bounds are tensors."""
     if isinstance(slice_spec, dict):
         return builtins.slice(*(slice_spec.get(name) for name in ("start", "stop", "step")))
     return [_parts(p) for p in slice_spec] if isinstance(slice_spec, list | tuple) else slice_spec
@@ -95,7 +95,7 @@ def _getitem_rule(tensor: Any, slice_spec: Any = None, *, key: Any) -> Spec:
 
 @function(_getitem_rule, "__operators__.getitem", sizes=("slice_spec",))
 def getitem(tensor: Array, slice_spec: Any = None, *, key: Any = ()) -> Array:
-    """`tensor[key]`: numbers, slices, None (a new axis), Ellipsis, a mask; a key that holds tensors is `slice_spec`."""
+    """`tensor[key]`: numbers, slices, None (a new axis), Ellipsis, a mask; a key with tensors is `slice_spec`."""
     x = as_tensor(tensor)
     if slice_spec is None:
         return x[tuple(key) if isinstance(key, list | tuple) else key]
@@ -115,7 +115,7 @@ def _bits(mask: int, i: int) -> bool:
 def _strided_key(
     begin: Sequence[Any], end: Sequence[Any], strides: Sequence[Any], masks: tuple[int, int, int, int, int]
 ) -> list[Any]:
-    """The key that the bounds of tf.strided_slice and its masks (begin, end, ellipsis, new axis, shrink) mean."""
+    """The key for the bounds of tf.strided_slice and its masks (begin, end, ellipsis, new axis, shrink)."""
     key: list[Any] = []
     for i, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
         if _bits(masks[2], i):
@@ -163,7 +163,7 @@ def strided_slice(
     new_axis_mask: int = 0,
     shrink_axis_mask: int = 0,
 ) -> Array:
-    """`input_[begin : end : strides]` of the first axes; bit i of a mask says that bound i does not count."""
+    """`input_[begin : end : strides]` of the first axes; a mask with bit i set means that bound i is not used."""
     masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     first = ints(begin)
     key = _strided_key(first, ints(end), [1] * len(first) if strides is None else ints(strides), masks)
@@ -181,7 +181,7 @@ def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
 
 @function(_slice_rule, "slice", sizes=("begin", "size"))
 def slice(input_: Array, begin: Sizes, size: Sizes) -> Array:  # noqa: A001 - TensorFlow's name
-    """The block of `size` that begins at `begin`; -1 is all that follows."""
+    """The block of `size` that begins at `begin`; a size of -1 means up to the end."""
     pairs = zip(ints(begin), ints(size), strict=True)
     return as_tensor(input_)[tuple(builtins.slice(b, None if n == -1 else b + n) for b, n in pairs)]
 
@@ -202,7 +202,7 @@ def boolean_mask(tensor: Array, mask: Array, *, axis: int | None = None) -> Arra
 
 
 def _indices(x: Any) -> Spec:
-    """The Spec of indices. Raises TypeError where they are none."""
+    """The Spec of indices. Raises TypeError unless they are integers."""
     spec = as_spec(x)
     if not is_integral(spec.dtype):
         raise TypeError(f"indices are integers, not {spec.dtype}")
@@ -227,7 +227,7 @@ def _gather_rule(params: Any, indices: Any, *, axis: int | None, batch_dims: int
 
 @function(_gather_rule, "gather", "keras.backend.gather", "nn.embedding_lookup")
 def gather(params: Array, indices: Array, *, axis: int | None = None, batch_dims: int = 0) -> Array:
-    """Entries of `axis` of `params` at `indices`, of which the first `batch_dims` axes are those of `params`."""
+    """Entries of `axis` of `params` at `indices`, whose first `batch_dims` axes are shared with `params`."""
     table, places = as_tensor(params), as_tensor(indices)
     at, batch = _gather_places(table.shape, places.shape, axis, batch_dims)
     if batch == 0:
@@ -248,7 +248,7 @@ def _gather_nd_rule(params: Any, indices: Any, *, batch_dims: int) -> Spec:
 
 
 def _places_in(shape: Shape, indices: Any) -> tuple[Shape, Shape]:
-    """(of how many places, the shape of what is there) `indices` (..., depth) into an array of `shape`."""
+    """(shape of the positions, shape of the entry at each) for `indices` (..., depth) into an array of `shape`."""
     places = _indices(indices).shape
     depth = places[-1] if places else None
     if depth is None or depth > len(shape):
@@ -259,7 +259,7 @@ def _places_in(shape: Shape, indices: Any) -> tuple[Shape, Shape]:
 
 @function(_gather_nd_rule, "gather_nd")
 def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
-    """Entries (or blocks) of `params` at the places in the last axis of `indices` (..., depth)."""
+    """Entries (or blocks) of `params` at the positions in the last axis of `indices` (..., depth)."""
     table, places = as_tensor(params), as_tensor(indices)
     key = list(xp.moveaxis(places, -1, 0))
     rank = places.ndim - 1
@@ -271,7 +271,7 @@ def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
 
 
 def _scattered(shape: Shape, indices: Any, updates: Any) -> Shape:
-    """`shape`, into which `updates` go at `indices`. Raises ValueError where they do not fit."""
+    """`shape`. Raises ValueError unless `updates` at `indices` fit into it."""
     places, rest = _places_in(shape, indices)
     joined((*places, *rest), as_spec(updates).shape)
     return shape
@@ -283,7 +283,7 @@ def _scatter_nd_rule(indices: Any, updates: Any, shape: Any) -> Spec:
 
 @function(_scatter_nd_rule, "scatter_nd", sizes=("shape",))
 def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
-    """Zeros of `shape` with `updates` added at `indices` (..., depth): equal indices add up."""
+    """Zeros of `shape` with `updates` added at `indices` (..., depth); updates at equal indices add up."""
     updates = as_tensor(updates)
     return ops.scatter(xp.zeros(tuple(ints(shape, made=1)), updates.dtype), as_tensor(indices), updates, "add")
 
@@ -318,7 +318,7 @@ def _where_rule(condition: Any, x: Any = None, y: Any = None) -> Spec:
 
 @function(_where_rule, "where")
 def where(condition: Array, x: Array | None = None, y: Array | None = None) -> Array:
-    """`x` where `condition`, else `y`; without them the int64 places (n, axes) where `condition` holds."""
+    """`x` where `condition`, else `y`; without them the int64 indices (n, axes) where `condition` holds."""
     condition = as_tensor(condition, "bool")
     if x is None or y is None:
         return ops.cast(xp.stack(xp.nonzero(condition), axis=-1), "int64")
@@ -344,7 +344,7 @@ def one_hot(
     axis: int = -1,
     dtype: str | None = None,
 ) -> Array:
-    """`on_value` (1) at the place that each id names, on a new axis, else `off_value` (0)."""
+    """Each id as a vector on a new axis: `on_value` (1) at the position of the id, else `off_value` (0)."""
     ids = as_tensor(indices)
     place = axis if axis >= 0 else ids.ndim
     given = [v for v in (on_value, off_value) if v is not None]

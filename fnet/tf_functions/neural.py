@@ -84,7 +84,7 @@ def batch_normalization(
 
 
 def _order(data_format: str | None) -> str:
-    """The Keras name of a layout of TensorFlow."""
+    """The Keras name of a `data_format` of TensorFlow."""
     return "channels_first" if _first(data_format) else "channels_last"
 
 
@@ -108,7 +108,7 @@ def bias_add(value: Array, bias: Array, *, data_format: str = "NHWC") -> Array:
 
 
 def _neighbours_room(x: Any, *, depth_radius: int) -> tuple[int, int]:
-    """The squares between zeros, twice; each channel on both sides is added to all."""
+    """Two padded arrays of squares; each neighbouring channel is added to the whole."""
     wide = 2 * bytes_of(Spec((*x.shape[:-1], (x.shape[-1] or 1) + 2 * depth_radius)))
     return wide, wide + (2 * depth_radius + 1) * bytes_of(x)
 
@@ -166,13 +166,13 @@ def _sparse_rule(labels: Any, logits: Any) -> Spec:
 
 @function(_sparse_rule, "nn.sparse_softmax_cross_entropy_with_logits")
 def sparse_softmax_cross_entropy_with_logits(labels: Array, logits: Array) -> Array:
-    """-log_softmax(logits) at the class that `labels` names, classes in the last axis."""
+    """-log_softmax(logits) at the class `labels`, classes in the last axis."""
     logs = ACTIVATIONS["log_softmax"](tensor(logits), -1)
     return -xp.take_along_axis(logs, tensor(labels)[..., None], axis=-1)[..., 0]
 
 
 EPSILON = 1e-7
-"""What Keras adds where a logarithm would be infinite."""
+"""keras.config.epsilon(), which keeps logarithms finite."""
 
 
 @function(_broadcast_rule, "keras.backend.binary_crossentropy")
@@ -207,7 +207,7 @@ def sparse_categorical_crossentropy(
 
 
 def spatial(value: Any, rank: int, data_format: str | None) -> tuple[int, ...]:
-    """One number for each spatial axis, from one for all, one for each of them, or one for each axis."""
+    """One number for each spatial axis, from a single number, one for each spatial axis, or one for each axis."""
     values = [value] if isinstance(value, int) else list(value if value is not None else [1])
     if len(values) == rank + 2:
         values = values[2:] if _first(data_format) else values[1:-1]
@@ -215,7 +215,7 @@ def spatial(value: Any, rank: int, data_format: str | None) -> tuple[int, ...]:
 
 
 def _how(rank: int, *, strides: Any, padding: Padding, data_format: str | None, dilations: Any) -> dict[str, Any]:
-    """The options of a convolution as Keras has them."""
+    """The options of a convolution in Keras's form."""
     return {
         "strides": spatial(strides, rank, data_format),
         "padding": _after_margins(padding),
@@ -225,7 +225,7 @@ def _how(rank: int, *, strides: Any, padding: Padding, data_format: str | None, 
 
 
 def _after_margins(padding: Padding) -> str:
-    """The padding of the layer: a list of pairs is padded before."""
+    """The padding of the layer: "valid" for a list of pairs, which are padded before."""
     return padding.lower() if isinstance(padding, str) else "valid"
 
 
@@ -236,7 +236,7 @@ def _padded_spec(x: Spec, padding: Padding) -> Spec:
 
 
 def _and_held(needed: tuple[int, int], spec: Spec) -> tuple[int, int]:
-    """What is needed where an array of `spec` is made on the way."""
+    """The room `needed` and that of an intermediate array of `spec`."""
     held, work = needed
     return held + bytes_of(spec), work + bytes_of(spec)
 
@@ -310,7 +310,7 @@ def separable_conv2d(
 
 
 def _uncut(x: Spec, filters: Any, strides: Any, data_format: str | None, dilations: Any) -> tuple[Spec, dict[str, Any]]:
-    """What is computed before it is cut, and the options with which."""
+    """The output of the convolution before it is cut, and its options."""
     how = _how(len(x.shape) - 2, strides=strides, padding="valid", data_format=data_format, dilations=dilations)
     return rule_of(operations.conv_transpose, (x, as_spec(filters)), output_padding=None, **how), how
 
@@ -327,7 +327,7 @@ def _transpose_rule(
 
 
 def _transpose_room(x: Sequence[Any], *, strides: Any, data_format: str | None, dilations: Any) -> tuple[int, int]:
-    """That of what is computed before it is cut, which holds it as well."""
+    """The room of the convolution, and of its output before it is cut."""
     whole, how = _uncut(as_spec(x[0]), x[1], strides, data_format, dilations)
     return _and_held(room_of(operations.conv_transpose, (as_spec(x[0]), as_spec(x[1])), **how), whole)
 
@@ -366,7 +366,7 @@ def conv_transpose(
 
 
 def _window(x: Array, axis: int, start: int, size: int) -> Array:
-    """`size` entries of an axis from `start`; zeros where it is too short."""
+    """`size` entries of an axis from `start`, with zeros where it is too short."""
     missing = max(start + size - x.shape[axis], 0)
     x = xp.pad(x, [(0, missing if i == axis else 0) for i in range(x.ndim)]) if missing else x
     return x[(slice(None),) * axis + (slice(start, start + size),)]

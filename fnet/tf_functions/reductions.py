@@ -1,6 +1,6 @@
 """Functions that reduce axes, find positions, add up, sort and search.
 
-`axis` is a number, several, or None for all; results keep the dtype of their x: a mean of integers is an integer.
+`axis` is a number, several, or None for all; results keep the dtype of `x`: the mean of integers is an integer.
 Source: TensorFlow.
 """
 
@@ -22,7 +22,7 @@ from fnet.types import Array, Axis, Spec
 
 
 def _reduction(name: str, text: str, reduce: Kernel, *names: str, dtype: str | None = None) -> Operation:
-    """A function that reduces `axis`, by a function of `xp` or another; `dtype` where the result has another."""
+    """A function that reduces `axis`, by a function of `xp` or another; `dtype`: that of the result, if it differs."""
 
     def apply(input_tensor: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         return kernel_of(reduce)(tensor(input_tensor), axis=axis, keepdims=keepdims)
@@ -83,7 +83,7 @@ def _count_rule(x: Any, *, axis: Axis, keepdims: bool, dtype: str) -> Spec:
 
 @function(_count_rule, "math.count_nonzero")
 def count_nonzero(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str = "int64") -> Array:
-    """How many are not 0."""
+    """How many entries are not 0."""
     return ops.cast(xp.sum(xp.not_equal(tensor(x), 0), axis=axis, keepdims=keepdims), dtype)
 
 
@@ -140,7 +140,7 @@ cumulative_logsumexp = _running(
 
 
 def _falling(x: Array) -> Array:
-    """Numbers in the opposite order."""
+    """Numbers mapped so that their order is reversed."""
     return -x if is_float(x) else -ops.cast(x, "int64")
 
 
@@ -153,7 +153,7 @@ def sort(values: Array, *, axis: int = -1, direction: str = "ASCENDING") -> Arra
 
 @function(lambda values: Spec(as_spec(values).shape, "int32"), "argsort")
 def argsort(values: Array, *, axis: int = -1, direction: str = "ASCENDING", stable: bool = False) -> Array:
-    """int32 positions that sort `values` along `axis`, equal ones in their order; `stable` changes nothing."""
+    """int32 positions that sort `values` along `axis`; equal entries keep their order; `stable` has no effect."""
     x = tensor(values)
     return ops.cast(xp.argsort(x if direction == "ASCENDING" else _falling(x), axis=axis, stable=True), "int32")
 
@@ -165,7 +165,7 @@ def _top_rule(x: Any, k: Any = 1) -> tuple[Spec, Spec]:
 
 @function(_top_rule, "math.top_k", sizes=("k",))
 def top_k(x: Array, k: Sizes = 1) -> tuple[Array, Array]:
-    """(the k largest of the last axis, their int32 positions), the largest first, equal ones in their order."""
+    """(the k largest of the last axis, their int32 positions), the largest first; equal entries keep their order."""
     x = tensor(x)
     order = xp.argsort(_falling(x), axis=-1, stable=True)[..., : number(k)]
     return xp.take_along_axis(x, order, axis=-1), ops.cast(order, "int32")
@@ -182,7 +182,7 @@ def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
 
 
 def _searchsorted_room(x: Sequence[Any]) -> tuple[int, int]:
-    """Each value is compared with its whole row."""
+    """Memory for comparing each value with its whole row."""
     rows, values = map(as_spec, x)
     compared = bytes_of(Spec((*values.shape, rows.shape[-1])))
     return compared, compared
@@ -196,7 +196,7 @@ def _search_rule(sorted_sequence: Any, values: Any, *, out_type: str) -> Spec:
 
 @function(_search_rule, "searchsorted", room=_searchsorted_room)
 def searchsorted(sorted_sequence: Array, values: Array, *, side: str = "left", out_type: str = "int32") -> Array:
-    """Places where `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n)."""
+    """Positions at which `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n)."""
     rows, x = tensor(sorted_sequence)[..., None, :], tensor(values)[..., None]
     return ops.cast(xp.sum(rows < x if side == "left" else rows <= x, axis=-1), out_type)
 
@@ -207,7 +207,7 @@ def _unique_rule(x: Spec, *, out_idx: str) -> tuple[Spec, Spec]:
 
 @function(_unique_rule, "unique", room=room_like(operations.unique))
 def unique(x: Array, *, out_idx: str = "int32") -> tuple[Array, Array]:
-    """(different entries of a vector in the order in which they occur first, the number of each entry among them)."""
+    """(unique entries of a vector in order of first occurrence, the position of each entry among them)."""
     values, inverse = operations.unique({}, tensor(x), sorted=False, return_inverse=True)
     return values, ops.cast(inverse, out_idx)
 

@@ -1,7 +1,7 @@
 """Functions about shapes: sizes, reshaping, joining, splitting, repeating, padding, new tensors.
 
-Sizes may be numbers in the file or tensors that other functions give; `tf.shape` is a NumPy array on both backends,
-so that what is computed from it is known also under `jax.jit`. Source: TensorFlow.
+Sizes are numbers in the file, or tensors from other functions; `tf.shape` is a NumPy array on both backends, so that
+sizes computed from it are known under `jax.jit` too. Source: TensorFlow.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def rank(x: Array) -> Array:
 
 
 def _known_shape(sizes: Sizes) -> Shape:
-    """Sizes as a rule knows them; -1 is an unknown one."""
+    """Sizes as far as shape rules know them; -1 is an unknown one."""
     return tuple(None if n == -1 else n for n in sizes_of(sizes))
 
 
@@ -70,7 +70,7 @@ def _reshape_rule(tensor: Any, shape: Any) -> Spec:
 
 @function(_reshape_rule, "reshape", "keras.backend.reshape", sizes=("shape",))
 def reshape(tensor: Array, shape: Sizes) -> Array:
-    """`tensor` with the sizes `shape`, of which one may be -1; the order of the numbers stays."""
+    """`tensor` with the shape `shape`, of which one size may be -1; the order of the numbers stays."""
     return xp.reshape(as_tensor(tensor), ints(shape))
 
 
@@ -92,7 +92,7 @@ def expand_dims(x: Array, *, axis: int) -> Array:
 
 
 def _squeezed(axis: Axis) -> Axis:
-    """The axes that squeeze takes: none are all."""
+    """The axes for squeeze; no axes mean all."""
     return None if isinstance(axis, Sequence) and not axis else axis
 
 
@@ -102,13 +102,13 @@ def _squeeze_rule(x: Any, *, axis: Axis) -> Spec:
 
 @function(_squeeze_rule, "squeeze")
 def squeeze(x: Array, *, axis: Axis = None) -> Array:
-    """`x` without the axes `axis`, which have size 1 (None or none: all of size 1)."""
+    """`x` without the axes `axis`, which have size 1 (None or empty: all of size 1)."""
     return operations.squeeze({}, x, axis=_squeezed(axis))
 
 
 @function(lambda x: Spec((x.shape[0], total(x.shape[1:])), x.dtype), "keras.backend.batch_flatten", rows=True)
 def batch_flatten(x: Array) -> Array:
-    """(batch, ...) -> (batch, all the rest)."""
+    """(batch, ...) -> (batch, product of the other sizes)."""
     x = as_tensor(x)
     return x.reshape((x.shape[0], math.prod(x.shape[1:])))
 
@@ -117,7 +117,7 @@ def batch_flatten(x: Array) -> Array:
 
 
 def _axes_rule(x: Any, *numbers: Any) -> Spec:
-    """Of functions that take axes last, each once, and other numbers for each before."""
+    """The rule of functions whose last argument is axes, each once; arguments before it have a number for each axis."""
     axes = sizes_of(numbers[-1])
     axes_of([axis for axis in axes if axis is not None], len(as_spec(x).shape))
     if any(None in sizes_of(n) or len(sizes_of(n)) != len(axes) for n in numbers if not hasattr(n, "dtype")):
@@ -133,7 +133,7 @@ def reverse(tensor: Array, axis: Sizes) -> Array:
 
 @function(_axes_rule, "roll", sizes=("shift", "axis"))
 def roll(x: Array, shift: Sizes, axis: Sizes) -> Array:
-    """`x` moved by `shift` along `axis`; what leaves at one end enters at the other."""
+    """`x` moved by `shift` along `axis`; entries beyond one end come in at the other."""
     return xp.roll(as_tensor(x), tuple(ints(shift)), axis=tuple(ints(axis)))
 
 
@@ -146,7 +146,7 @@ def _reverse_rule(x: Any, seq_lengths: Any, *, seq_axis: int, batch_axis: int) -
 
 @function(_reverse_rule, "reverse_sequence")
 def reverse_sequence(x: Array, seq_lengths: Array, *, seq_axis: int, batch_axis: int = 0) -> Array:
-    """The first `seq_lengths[i]` entries of each row in the opposite order."""
+    """The first `seq_lengths[i]` entries of each row i reversed, the others as they are."""
     x, lengths = xp.moveaxis(as_tensor(x), (batch_axis, seq_axis), (0, 1)), as_tensor(seq_lengths)[:, None]
     steps = xp.arange(x.shape[1])[None, :]
     order = xp.where(steps < lengths, lengths - 1 - steps, steps).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
@@ -158,7 +158,7 @@ def reverse_sequence(x: Array, seq_lengths: Array, *, seq_axis: int, batch_axis:
 
 
 def _specs(values: Any) -> list[Spec]:
-    """The Specs of a list of tensors, of one dtype; literals are vectors of it."""
+    """The Specs of a list of tensors of one dtype; literals are vectors of that dtype."""
     dtype = dtype_like(*values)
     return [Spec(as_spec(item).shape, dtype) for item in values]
 
@@ -169,7 +169,7 @@ def _concat_rule(values: Any, *, axis: int) -> Spec:
 
 @function(_concat_rule, "concat")
 def concat(values: Array | Sequence[Array], *, axis: int) -> Array:
-    """The tensors of a list one after the other along `axis`; one tensor alone is itself."""
+    """The tensors of a list one after the other along `axis`; a single tensor is returned as it is."""
     return values if hasattr(values, "dtype") else xp.concatenate(together(*values), axis=axis)
 
 
@@ -181,7 +181,7 @@ def _stack_rule(values: Any, *, axis: int) -> Spec:
 
 @function(_stack_rule, "stack", "keras.backend.stack")
 def stack(values: Array | Sequence[Array], *, axis: int = 0) -> Array:
-    """The tensors of a list, all of one shape, along a new axis; one tensor is the list of its rows."""
+    """The tensors of a list, all of one shape, along a new axis; a single tensor counts as the list of its rows."""
     if hasattr(values, "dtype"):
         return xp.moveaxis(as_tensor(values), 0, axis)
     return xp.stack(together(*values), axis=axis)
@@ -195,7 +195,7 @@ def unstack(value: Array, *, num: int | None = None, axis: int = 0) -> list[Arra
 
 
 def _part_sizes(size: int | None, sizes: Any, count: int | None) -> list[int | None]:
-    """The sizes of the parts of an axis: of so many equal ones, or as listed (-1: the rest)."""
+    """The sizes of the parts of an axis: of a number of equal parts, or as listed (-1: the rest)."""
     one = not isinstance(sizes, list | tuple) and not shape_of(sizes)
     if one:
         parts = known(sizes)
@@ -215,7 +215,7 @@ def _split_rule(value: Any, num_or_size_splits: Any, *, axis: int, num: int | No
 
 @function(_split_rule, "split", sizes=("num_or_size_splits",))
 def split(value: Array, num_or_size_splits: Sizes, *, axis: int = 0, num: int | None = None) -> list[Array]:
-    """`value` cut along `axis` into so many equal parts, or into parts of the sizes listed (-1: the rest)."""
+    """`value` cut along `axis` into a number of equal parts, or into parts of the listed sizes (-1: the rest)."""
     x = as_tensor(value)
     size = x.shape[axis]
     one = not isinstance(num_or_size_splits, list | tuple) and not np.ndim(num_or_size_splits)
@@ -236,7 +236,7 @@ def _tile_rule(x: Any, multiples: Any) -> Spec:
 
 @function(_tile_rule, "tile", "keras.backend.tile", sizes=("multiples",))
 def tile(x: Array, multiples: Sizes) -> Array:
-    """`x` laid `multiples` times next to itself along each axis."""
+    """`x` repeated `multiples` times along each axis."""
     return xp.tile(as_tensor(x), ints(multiples, made=as_tensor(x).size))
 
 
@@ -403,7 +403,7 @@ def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:
 
 @function(_mask_rule, "sequence_mask", sizes=("maxlen",))
 def sequence_mask(lengths: Array, maxlen: Sizes = None, *, dtype: str = "bool") -> Array:
-    """True for the first `lengths` of `maxlen` places (None: the largest length), on a new last axis."""
+    """True for the first `lengths` of `maxlen` positions (None: the largest length), on a new last axis."""
     lengths = as_tensor(lengths)
     steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen, made=lengths.size))
     return ops.cast(steps < lengths[..., None], dtype)

@@ -89,7 +89,7 @@ def _frame_rule(signal: Any, *, frame_length: int, frame_step: int, pad_end: boo
 
 
 def _cut(spec: Spec, frame_length: int, pad_end: bool, axis: int = -1) -> Spec:
-    """What frames are cut from: `axis` comes last, with the margin that `pad_end` adds at most."""
+    """The Spec from which frames are cut: `axis` last, with the largest margin that `pad_end` may add."""
     place = positive(axis, len(spec.shape))
     size = (spec.shape[place] or 1) + frame_length * pad_end
     return Spec((*spec.shape[:place], *spec.shape[place + 1 :], size), spec.dtype)
@@ -110,7 +110,7 @@ def frame(
     pad_value: float = 0,
     axis: int = -1,
 ) -> Array:
-    """Windows of `frame_length` entries of `axis`, every `frame_step`; `pad_end`: also those that reach beyond it."""
+    """Windows of `frame_length` entries of `axis`, every `frame_step`; `pad_end`: also those that pass the end."""
     x = xp.moveaxis(tensor(signal), axis, -1)
     place = positive(axis, x.ndim)
     count = _count(x.shape[-1], frame_length, frame_step, pad_end) or 0
@@ -126,14 +126,14 @@ def _overlap_rule(signal: Any, *, frame_step: int) -> Spec:
 
 
 def _overlap_room(signal: Any, *, frame_step: int) -> tuple[int, int]:
-    """Each frame becomes as long as the whole."""
+    """Each frame is padded to the length of the output."""
     rows = (signal.shape[-2] or 1) * bytes_of(_overlap_rule(signal, frame_step=frame_step))
     return rows, 2 * rows
 
 
 @function(_overlap_rule, "signal.overlap_and_add", room=_overlap_room)
 def overlap_and_add(signal: Array, *, frame_step: int) -> Array:
-    """(..., frames, length) -> (..., time): frames laid `frame_step` apart and added."""
+    """(..., frames, length) -> (..., time): frames `frame_step` apart, added up."""
     x = tensor(signal)
     *lead, count, length = x.shape
     total = (count - 1) * frame_step + length
@@ -190,7 +190,7 @@ def _dct_rule(x: Any, *, n: int | None) -> Spec:
 
 
 def _dct_room(x: Any, *, n: int | None) -> tuple[int, int]:
-    """A table of float64 is made in three steps, and what comes in is multiplied by it."""
+    """A table of float64 is made in three steps; the input is multiplied by it."""
     y = _dct_rule(x, n=n)
     table = 3 * bytes_of(Spec((y.shape[-1], y.shape[-1]), "float64"))
     return table, table + work_of_products(y, y.shape[-1] or 1)[1]
