@@ -1,4 +1,4 @@
-"""The certificate of a comparison: what was compared, on what, by what, how far apart it is, and the verdict."""
+"""The certificate of a comparison: its files, inputs and versions, the differences, and the verdict."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from compare.parity import Comparison
 def certificate(comparison: Comparison, files: Iterable[Path]) -> dict[str, Any]:
     """A comparison with the SHA-256 of its files and of its inputs, for JSON.
 
-    `inputs` are digested array by array: dtype, shape, and bytes in order of the machine's; texts as UTF-8, each with a
-    zero after it. Whoever has the files and the inputs can repeat all of it.
+    `inputs` are digested array by array: dtype, shape, and bytes in the byte order of the machine; texts as UTF-8, each
+    followed by a zero byte. Anyone with the files and the inputs can repeat the comparison.
     """
     x = comparison.rows.x
     summary = comparison.summary()

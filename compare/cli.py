@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_sides(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say what is compared."""
+    """Add the arguments that select what is compared."""
     parser.add_argument("--fnet", type=Path, metavar="FILE", help="what fnet loads instead (a .safetensors)")
     parser.add_argument(
         "--with",
@@ -70,7 +70,7 @@ def _add_sides(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say on which rows, next to those of the data."""
+    """Add the arguments that select the rows, besides those of the data."""
     parser.add_argument("--split", choices=("test", "valid", "train"), default="test", help="of the data (test)")
     parser.add_argument(
         "--inputs", type=Path, metavar="FILE", help=".npy, or .npz with an array for each input, by its name"
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         backends = None if args.backends is None else tuple(args.backends.split(","))
         _check(args, backends or ())
         custom, objects = named(args.custom, "--custom"), named(args.custom_object, "--custom-object")
-        import_keras()  # seconds: after all that can be said without it
+        import_keras()  # takes seconds: after all checks that do not need it
         objects = {name: imported(place) for name, place in objects.items()}
         rows = load_rows(args, objects)
     except (ValueError, OSError, ImportFailed) as error:
@@ -132,7 +132,7 @@ def _tell(comparison: Comparison, args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(comparison.summary()))
     else:
-        # in files and pipes, lines are as long as names are
+        # in files and pipes, lines are as long as the names need
         report.print_comparison(comparison, Console(width=None if sys.stdout.isatty() else 10_000))
     if args.report:
         log.warning("report: %s", report.write_report([comparison], args.report))
@@ -209,7 +209,7 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
 
 
 def _by_name(arrays: Any, model_file: Path, custom_objects: dict[str, Any]) -> Any:
-    """The arrays of a .npz in the order of the model's inputs, by their names, or as x, or as x0, x1, ..."""
+    """The arrays of a .npz in the order of the model's inputs: named like the inputs, or x, or x0, x1, ..."""
     from compare import reference
 
     for names in (["x"], [f"x{i}" for i in range(len(arrays))]):

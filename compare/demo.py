@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from train_keras.quiet import import_keras
 
     started = time.monotonic()
-    if args.out.exists() and not args.out.is_dir():  # told before the seconds that Keras takes
+    if args.out.exists() and not args.out.is_dir():  # checked first: importing Keras takes seconds
         log.error("%s: a file, not a folder", args.out)
         return 1
     import_keras()

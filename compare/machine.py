@@ -1,4 +1,4 @@
-"""What a measurement was made on: the machine, and the versions of what was measured."""
+"""The machine of a measurement, and the versions of the packages that were measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def describe() -> str:
 
 
 def gpu() -> str:
-    """The name of the first GPU, as NVIDIA's driver tells it.
+    """The name of the first GPU, from NVIDIA's driver.
 
     Raises FileNotFoundError where the driver is not installed.
     """
@@ -25,7 +25,7 @@ def gpu() -> str:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """{package: version} of those that are installed."""
+    """{package: version} of the packages that are installed."""
     found = {}
     for name in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""The other sides of a comparison: programs of other runtimes, and functions of the user's, on the same rows."""
+"""The other sides of a comparison: programs for other runtimes, and functions of the user, on the same rows."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from fnet.export import load_onnx, load_stablehlo
 from fnet.importing import imported
 
 PROGRAMS = {".onnx": ("onnxruntime",), ".stablehlo": ("jax", "jaxlib")}
-"""What runs the files with this suffix."""
+"""{suffix of a file: the packages that run it}."""
 
 KERAS = (".keras", ".h5", ".hdf5")
 MODELS = (*KERAS, ".safetensors")
-"""What fnet itself loads."""
+"""Suffixes of the files that fnet itself loads."""
 
 
 def is_file(place: str | Path) -> bool:
-    """Whether a place is a file that can be run; else it is "module:function"."""
+    """Whether a place is a file to run; otherwise it is "module:function"."""
     return Path(place).suffix in (*PROGRAMS, *MODELS)
 
 
 def run(place: str, rows: Rows, batch_size: int) -> Run:
-    """What an ONNX or StableHLO file, or the function at "module:function", gives for all rows.
+    """Run an ONNX or StableHLO file, or the function at "module:function", on all rows.
 
-    A function takes an array (rows, ...) for each input and gives an array, or several, for the outputs.
+    A function takes an array (rows, ...) for each input and returns one or several arrays, the outputs.
     Raises WorkerFailed where it raises, ImportFailed where there is no such function.
     """
     suffix = Path(place).suffix
@@ -43,7 +43,7 @@ def run(place: str, rows: Rows, batch_size: int) -> Run:
     for start in range(0, len(rows), batch_size):
         try:
             y = call(*(array[start : start + batch_size] for array in arrays))
-        except Exception as error:  # whatever the other side raises: it is not ours
+        except Exception as error:  # the other side is not our code, and may raise anything
             raise worker.WorkerFailed(f"{place} failed: {type(error).__name__}: {error}"[:2000]) from error
         parts.append([np.asarray(leaf) for leaf in tree.leaves(y)])
     joined = [np.concatenate(leaves) for leaves in zip(*parts, strict=True)]
@@ -52,10 +52,10 @@ def run(place: str, rows: Rows, batch_size: int) -> Run:
 
 
 def _program(place: str) -> Callable[..., Any]:
-    """The function in an ONNX or StableHLO file."""
+    """The program in an ONNX or StableHLO file, as a function."""
     try:
         return (load_onnx if place.endswith(".onnx") else load_stablehlo)(place)
     except ImportError:
         raise
-    except Exception as error:  # of the library that reads it
+    except Exception as error:  # the library that reads the file may raise anything
         raise worker.WorkerFailed(f"{place} cannot be read: {type(error).__name__}: {error}"[:2000]) from error

@@ -15,13 +15,13 @@ from compare.parity import Comparison
 from compare.svg import LETTER, Panel, circle, cross, diamond, element, inline, line, square, text
 
 MARKS = ((circle, "mark c0"), (diamond, "full c1"), (square, "mark c2"), (cross, "line c3"))
-"""The shape and the colour of each side, in their order; `look` has more of them."""
+"""(shape, classes) of the first sides, in order; `look` makes those of further ones."""
 DASHES = ("none", "6 3", "2 3", "8 3 2 3")
 TINY = 1e-10
 
 
 class Axis:
-    """A logarithmic axis over whole powers of ten; `at` gives the place of a number in pixels."""
+    """A logarithmic axis over whole powers of ten; `at` is the position of a number in pixels."""
 
     left, width = 16.0, 350.0
 
@@ -30,7 +30,7 @@ class Axis:
         self.high = max(math.ceil(math.log10(high)), self.low + 1)
 
     def at(self, value: float) -> float:
-        """Where a positive number is; what is off the axis is at its end."""
+        """The position of a positive number; numbers off the axis are at its end."""
         share = (math.log10(value) - self.low) / (self.high - self.low)
         return self.left + (self.width - 40) * min(max(share, 0.0), 1.0)
 
@@ -45,25 +45,25 @@ class Axis:
 
 
 def look(number: int) -> tuple[Any, str]:
-    """(shape, classes) of a side: the first as in MARKS, later ones as shapes in other colours."""
+    """(shape, classes) of a side: from MARKS for the first ones, then the same shapes in other colours."""
     mark, classes = MARKS[number % len(MARKS)]
     return mark, f"{classes.split()[0]} c{(number + number // len(MARKS)) % len(MARKS)}"
 
 
 def _places(names: Sequence[str], mark: float, room: float) -> list[tuple[float, float]]:
-    """Where the marks of sides are in the legend, three in a line if the names after them fit into the room."""
+    """Positions of the marks in the legend, three in a line if the names after them fit into the room."""
     step = max(room / 3, mark + LETTER * max(map(len, names)))
     columns = max(1, int(room / step))
     return [(Axis.left + step * (i % columns), 32.0 + 18 * (i // columns)) for i in range(len(names))]
 
 
 def _finite(errors: Iterable[float]) -> list[float]:
-    """Errors as they can be drawn on a logarithmic axis: none is exactly 0, or infinite."""
+    """The errors, limited to numbers that a logarithmic axis can show: neither 0 nor infinite."""
     return [min(1e3, max(TINY, error)) if math.isfinite(error) else 1e3 for error in errors]
 
 
 def layer_errors(comparison: Comparison) -> str:
-    """The error of each layer and side on a log scale, with the yardstick; "" without layers."""
+    """The error of each layer on each side on a log scale, with the yardstick; "" without layers."""
     layers = comparison.layers
     if not layers:
         return ""
@@ -89,7 +89,7 @@ def layer_errors(comparison: Comparison) -> str:
 
 
 def row_errors(comparison: Comparison) -> str:
-    """How many rows have an error of which size, one line a side."""
+    """How many rows have an error of each size, one line for each side."""
     errors = [_row_errors(side) for side in comparison.sides]
     axis = Axis(min(e.min(initial=1) for e in errors), max(e.max(initial=TINY) for e in errors))
     places = _places([side.name for side in comparison.sides], 30, Axis.width - 16)
@@ -130,7 +130,7 @@ def confusion(comparison: Comparison) -> str:
 def matrix(title: str, counts: Any, classes: Sequence[str], *, shares: bool = False) -> Panel:
     """A confusion matrix, rows true and columns predicted; the shade is the share of the true class.
 
-    shares: print it as a percentage, instead of the count.
+    shares: print the share as a percentage instead of the count.
     """
     n = len(classes)
     side = 34.0 if n > 4 else 52.0
@@ -153,7 +153,7 @@ def matrix(title: str, counts: Any, classes: Sequence[str], *, shares: bool = Fa
             if shares and share < 0.005:
                 continue
             cells.append(element("rect", **place, class_="cell", fill_opacity=f"{share:.3f}", **data))
-            over = "over" if share > 0.85 else ""  # where dark letters are hard to read
+            over = "over" if share > 0.85 else ""  # dark letters are hard to read there
             shown = f"{share:.0%}" if shares else str(count)
             cells.append(text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, shown, over))
     body.append(element("g", "".join(cells), class_="middle"))

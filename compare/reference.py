@@ -1,4 +1,4 @@
-"""Keras's side: a model file in its own precision and in float64, its outputs and what its layers give."""
+"""Keras's side: a model file in its own precision and in float64, its outputs and those of its layers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class KerasRefuses(ValueError):
 def load(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The model of a file, not compiled. custom_objects: {name in the file: Keras class or function}.
 
-    Raises KerasRefuses where Keras does not load it, as many a file of an older one.
+    Raises KerasRefuses where Keras does not load it, as with many files of older versions.
     """
     try:
         return keras.saving.load_model(path, custom_objects=custom_objects, compile=False)
     except ImportError:
         raise
-    except Exception as error:  # whatever Keras raises: with the config of the file in it
+    except Exception as error:  # Keras may raise anything, with the config of the file in the message
         what = printable(f"{type(error).__name__}: {error}")[:300]
         raise KerasRefuses(
             f"Keras {keras.__version__} cannot load {path}: {what} (a class of your own goes into --custom-object; for "
@@ -110,12 +110,12 @@ def policy(model: Any) -> str:
 
 
 def outputs(model: Any, x: Any, batch_size: int) -> list[Any]:
-    """Every output of the model for all rows, in Keras's flat order."""
+    """All outputs of the model for all rows, in Keras's flat order."""
     return batched(tf.function(lambda rows: model(rows, training=False), reduce_retracing=True), x, batch_size)
 
 
 def layer_outputs(model: Any, x: Any) -> dict[str, list[Any]]:
-    """{layer name: what it gives} for the layers that run once; none for a model without a graph."""
+    """{layer name: its outputs} for the layers that run once; empty for a model without a graph."""
     if not getattr(model, "inputs", None):
         return {}
     graph = getattr(model, "_functional", None) or model  # what runs inside a Sequential
@@ -150,13 +150,13 @@ def batched(call: Any, x: Any, batch_size: int) -> list[Any]:
 
 
 def tensors(x: Any, floats: str) -> Any:
-    """Rows as Keras takes them: several inputs as a list, strings as TensorFlow's, floats of one dtype."""
+    """Rows for Keras: several inputs as a list, strings as TensorFlow's, floats of one dtype."""
     if isinstance(x, tuple):
         return [tensors(a, floats) for a in x]
     return tf.constant(x.astype(floats) if x.dtype.kind == "f" else x)
 
 
 def threshold(model: Any) -> float:
-    """Above which a single output unit means class 1: 0.5 after a sigmoid, else 0 (a logit)."""
+    """The value of a single output unit above which the class is 1: 0.5 after a sigmoid, else 0 (a logit)."""
     activation = getattr(model.layers[-1], "activation", None)
     return 0.5 if getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid") else 0.0

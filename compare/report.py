@@ -24,7 +24,7 @@ TEMPLATE = Path(__file__).parent / "report.html.j2"
 
 
 def number(value: float | None) -> str:
-    """A number for a table: 1.2e-07, 0 for nothing, a dash for what was not measured."""
+    """A number for a table: 1.2e-07, 0, or a dash for one that was not measured."""
     if value is None:
         return "–"
     return "0" if value == 0 else f"{value:.2g}"
@@ -76,7 +76,7 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
 
 
 def _shown(text: str) -> Text:
-    """A line with file names in it, escaped for Markdown and terminals."""
+    """A line with names of files, which are not markup, without control codes for the terminal."""
     return Text(printable(text))
 
 
@@ -94,14 +94,14 @@ def _errors_table(what: str, lines: Sequence[Errors]) -> Table:
 
 
 def verdict(comparison: Comparison) -> str:
-    """Whether parity held, in one sentence, or why not."""
+    """One sentence: parity held, or why not."""
     if comparison.held:
         return f"parity holds: every error within the yardstick ({number(comparison.allowed)} at the outputs)"
     return "parity does NOT hold:\n" + "\n".join(f"  {printable(problem)}" for problem in comparison.problems)
 
 
 def write_report(comparisons: list[Comparison], path: str | Path, title: str = "Keras next to fnet") -> Path:
-    """One HTML page about all comparisons: no network, light and dark, phone and print; written whole or not."""
+    """Write one HTML page about all comparisons: no network, light and dark, phone and print; whole or not at all."""
     page = rendered(
         TEMPLATE,
         {"number": number, "score": score, "agreement": agreement, "ratio": ratio},
@@ -119,7 +119,7 @@ def write_report(comparisons: list[Comparison], path: str | Path, title: str = "
 
 
 def rendered(template: Path, filters: dict[str, Callable[..., Any]], **values: Any) -> str:
-    """A page from a template, which may extend base.html.j2; all that is not markup is escaped."""
+    """A page from a template, which may extend base.html.j2; everything but markup is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, TEMPLATE.parent]),
         autoescape=True,
@@ -132,7 +132,7 @@ def rendered(template: Path, filters: dict[str, Callable[..., Any]], **values: A
 
 
 def _section(comparison: Comparison) -> dict[str, Any]:
-    """What the template shows of one comparison. The pictures are made here, so they are markup; all else is not."""
+    """The values of one comparison for the template. Only the pictures, which are made here, are markup."""
     drawn = (pictures.layer_errors, pictures.row_errors, pictures.confusion)
     return {
         "comparison": comparison,

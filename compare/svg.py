@@ -1,9 +1,8 @@
-"""Charts as SVG text, drawn by hand so that every mark carries its number.
+"""Charts as SVG text, without a library, so that every mark carries its number.
 
-A chart is one or more panels. In a page each panel is an <svg> of its own, so that they wrap on a phone, and
-takes its colours from the page; in a file they are next to each other with the colours inside. The numbers are
-`data-` attributes of the marks, to seven digits. Colours are never the only difference: lines are also
-dashed, marks have shapes.
+A chart is one or more panels. In a page each panel is a separate <svg>, so that panels wrap on a phone, with the
+colours of the page; in a file they are next to each other, with the colours inside. The numbers are `data-` attributes
+of the marks, to seven digits. Colours are never the only difference: lines are also dashed, marks have shapes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from markupsafe import escape
 
 STYLES = ("palette.css", "chart.css")
 LETTER = 6.4
-"""About the width of a letter at 12 px."""
+"""The width of a letter at 12 px, about."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _svg(width: float, height: float, body: str, label: str, more: str) -> str:
 
 
 def element(tag: str, content: str = "", /, **attributes: Any) -> str:
-    """An element around markup; `class_` is class, `data_kind` data-kind; floats are short, seven digits in data."""
+    """An element around markup; `class_` is class, `data_kind` data-kind; floats are short, in data seven digits."""
     written = []
     for key, value in attributes.items():
         name = key.rstrip("_").replace("_", "-")

@@ -25,7 +25,7 @@ from fnet.importing import ImportFailed, imported
 FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
 
 FOREIGN = ("keras", "tensorflow", "h5py")
-"""What fnet does without; the facts list those that got loaded all the same, and not by a custom layer's module."""
+"""Modules that fnet does not need; the facts list those that were imported, unless by the module of a custom layer."""
 
 
 class WorkerFailed(RuntimeError):
@@ -43,7 +43,7 @@ def run_worker(
     layer_rows: int = 0,
     custom: dict[str, str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(arrays, facts) of `work` in a fresh process with FNET_BACKEND set. custom: {name in the file: `place`}."""
+    """(arrays, facts) of `work` in a new process with FNET_BACKEND set. custom: {name in the file: `place`}."""
     with tempfile.TemporaryDirectory(prefix="fnet-compare-") as name:
         folder = Path(name)
         named = {f"x{i}": a for i, a in enumerate(x)} if isinstance(x, tuple) else {"x": x}
@@ -68,9 +68,9 @@ def run_worker(
 
 
 def place(function: Callable[..., Any] | str) -> str:
-    """ "module:name", or "file.py:name" for a script's own, by which another process imports a function.
+    """ "module:name", or "file.py:name" for one of a script, by which another process can import a function.
 
-    Raises ImportFailed for one that is not at the top of a module.
+    Raises ImportFailed for a function that is not at the top level of a module.
     """
     if isinstance(function, str):
         return function
@@ -135,7 +135,7 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def main() -> int:
-    """Do the job named on the command line; what fnet refuses is one sentence on stderr."""
+    """Do the job named on the command line; a refusal of fnet is one sentence on stderr."""
     from fnet import InvalidInput, MissingBackend
     from params import ModelFileError
 

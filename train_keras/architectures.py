@@ -1,6 +1,6 @@
 """The options of the three families of models: a convolutional network, SimpleRNN and LSTM classifiers.
 
-Nothing here imports Keras: `train_keras.models` builds what the options say.
+Nothing here imports Keras: `train_keras.models` builds the models.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def _fractions(**values: float) -> None:
 class Cnn:
     """Convolution (same, relu) and pooling by 2, repeated; flatten; dense relu; dense softmax.
 
-    filters, kernels: one entry a block; a single kernel size serves all blocks. dropout: before the last layer.
+    filters, kernels: one entry for each block, or a single kernel size for all. dropout: before the last layer.
     Beyond the report's models: batch_norm: after each convolution, before its relu; global_pooling: the mean over the
-    image instead of flatten and the dense layer; augment: training images are flipped and shifted at random by the
-    model; residual: `train_keras.models.residual`, which has both of the former and no dense layer but the last.
+    image instead of flatten and the dense layer; augment: the model flips and shifts training images at random;
+    residual: `train_keras.models.residual`, with batch normalization and global pooling, and only the last dense layer.
     """
 
     kind: ClassVar[str] = "images"
@@ -78,15 +78,15 @@ class Cnn:
 
 @dataclass(frozen=True)
 class Recurrent:
-    """TextVectorization, Embedding, `layers` recurrent layers (all but the last give sequences), softmax.
+    """TextVectorization, Embedding, `layers` recurrent layers (all but the last return sequences), softmax.
 
-    tokens: size of the embedding table, the vocabulary learnt from the training texts is cut to it.
-    length: tokens a text is cut or padded to. dropout: before the last layer. inner_dropout: on the inputs
+    tokens: size of the embedding table, and the most tokens of the vocabulary learnt from the training texts.
+    length: tokens to which a text is cut or padded. dropout: before the last layer. inner_dropout: on the inputs
     inside every recurrent layer. mask_zero: whether padding is skipped. dropout_each: whether `dropout` follows every
-    recurrent layer, not only the last. head: what the last recurrent layer hands on: its final state ("last"), or its
-    outputs pooled over the text (mean and maximum: "pool"), or attended to by themselves first ("attention").
-    embedding_dropout: of whole dimensions of a text's embedding. ngrams: next to the recurrent branch linear ones on
-    the tf-idf of words and of character n-grams, all logits added; with `layers` 0 they are alone. These last three
+    recurrent layer, not only the last. head: the output of the last recurrent layer: its final state ("last"), or all
+    its outputs pooled over the text (mean and maximum: "pool"), or after self-attention ("attention").
+    embedding_dropout: of whole dimensions of a text's embedding. ngrams: linear branches on the tf-idf of words and of
+    character n-grams next to the recurrent one, all logits added; with `layers` 0 they are alone. These last three
     are beyond the report's models.
     """
 
@@ -120,7 +120,7 @@ class Recurrent:
         _fractions(**{name: getattr(self, name) for name in names})
 
     def build(self, x: Any, classes: int) -> keras.Model:
-        """The model, its vocabulary learnt from the texts `x`."""
+        """The model; its vocabulary is learnt from the texts `x`."""
         from train_keras import models
 
         return models.recurrent(self, x, classes)
@@ -133,11 +133,11 @@ FAMILIES: dict[str, Options] = {
     "rnn": Recurrent(cell="simple_rnn"),
     "lstm": Recurrent(cell="lstm", length=100, embedding=100, dropout=0.5, inner_dropout=0.3),
 }
-"""{family: its options by default}."""
+"""{family: its default options}."""
 
 
 def options(family: str, **changed: Any) -> Options:
-    """The options of a family, with some changed. Raises TypeError for one that the family does not have."""
+    """The options of a family, with some changed. Raises TypeError for an option that the family does not have."""
     defaults = FAMILIES[family]
     legal = [field.name for field in dataclasses.fields(defaults) if field.name != "cell"]
     wrong = [name for name in changed if name not in legal]

@@ -1,4 +1,4 @@
-"""Which rows of a data set train, and which ones the epochs are scored on. The test split is never among them."""
+"""Which rows of a data set are for training, and which for scoring the epochs. The test split is for neither."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ARRANGEMENTS = {
     "report": "80% of the training split, drawn at random, train; the rest of it scores the epochs",
     "all": "training and validation split train, nothing scores the epochs",
 }
-"""{name: what it means}."""
+"""{name: its meaning}."""
 
 
 def arranged(data: Data, rows: str) -> tuple[Split, Split | None]:
-    """(rows that train, rows that score the epochs or None). "report" draws as the report's notebook does."""
+    """(rows to train on, rows to score the epochs on, or None). "report" draws them like the report's notebook."""
     if rows == "official":
         return data.train, data.valid
     if rows == "all":

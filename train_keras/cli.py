@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which data: of `train_keras.data.load`."""
+    """Add the arguments of `train_keras.data.load`."""
     from train_keras.data import INDONESIAN, LANGUAGES
 
     parser.add_argument(
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out
     try:
         loaded = data.load(config.options.kind, args.data, args.cache, args.language)
-        import_keras(args.threads)  # seconds: after all that can be said without it
+        import_keras(args.threads)  # takes seconds: after all checks that do not need it
         from train_keras import train
 
         folder = args.out or f"runs/{args.family}-{loaded.name}-seed{args.seed}"
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    """What to train. Raises TypeError or ValueError for arguments that do not fit the family."""
+    """The configuration to train. Raises TypeError or ValueError for arguments that do not fit the family."""
     from train_keras.architectures import options
     from train_keras.config import Config
 
@@ -156,7 +156,7 @@ def _tell(result: Result, as_json: bool) -> None:
 
 
 class Bar:
-    """A progress bar over all epochs with the loss next to it, and one line an epoch."""
+    """A progress bar over all epochs with the loss next to it, and a line for each epoch."""
 
     def __init__(self, shown: bool = True) -> None:
         from rich.console import Console
@@ -190,7 +190,7 @@ class Bar:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """As `fnet train`."""
+    """The same as `fnet train`."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser(prog="fnet train")
     add_arguments(parser)

@@ -1,4 +1,4 @@
-"""What decides a run: its configuration, and when it stops early."""
+"""The configuration of a run, and when it stops early."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ RECIPES = {
     "one-cycle": "Nesterov's momentum of 0.9; the rate climbs for a fifth of the steps, then falls along a cosine; "
     "weight decay of 0.005; labels smoothed by 0.1; images mirrored and shifted by up to 4 whole pixels",
 }
-"""{name: what it means}."""
+"""{name: its meaning}."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a run gives, besides the data.
+    """Everything besides the data that determines the result of a run.
 
     patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine. rows: which rows train
     (`train_keras.arrangement`). average: None keeps the weights of the last step, a number their exponential
@@ -60,7 +60,7 @@ class Config:
     def best_epoch(self, history: list[dict[str, float]]) -> int:
         """The epoch whose weights are kept: the last, or with patience the first of lowest validation loss.
 
-        A function of the history, as is `stops_after`, so that a resumed run decides the same.
+        A function of the history alone, like `stops_after`, so that a resumed run decides the same.
         """
         if self.patience is None:
             return len(history)

@@ -1,7 +1,7 @@
 """The data sets: CIFAR-10 and NusaX-Sentiment (Indonesian) through `datasets`, and two embedded small ones.
 
-`where` says from where: "embedded" (scikit-learn's digits and a synthetic review set, no network), "hub", or
-a folder that holds
+`where` is the source: "embedded" (scikit-learn's digits and a synthetic review set, no network), "hub", or
+a folder with
 
     cifar10/{train,test}-00000-of-00001.parquet     columns img {bytes, path}, label 0-9
     nusax/{train,valid,test}.csv                    columns id, text, label (negative, neutral, positive)
@@ -57,7 +57,7 @@ LANGUAGES = {
     "sundanese": "sun",
     "toba_batak": "bbc",
 }
-"""{language of NusaX, as its folder is called: its name on the hub}."""
+"""{language of NusaX, the name of its folder: its name on the hub}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set: three splits, the names of the classes, and where it comes from."""
+    """A data set: three splits, the names of the classes, and its source."""
 
     name: str
     kind: str
@@ -90,7 +90,7 @@ class Data:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of every row of every split, in order: equal where training would see the same data."""
+        """SHA-256 of every row of every split, in order: equal if training sees the same data."""
         digest = hashlib.sha256(repr((self.kind, self.classes)).encode())
         for name, split in self.splits.items():
             digest.update(f"{name} {len(split)}".encode())
@@ -180,7 +180,7 @@ def _nusax(where: str, language: str) -> Data:
 
 
 def _class_numbers(labels: Sequence[Any], where: str) -> list[int]:
-    """The numbers of classes that are named, or numbered already. Raises LabelOutOfRange for anything else."""
+    """Class numbers from names or numbers of classes. Raises LabelOutOfRange for anything else."""
     numbers: dict[Any, int] = {given: i for i, name in enumerate(NUSAX_CLASSES) for given in (i, name)}
     wrong = [i for i, label in enumerate(labels) if not isinstance(label, str | int) or label not in numbers]
     if wrong:
@@ -208,7 +208,7 @@ def _rows(builder: str, file: str, where: str) -> Any:
     """The rows of one split as a `datasets.Dataset`; nothing is decoded."""
     datasets = _quiet_datasets()
     if where != "hub":
-        datasets.disable_progress_bars()  # nothing is fetched, so there is nothing to wait for
+        datasets.disable_progress_bars()  # nothing is downloaded
     # Texts such as "NA" or "null" are texts.
     options: dict[str, Any] = {"keep_default_na": False} if builder == "csv" else {}
     if where != "hub":
@@ -221,7 +221,7 @@ def _rows(builder: str, file: str, where: str) -> Any:
                 data_files={"rows": file},
                 split="rows",
                 keep_in_memory=True,
-                # A cache of the Arrow copy helps only where the file had to be fetched.
+                # A cache of the Arrow copy helps only for downloaded files.
                 cache_dir=None if where == "hub" else scratch,
                 **options,
             )
@@ -233,7 +233,7 @@ def _rows(builder: str, file: str, where: str) -> Any:
 
 
 def _check_file(file: Path) -> None:
-    """Raise a DataError for what the readers of CSV and Parquet tell in words of their own."""
+    """Raise a DataError in place of the various errors of CSV and Parquet readers."""
     content = file.read_bytes()
     if file.suffix == ".parquet":
         if len(content) < 12 or not content.startswith(b"PAR1") or not content.endswith(b"PAR1"):
@@ -251,7 +251,7 @@ def _check_file(file: Path) -> None:
 
 
 def _quiet_datasets() -> Any:
-    """The `datasets` library, which logs the frameworks that it finds while it is imported."""
+    """The `datasets` library, imported without its log of the frameworks that it finds."""
     logging.getLogger("datasets").setLevel(logging.WARNING)
     import datasets
 
@@ -259,7 +259,7 @@ def _quiet_datasets() -> Any:
 
 
 def _http_errors() -> tuple[type[Exception], ...]:
-    """What the HTTP client of the hub raises without a network; which client it is depends on its version."""
+    """The errors of the hub's HTTP client without a network; the client depends on the hub's version."""
     return tuple(sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
 
 
@@ -270,7 +270,7 @@ def _need(table: Any, columns: Sequence[str], where: str) -> None:
 
 
 def _decoded(table: Any, where: str, cache: str | None) -> Split:
-    """uint8 pixels (n, 32, 32, 3) and labels of CIFAR-10 rows, from `cache` where they were kept."""
+    """uint8 pixels (n, 32, 32, 3) and labels of CIFAR-10 rows, from `cache` if they are there."""
     datasets = _quiet_datasets()
     _need(table, ("img", "label"), where)
     if not len(table):
@@ -310,7 +310,7 @@ def _images(files: Any, where: str) -> Iterator[Any]:
 
 
 def _keep(path: Path, pixels: np.ndarray[Any, Any]) -> None:
-    """Write an array under its name only when it is complete."""
+    """Write an array file; it appears under its name when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part, part.open("wb") as file:
         np.save(file, pixels)

@@ -59,7 +59,7 @@ PER_CLASS = {"train": 90, "valid": 20, "test": 20}
 
 
 def digits() -> tuple[Any, Any]:
-    """(pixels (1797, 8, 8, 1) uint8, labels (1797,)): scikit-learn's digits, 0..16 stretched to 0..255."""
+    """(pixels (1797, 8, 8, 1) uint8, labels (1797,)): scikit-learn's digits, 0..16 scaled to 0..255."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -81,7 +81,7 @@ def reviews() -> dict[str, tuple[list[str], list[int]]]:
 
 
 def _sentences(label: str) -> list[str]:
-    """Every review of one class that the phrases make, the setting before or after."""
+    """Every review of one class that the phrases can form, with the setting first or last."""
     made = []
     for topic, subjects in SUBJECTS.items():
         for subject, opinion, setting in itertools.product(subjects, OPINIONS[label][topic], SETTINGS):

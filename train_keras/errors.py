@@ -1,4 +1,4 @@
-"""What can be wrong before or while a model is trained. Every message names the split and the first bad rows."""
+"""The errors of training. Messages about data name the split and the first bad rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DataNotFound(DataError):
 
 
 class EmptySplit(DataError):
-    """A split holds no rows; Keras would train or evaluate on nothing without a word."""
+    """A split has no rows; Keras would silently train or evaluate on nothing."""
 
 
 class EmptyText(DataError):
@@ -23,15 +23,15 @@ class EmptyText(DataError):
 
 
 class LabelOutOfRange(DataError):
-    """Labels that are no class of the data set; Keras on JAX trains on them without a word."""
+    """Labels that are not classes of the data set; Keras on JAX silently trains on them."""
 
 
 class MalformedData(DataError):
-    """Rows of another structure than the data set has: columns, shapes, dtypes, undecodable images."""
+    """Rows with wrong columns, shapes or dtypes, or images that cannot be decoded."""
 
 
 class SplitOverlap(DataError):
-    """The same text is in two splits, so that a test score would not be one."""
+    """The same text is in two splits, so that a test score would mean nothing."""
 
 
 class TokenOutOfRange(DataError):
@@ -47,7 +47,7 @@ class RunMismatch(ValueError):
 
 
 class RunLocked(RuntimeError):
-    """Another process trains in the folder."""
+    """Another process is training in the folder."""
 
 
 def rows(indices: Sequence[int] | Any, shown: int = 5) -> str:

@@ -1,4 +1,4 @@
-"""Folders that one process at a time writes to."""
+"""Locks for folders: one process at a time writes to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK = "lock"
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it when the process ends, however it ends. Raises RunLocked."""
+    """Lock the folder; the system releases it when the process ends, however it ends. Raises RunLocked."""
     lock = filelock.FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)

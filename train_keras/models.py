@@ -1,8 +1,8 @@
 """Builders of the three families of models: a convolutional network, SimpleRNN and LSTM classifiers.
 
 Saved models are complete: the CNN begins with Rescaling(1/255), so it takes raw pixels 0..255 (uint8 or
-float32), and the text models begin with TextVectorization, so they take strings. Whoever loads such a file needs
-no other number and no vocabulary. Every layer has a fixed name, the same in every process.
+float32), and the text models begin with TextVectorization, so they take strings: no scaling and no vocabulary is needed
+besides the file. Every layer has a fixed name, the same in every process.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def cnn(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:
 
 
 def residual(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:
-    """A convolution of half the first block's filters; blocks that pool before they normalize; maximum of the image.
+    """A convolution with half the first block's filters; blocks that pool before they normalize; global max pooling.
 
-    After the first block and the last one there are two more convolutions beside a shortcut.
+    After the first block and the last one there are two more convolutions next to a shortcut.
     """
     layers, blocks = keras.layers, options.blocks
     pixels = layers.Input(shape, name="pixels")
@@ -64,7 +64,7 @@ def residual(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:
 def _convolution(
     filters: int, kernel: int, number: int | str, pool: keras.Layer | None = None, *, normed: bool = True
 ) -> list[keras.Layer]:
-    """Convolution, pooling where it is given, batch normalization, relu; not normed: convolution and relu alone."""
+    """Convolution, optional pooling, batch normalization, relu; if not normed, only convolution and relu."""
     layers = keras.layers
     if not normed:
         return [layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv_{number}")]
@@ -77,7 +77,7 @@ def _convolution(
 
 
 def recurrent(options: Recurrent, x: Sequence[str], classes: int) -> keras.Model:
-    """A classifier of texts, its vocabulary learnt from the texts `x`."""
+    """A classifier of texts; its vocabulary is learnt from the texts `x`."""
     layers = keras.layers
     text = layers.Input((), dtype="string", name="text")
     if not options.layers:
@@ -101,7 +101,7 @@ def recurrent(options: Recurrent, x: Sequence[str], classes: int) -> keras.Model
 
 
 def _added(options: Recurrent, logits: list[Any], text: Any, x: Sequence[str], classes: int) -> keras.Model:
-    """The model that adds the logits of the branches on n-grams to those given."""
+    """The model that adds the logits of the n-gram branches to `logits`."""
     layers = keras.layers
     logits = [*logits, *(_linear(text, x, name, classes) for name in NGRAMS)]
     y = layers.Softmax(name="probabilities")(layers.Add(name="logits")(logits))
@@ -109,7 +109,7 @@ def _added(options: Recurrent, logits: list[Any], text: Any, x: Sequence[str], c
 
 
 def _reading(options: Recurrent) -> list[keras.Layer]:
-    """From token ids to what the last recurrent layer gives."""
+    """The layers from token ids to the output of the last recurrent layer."""
     layers = keras.layers
     steps = [layers.Embedding(options.tokens, options.embedding, mask_zero=options.mask_zero, name="embedding")]
     if options.embedding_dropout:
@@ -134,8 +134,8 @@ def _recurrent(options: Recurrent, i: int) -> keras.Layer:
 def _pooled(options: Recurrent, x: Any, ids: Any) -> Any:
     """The mean and the maximum of sequences over the tokens of the text, (batch, 2 * channels).
 
-    Padding takes part in neither, and a text without tokens has finite ones; Keras's pooling layers take the
-    maximum over padding too, and divide by zero tokens.
+    Padding is in neither, and both are finite for a text without tokens. Keras's pooling layers include padding in the
+    maximum, and divide by zero tokens.
     """
     layers, ops = keras.layers, keras.ops
     if options.head == "attention":
@@ -148,7 +148,7 @@ def _pooled(options: Recurrent, x: Any, ids: Any) -> Any:
 
 
 def _through(steps: Sequence[keras.Layer], x: Any) -> Any:
-    """What a chain of layers makes of x."""
+    """The output of a chain of layers for x."""
     for layer in steps:
         x = layer(x)
     return x
@@ -157,7 +157,7 @@ def _through(steps: Sequence[keras.Layer], x: Any) -> Any:
 def _linear(text: Any, known: Sequence[str], name: str, classes: int) -> Any:
     """Logits, linear in the tf-idf of a text's n-grams; their vocabulary is learnt from the texts `known`.
 
-    Every text has tf-idf weights of the same Euclidean length, so that a long one is no surer than a short one.
+    The tf-idf weights of every text have the same Euclidean norm, so that longer texts do not get larger logits.
     """
     layers = keras.layers
     weigh = layers.TextVectorization(20_000, output_mode="tf_idf", name=f"{name}_tf_idf", **NGRAMS[name])
@@ -167,7 +167,7 @@ def _linear(text: Any, known: Sequence[str], name: str, classes: int) -> Any:
         layers.UnitNormalization(name=f"{name}_unit"),
         layers.Rescaling(
             40.0, name=f"{name}_scale"
-        ),  # for Adam, whose steps are of one size, small inputs learn slowly
+        ),  # Adam takes steps of the same size for all weights, so small inputs would learn slowly
         layers.Dropout(0.3, name=f"{name}_dropout"),
         layers.Dense(classes, use_bias=False, kernel_initializer="zeros", name=name),
     ]
@@ -175,7 +175,7 @@ def _linear(text: Any, known: Sequence[str], name: str, classes: int) -> Any:
 
 
 def check_tokens(vectorize: Any, texts: Sequence[str], tokens: int) -> None:
-    """Raise TokenOutOfRange where a text gives an id that an embedding table of `tokens` rows does not hold."""
+    """Raise TokenOutOfRange if a text has an id beyond an embedding table of `tokens` rows."""
     ids = np.asarray(vectorize(np.asarray(texts, dtype=object)))
     bad = np.flatnonzero((ids < 0).any(axis=1) | (ids >= tokens).any(axis=1))
     if len(bad):

@@ -1,4 +1,4 @@
-"""Import Keras on TensorFlow without the lines that TensorFlow's C++ writes while it loads."""
+"""Import Keras on TensorFlow without the lines that TensorFlow's C++ code writes while it loads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-    """File descriptor 2 goes nowhere: the lines are written below Python, before logging is set up."""
+    """Discard what is written to file descriptor 2: the lines come from C++, before logging is set up."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
@@ -23,7 +23,7 @@ def _no_stderr() -> Iterator[None]:
 
 
 def import_keras(threads: int | None = None) -> None:
-    """Import Keras on TensorFlow, which is to run on so many threads (None: all cores).
+    """Import Keras on TensorFlow, which then runs on `threads` threads (None: all cores).
 
     The threads are set here because importing Keras starts TensorFlow, after which they are fixed.
     """
@@ -32,10 +32,10 @@ def import_keras(threads: int | None = None) -> None:
     with _no_stderr():
         import tensorflow as tf
 
-        tf.zeros(1)  # the last of the lines come with the first tensor
+        tf.zeros(1)  # the first tensor writes the last of these lines
         if threads is not None and "keras" not in sys.modules:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         import keras  # noqa: F401
 
-        tf.get_logger().setLevel("ERROR")  # such as hints about retracing, which nobody can act on
+        tf.get_logger().setLevel("ERROR")  # hides hints about retracing and the like, which nobody can act on

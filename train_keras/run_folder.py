@@ -1,7 +1,7 @@
-"""The folder of a run: `state.json` and the checkpoints it names; when finished `model.keras` and `history.json`.
+"""The folder of a run: `state.json` and the checkpoints it names; when finished, `model.keras` and `history.json`.
 
-A file appears under its name by rename when it is complete, and a checkpoint is written before the state that names
-it, so the folder is whole whenever the process dies.
+A complete file gets its name by a rename, and a checkpoint is written before the state that names it, so the folder is
+consistent whenever the process dies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATE, MODEL, HISTORY = "state.json", "model.keras", "history.json"
 
 
 def identity(config: Config, data: Data) -> dict[str, Any]:
-    """What must be equal for a run to be taken up again, as it looks after a round trip through JSON."""
+    """What must be equal to resume a run, in the form after a round trip through JSON."""
     described = {**dataclasses.asdict(config), "data": data.name, "data_sha256": data.fingerprint}
     described |= {"keras": keras.__version__, "tensorflow": tf.__version__}
     loaded: dict[str, Any] = json.loads(json.dumps(described))
@@ -33,7 +33,7 @@ def identity(config: Config, data: Data) -> dict[str, Any]:
 
 
 def load_state(folder: Path, config: Config, data: Data) -> dict[str, Any]:
-    """The state of the run in `folder`, a fresh one where there is none."""
+    """The state of the run in `folder`, or a new one."""
     run = identity(config, data)
     file = folder / STATE
     if not file.exists():
@@ -47,7 +47,7 @@ def load_state(folder: Path, config: Config, data: Data) -> dict[str, Any]:
 
 
 def write_checkpoint(model: keras.Model, config: Config, folder: Path, state: dict[str, Any]) -> None:
-    """Write the model, then the state that names it, then drop what is no longer named."""
+    """Write the model, then the state that names it, then delete checkpoints that are no longer named."""
     history = state["history"]
     with whole(folder / checkpoint_file(len(history))) as part:
         model.save(part)
@@ -62,9 +62,9 @@ def write_result(
     state: dict[str, Any],
     averaged: Callable[[keras.Model], contextlib.AbstractContextManager[None]] | None,
 ) -> None:
-    """Write the model and the history of a run that ends here, then that it has ended.
+    """Write the model and the history of a finished run, then that it is finished.
 
-    averaged: None writes the weights as they are; else it puts those to write into the model.
+    averaged: None writes the weights as they are; otherwise it puts the weights to write into the model.
     """
     best = config.best_epoch(state["history"])
     checkpoint = folder / checkpoint_file(best)
@@ -86,13 +86,13 @@ def checkpoint_file(epoch: int) -> str:
 
 
 def drop_checkpoints(folder: Path, kept: set[str]) -> None:
-    """Delete all checkpoints, and what was half written, but those `kept`."""
+    """Delete all checkpoints except those in `kept`, and partly written files."""
     for file in [*folder.glob("epoch-*.keras"), *folder.glob("part-*")]:
         if file.name not in kept:
             file.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that is there under its name only when it is complete."""
+    """Write a JSON file; it appears under its name when it is complete."""
     with whole(path) as part:
         part.write_text(json.dumps(value, indent=1), "utf-8")

@@ -56,17 +56,17 @@ CHOSEN_OVER = {
     "lstm beside n-grams, rate 0.002": 3,
     "lstm pooled, rate 0.002": 3,
 }
-"""{label: the repeats of cross-validation that there were when the choices below were made}; the others came later."""
+"""{label: how many repeats of cross-validation there were when the choices below were made}; others came later."""
 
 CHOSEN = {"lstm": ("lstm, rate 0.003", 6), "rnn": ("rnn, rate 0.0003", 19)}
-"""{cell: (setting, epochs)} of the arm that is trained properly: the best of docs/results/tuning.jsonl."""
+"""{cell: (setting, epochs)} of the arm "proper": the best of docs/results/tuning.jsonl."""
 
 PARTS = {
     "n-grams": ("n-grams, rate 0.001", 10),
     "LSTM, pooled": ("lstm pooled, rate 0.002", 6),
     "LSTM beside n-grams": ("lstm beside n-grams, rate 0.001", 4),
 }
-"""{label of a part of the designed text model, or of the whole: (setting, its best number of epochs there)}."""
+"""{label of a part of the designed text model, or of the whole: (setting, its best number of epochs)}."""
 
 
 def taken(label: str, epochs: int) -> Config:
@@ -75,6 +75,6 @@ def taken(label: str, epochs: int) -> Config:
 
 
 def proper(family: str, **changed: Any) -> Config:
-    """A configuration of the grid under the setting that was chosen for its cell."""
+    """A configuration of the grid with the setting that was chosen for its cell."""
     base = taken(*CHOSEN[family])
     return dataclasses.replace(base, options=dataclasses.replace(base.options, **changed))

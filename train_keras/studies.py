@@ -1,7 +1,7 @@
 """The studies of the report in one table: which configurations each compares, in which arm, with which seeds.
 
 A configuration that several studies share is trained once for each seed: runs are identified by what they train.
-Nothing here, nor what trains it, looks at a test split.
+Neither the studies nor training look at a test split.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a configuration with its seed, under the name that its folder and its row carry."""
+    """One training: a configuration with its seed, and the name of its folder and its row."""
 
     name: str
     config: Config
@@ -42,7 +42,7 @@ def _cnn(**changed: object) -> Config:
 
 
 def _reported(family: str, **changed: object) -> Config:
-    """As the report's notebook trained: one direction, Dropout after every recurrent layer, 400 texts."""
+    """The report's notebook: one direction, Dropout after every recurrent layer, 400 texts."""
     given: dict[str, object] = {"bidirectional": False, "dropout_each": True, **changed}
     if family == "rnn":
         chosen = architectures.options("rnn", **{"length": 100, "inner_dropout": 0.2, "dropout": 0.3, **given})
@@ -57,7 +57,7 @@ def _printed(family: str, **changed: object) -> Config:
 
 
 def _stopped(family: str, **changed: object) -> Config:
-    """Stopped early by the validation loss, the best epoch's weights kept."""
+    """Training that stops early by the validation loss and keeps the weights of the best epoch."""
     chosen = architectures.options(family, **settings.BASE, embedding_dropout=0.5, **changed)
     return Config(family, chosen, epochs=30, batch_size=25, learning_rate=3e-3, patience=4)
 
@@ -91,7 +91,7 @@ def _cnn_studies() -> list[Study]:
         "filters": ("How many filters?", {_dashed(sizes): _cnn(filters=sizes) for sizes in filters}),
         "kernels": (
             "Which kernel sizes?",
-            # One size for all layers is written as the default is, so that the base is trained once.
+            # One size for all layers is written like the default, so that the base is trained once.
             {_dashed(sizes): _cnn(kernels=sizes if len(set(sizes)) > 1 else sizes[:1]) for sizes in kernels},
         ),
         "pooling": ("Maximum or average pooling?", {kind: _cnn(pooling=kind) for kind in architectures.POOLINGS}),
@@ -168,7 +168,7 @@ STUDIES: dict[str, Study] = {
 
 
 def run_name(config: Config) -> str:
-    """The name of a run: what differs from the family's defaults, and the seed; the same for equal runs."""
+    """The name of a run: its differences from the family's defaults, and the seed; the same for equal runs."""
     defaults = architectures.FAMILIES[config.family]
     parts = []
     for field in dataclasses.fields(config.options):
@@ -187,7 +187,7 @@ def run_name(config: Config) -> str:
 
 
 def runs(studies: list[Study], seeds: int | None = None) -> list[Run]:
-    """The distinct runs of some studies, seed by seed, so that every configuration has one before any has two."""
+    """The distinct runs of some studies, by seed, so that every configuration has one before any has two."""
     chosen: dict[str, Run] = {}
     for seed in range(max(seeds or study.seeds for study in studies)):
         for study in studies:

@@ -1,9 +1,8 @@
 """Training: a recipe (`train_keras.config`) on cross-entropy, the same to the bit however often it is interrupted.
 
-What happens in an epoch depends on the state at its start and on (seed, epoch) alone: the order of the rows, how
-images are moved and the seed of every dropout are drawn from these two. After each epoch the whole state (weights, the
-optimizer's, history) is in the run's folder (`train_keras.run_folder`). So a process killed at any moment is resumed by
-running it again.
+An epoch depends only on the state at its start and on (seed, epoch): the order of the rows, the shifts of images and
+the seed of every dropout are drawn from these two. After each epoch the whole state (weights, optimizer, history) is in
+the run's folder (`train_keras.run_folder`). So a process killed at any moment is resumed by running it again.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ __all__ = ["Config", "Result", "Step", "evaluate", "forget", "probabilities", "t
 
 EVALUATION_BATCH = 256
 CHECKPOINT_SECONDS = 30.0
-"""Short runs are not written after every epoch: what a kill may cost. With patience any epoch may be the best."""
+"""Seconds between checkpoints, which a kill may cost. With patience every epoch is written: any may be the best."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far a run is: for progress bars."""
+    """The progress of a run, for progress bars."""
 
     epoch: int
     epochs: int
@@ -50,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its folder, the saved model, one record an epoch, the epoch whose weights were kept."""
+    """A finished run: its folder, the saved model, a record for each epoch, the epoch whose weights were kept."""
 
     folder: Path
     history: list[dict[str, float]]
@@ -70,13 +69,13 @@ def train(
     on_step: Callable[[Step], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Result:
-    """Train, or take up again, the run in `folder`; a finished one is returned as it is.
+    """Train, or resume, the run in `folder`; a finished one is returned as it is.
 
-    Without patience the weights of the last epoch are kept; with it, training stops after so many epochs
+    Without patience the weights of the last epoch are kept; with it, training stops after that many epochs
     without a lower validation loss, and the best epoch's weights are kept.
 
     Raises DataError before anything is trained, RunMismatch for a folder with another run, RunLocked for one
-    in use, TrainingDiverged when the loss is no finite number.
+    in use, TrainingDiverged when the loss is not finite.
     """
     validate(data)
     if config.options.kind != data.kind:
@@ -139,7 +138,7 @@ def new(config: Config, data: Data) -> keras.Model:
 
 
 def _optimizer(config: Config, steps: int) -> keras.Optimizer:
-    """The optimizer of a recipe for so many steps."""
+    """The optimizer of a recipe for this many steps."""
     falling, rate = keras.optimizers.schedules.CosineDecay, config.learning_rate
     average = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
     if config.recipe == "adam":
@@ -152,7 +151,7 @@ def _optimizer(config: Config, steps: int) -> keras.Optimizer:
 def _compile(model: keras.Model, optimizer: keras.Optimizer, config: Config) -> None:
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     loss = "sparse_categorical_crossentropy" if config.recipe == "adam" else smoothed
-    # XLA is left out: it compiles longer than a small run trains.
+    # No XLA: compiling takes longer than a small run.
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
 
@@ -160,10 +159,11 @@ _TRACED: dict[tuple[Config, str], tuple[keras.Model, keras.Model]] = {}
 
 
 def traced(model: keras.Model, config: Config, shapes: str) -> tuple[keras.Model, keras.Model]:
-    """The first model of this configuration and these shapes, whatever its seed, in the state of `model`; what trains.
+    """(a model of this configuration and these shapes in the state of `model`, the part of it that trains).
 
-    What trains follows the layers that read strings: strings are read alike in every epoch, so that is done once.
-    To trace a recurrent model takes as long as several of its epochs; this process does it once for all seeds.
+    It is the first such model in this process, whatever its seed: tracing a recurrent model takes as long as several
+    of its epochs. The part that trains comes after the layers that read strings, whose outputs are the same in every
+    epoch and are computed once.
     """
     tf.config.experimental.enable_op_determinism()  # for a model from a checkpoint as well
     key = (dataclasses.replace(config, seed=0), shapes)
@@ -178,13 +178,13 @@ def traced(model: keras.Model, config: Config, shapes: str) -> tuple[keras.Model
 
 
 def forget() -> None:
-    """Let go of the models that were traced: for a process that trains on many data sets."""
+    """Forget the traced models, in a process that trains on many data sets."""
     _TRACED.clear()
     keras.utils.clear_session()
 
 
 def _after_reading(model: keras.Model, config: Config) -> keras.Model:
-    """The layers after those that read strings, with the same optimizer; the model itself where none does."""
+    """The layers after those that read strings, with the same optimizer; the model itself if none does."""
     _, read, y = _ends(model)
     if not read:
         return model
@@ -194,18 +194,18 @@ def _after_reading(model: keras.Model, config: Config) -> keras.Model:
 
 
 def reader_of(model: keras.Model) -> keras.Model | None:
-    """The layers that read strings; None where none does."""
+    """The layers that read strings, or None."""
     x, read, _ = _ends(model)
     return keras.Model(x, read) if read else None
 
 
 def _ends(model: keras.Model) -> tuple[Any, list[Any], Any]:
-    """(inputs, what the layers that read strings give, output) in one graph."""
+    """(inputs, outputs of the layers that read strings, output) in one graph."""
     x, y = model.inputs, model.outputs[0]
     readers = [layer for layer in model.layers if isinstance(layer, keras.layers.TextVectorization)]
     if not readers or not isinstance(model, keras.Sequential):
         return x, [layer.output for layer in readers], y
-    # the layers of a Sequential that comes from a file have been called before it was built: their outputs are others'
+    # the layers of a Sequential from a file were called before it was built: their outputs are not in its graph
     first, *rest = model.layers
     x = keras.Input(x[0].shape[1:], dtype=x[0].dtype)
     read = y = first(x)
@@ -215,7 +215,7 @@ def _ends(model: keras.Model) -> tuple[Any, list[Any], Any]:
 
 
 def read(reader: keras.Model | None, split: Split) -> Split:
-    """The rows as those layers read them."""
+    """The rows after the layers of `reader`."""
     if reader is None:
         return split
     found = reader.predict_on_batch(tensor(split.x))
@@ -224,7 +224,7 @@ def read(reader: keras.Model | None, split: Split) -> Split:
 
 @contextlib.contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Have the moving averages of the weights in their place."""
+    """Put the moving averages of the weights in their place for the block."""
     optimizer, weights = model.optimizer, model.trainable_variables
     last = [weight.numpy() for weight in weights]
     optimizer.finalize_variable_values(weights)
@@ -238,7 +238,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
 def train_epoch(
     model: keras.Model, config: Config, split: Split, epoch: int, on_step: Callable[[Step], None] | None
 ) -> dict[str, float]:
-    """One pass over the rows in an order, and with dropouts, that (seed, epoch) decides."""
+    """One pass over the rows; (seed, epoch) determines their order and the dropouts."""
     rng = np.random.default_rng((config.seed, epoch))
     order = rng.permutation(len(split))
     for variable in model.variables:
@@ -265,7 +265,7 @@ def train_epoch(
 
 
 def moved(images: Any, rng: np.random.Generator) -> Any:
-    """Images (n, height, width, channels), half of them mirrored, shifted by up to 4 pixels, reflected at the edges."""
+    """Images (n, height, width, channels), half mirrored, shifted by up to 4 pixels with reflection at the edges."""
     n, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="reflect")
     down, right = rng.integers(0, 9, (2, n, 1))
@@ -274,7 +274,7 @@ def moved(images: Any, rng: np.random.Generator) -> Any:
 
 
 def tensor(x: Any) -> Any:
-    """Rows as Keras takes them; strings have to be TensorFlow's own."""
+    """Rows for Keras; strings must be a tensor of TensorFlow."""
     return tf.constant(list(x) if x.dtype == object else x)
 
 
@@ -284,7 +284,7 @@ def taken_of(x: Any, rows: Any) -> Any:
 
 
 def probabilities(model: keras.Model, x: Any) -> Any:
-    """What the model gives for all rows, float32 (rows, classes)."""
+    """The outputs of the model for all rows, float32 (rows, classes)."""
     count = len(x[0]) if isinstance(x, list) else len(x)
     parts = (slice(i, i + EVALUATION_BATCH) for i in range(0, count, EVALUATION_BATCH))
     return np.concatenate([model.predict_on_batch(taken_of(x, rows)) for rows in parts])

@@ -1,9 +1,9 @@
 """Repeated cross-validation over the training and validation rows of a data set: how settings are chosen.
 
 The test split is not read. Each part of the rows is scored by a model that trained on all the others, after every
-epoch, with the weights of the last step and with their moving average: one pass says how many epochs are best, and
+epoch, with the weights of the last step and with their moving average: one pass shows how many epochs are best, and
 what the averaging is worth. `python -m train_keras.tuning LABEL... --data DIR --rows FILE` appends a row for each
-setting of `train_keras.settings` and repeat that FILE does not hold yet; docs/choices.md is made from those rows.
+setting of `train_keras.settings` and repeat that is not yet in FILE; docs/choices.md is made from those rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WEIGHTS = ("last", "average")
 
 
 def folds(data: Data, parts: int, repeat: int) -> Iterator[tuple[Data, Any]]:
-    """(data whose training split is the other parts, rows of this part), numbered through training, then validation."""
+    """(data with the other parts as training split, row numbers of this part); training rows come before validation."""
     rows = both(data)
     for others, scored in StratifiedKFold(parts, shuffle=True, random_state=repeat).split(rows.y, rows.y):
         train, held = (dataclasses.replace(rows, x=rows.x[i], y=rows.y[i]) for i in (others, scored))
@@ -43,9 +43,9 @@ def folds(data: Data, parts: int, repeat: int) -> Iterator[tuple[Data, Any]]:
 
 
 def score(config: Config, data: Data, parts: int, repeat: int, members: int = 1) -> dict[str, list[dict[str, float]]]:
-    """{"last", "average": one record of loss, accuracy and macro-F1 an epoch}, over all rows once.
+    """{"last", "average": a record of loss, accuracy and macro-F1 for each epoch}, over all rows once.
 
-    members: so many seeds train, and the mean of their probabilities is scored.
+    members: how many seeds train; the mean of their probabilities is scored.
     """
     from train_keras import train
 
@@ -66,12 +66,12 @@ def score(config: Config, data: Data, parts: int, repeat: int, members: int = 1)
 
 
 def named(label: str, members: int) -> str:
-    """A setting as its rows name it: that of an ensemble says of how many seeds."""
+    """The name of a setting in its rows; for an ensemble it includes the number of seeds."""
     return label if members == 1 else f"{members} x {label}"
 
 
 def row(label: str, config: Config, data: Data, parts: int, repeat: int, members: int = 1) -> dict[str, Any]:
-    """A setting scored once: what `score` gives, with the configuration, the data and what it ran on."""
+    """A setting scored once: the result of `score`, with the configuration, the data and the versions."""
     from train_keras.run_folder import identity
 
     started = time.monotonic()
@@ -83,7 +83,7 @@ def row(label: str, config: Config, data: Data, parts: int, repeat: int, members
 
 
 def done(rows: Path) -> list[dict[str, Any]]:
-    """The rows of a file, none where there is no file."""
+    """The rows of a file; none if there is no file."""
     return [json.loads(line) for line in rows.read_text("utf-8").splitlines()] if rows.exists() else []
 
 

@@ -1,4 +1,4 @@
-"""What is checked before anything is trained: splits, labels, texts, images. Every error names its rows."""
+"""Checks before training: splits, labels, texts, images. Every error names its rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")
 
 
 def validate(data: Data) -> None:
-    """Raise a DataError for what would train or score silently wrong: empty splits, labels, texts, shapes."""
+    """Raise a DataError for data on which training or scores would be silently wrong: splits, labels, texts, shapes."""
     for name, split in data.splits.items():
         where = f"{data.name}, {name} split"
         if len(split.x) != len(split.y):
@@ -48,7 +48,7 @@ def check_labels(labels: Any, classes: int, where: str = "labels") -> None:
 
 
 def check_texts(texts: Sequence[Any], where: str = "texts") -> None:
-    """Raise EmptyText for texts without a token, MalformedData for what is no string."""
+    """Raise EmptyText for texts without a token, MalformedData for values that are not strings."""
     wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
     if wrong:
         raise MalformedData(f"{where}, {rows(wrong)}: a text must be a string, got {texts[wrong[0]]!r:.60}")

@@ -1,4 +1,4 @@
-"""Files that have their name only when they are complete."""
+"""Files that appear under their name when they are complete."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write: what is there when the block ends is on the disk, and then takes the name `path`."""
+    """A temporary path to write to; when the block ends, the file is flushed to disk and renamed to `path`."""
     part = path.with_name(f"part-{os.getpid()}-{path.name}")
     yield part
     commit(part, path)
 
 
 def commit(part: Path, path: Path) -> None:
-    """Have a complete file take its name."""
+    """Flush a complete file to disk and rename it."""
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(path)

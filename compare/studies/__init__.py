@@ -1,1 +1,1 @@
-"""The studies of one report: models trained over and over, what they score, and the pages about them."""
+"""The studies of one report: models trained with many seeds, their scores, and the pages about them."""

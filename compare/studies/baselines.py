@@ -1,4 +1,4 @@
-"""What a model has to beat: the majority class, and for texts linear models on the tf-idf of words and characters."""
+"""Baselines to beat: the majority class, and for texts linear models on the tf-idf of words and characters."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ CLASSIFIERS: dict[str, Callable[..., Any]] = {
 
 
 def measure(data: Data) -> dict[str, Any]:
-    """{"data_sha256", "source", "scores": {baseline: macro-F1 on test}, "validation": the same there}.
+    """{"data_sha256", "source", "scores": {baseline: macro-F1 on test}, "validation": the same on validation}.
 
-    All are fitted on the training split; how strongly a classifier is held back is chosen on validation.
+    All are fitted on the training split; the strength of a classifier's regularization is chosen on validation.
     """
     found = {"majority class": [np.full(len(s), np.bincount(data.train.y).argmax()) for s in (data.valid, data.test)]}
     if data.kind == "texts":
@@ -51,7 +51,7 @@ def measure(data: Data) -> dict[str, Any]:
 
 
 def _chosen(data: Data, features: str, name: str) -> list[Any]:
-    """Classes on validation and test of the classifier whose strength does best on validation."""
+    """Predicted classes on validation and test, of the classifier with the best regularization on validation."""
     fitted = [_fitted(data, features, CLASSIFIERS[name](strength)) for strength in STRENGTHS[name]]
     model = max(fitted, key=lambda one: _macro_f1(data.valid, one.predict(list(data.valid.x))))
     return [model.predict(list(split.x)) for split in (data.valid, data.test)]
@@ -68,14 +68,14 @@ def _macro_f1(split: Split, predicted: Any) -> float:
 
 
 def kept(folder: Path) -> dict[str, Any]:
-    """{data set: what `measure` gave} as kept in a results folder."""
+    """{data set: result of `measure`} as kept in a results folder."""
     path = folder / BASELINES
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return found
 
 
 def keep(folder: Path, data: Data) -> dict[str, Any]:
-    """The baselines of a data set, measured unless they are kept for the same rows already."""
+    """The baselines of a data set; measured and kept unless they are already there for the same rows."""
     known = kept(folder)
     if known.get(data.name, {}).get("data_sha256") != data.fingerprint or "validation" not in known[data.name]:
         known[data.name] = measure(data)

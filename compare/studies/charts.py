@@ -25,7 +25,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Spread:
-    """A configuration: one score a seed, their mean and 95% interval, and the scores of the report."""
+    """A configuration: a score for each seed, their mean and 95% interval, and the scores of the report."""
 
     label: str
     scores: tuple[float, ...]
@@ -49,7 +49,7 @@ STYLES = ("c0", "c1 dashed", "c2 dotted", "c3", "c0 dotted")
 
 
 def curves(title: str, given: Sequence[Curve], ends: tuple[float, float], epochs: int) -> Panel:
-    """A number by epoch, one line a configuration, on an axis from end to end."""
+    """A number by epoch, a line for each configuration, on an axis from `ends[0]` to `ends[1]`."""
     kinds = dict(zip(dict.fromkeys(curve.kind for curve in given), STYLES, strict=False))
     width, height, left, bottom, head = 310.0, 220.0, 40.0, 34.0, 44.0
     marks, places = ticks(*ends), range(1, epochs + 1)
@@ -124,7 +124,7 @@ def _level(row: Spread, x: float, at: Any) -> str:
 
 
 def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
-    """One line a configuration: seeds as rings, the mean as a diamond on its 95% interval, the report as crosses."""
+    """A line for each configuration: seeds as rings, mean as a diamond on its 95% interval, report as crosses."""
     given = [v for row in rows for v in (*row.scores, row.mean, row.low, row.high, *row.reported)]
     finite = [v for v in (*given, *references.values()) if math.isfinite(v)] or [0.0, 1.0]
     marks = ticks(max(0.0, min(finite)), min(1.0, max(finite)))

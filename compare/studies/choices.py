@@ -1,4 +1,4 @@
-"""The page about how the settings of the text models were chosen, from the rows of `train_keras.tuning`."""
+"""The page about the choice of settings of the text models, from the rows of `train_keras.tuning`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def scored(rows: Sequence[dict[str, Any]]) -> list[Scored]:
 
 
 def page(rows: Sequence[dict[str, Any]], searched: Sequence[dict[str, Any]] = ()) -> Page:
-    """What was compared, and what was taken: settings of the text models, and designs for images."""
+    """The page: what was compared and what was chosen, of the settings of text models and the designs for images."""
     blocks: list[Block] = [Text(METHOD)]
     settings = scored(rows)
     repeats = {one.label: one.repeats for one in settings}
@@ -98,7 +98,7 @@ def page(rows: Sequence[dict[str, Any]], searched: Sequence[dict[str, Any]] = ()
 
 
 def _designs(searched: Sequence[dict[str, Any]]) -> list[Block]:
-    """A line a design and schedule that was trained to its end, the best first; what was taken of it."""
+    """A line for each design and schedule that was trained to its end, the best first; and the choice."""
     ended = sorted((row for row in searched if row["finished"]), key=lambda row: -row["last"])
     usual = {"cut": 0, "smooth": 0.1, "seed": 0}
     lines = []
@@ -120,7 +120,7 @@ def _taken() -> str:
 
 
 def _since(settings: Sequence[Scored]) -> list[str]:
-    """Where rows that came after a choice would have chosen otherwise, and what that is worth."""
+    """The choices that rows added later would have changed, and by how much the score differs."""
     sentences, scored_of = [], {one.label: one for one in settings}
     for label, epochs in (*CHOSEN.values(), *PARTS.values()):
         taken, best = scored_of[label], next(one for one in settings if _model(one.label) == _model(label))
@@ -136,7 +136,7 @@ def _since(settings: Sequence[Scored]) -> list[str]:
 
 
 def _earlier(settings: Sequence[Scored]) -> str:
-    """What the settings score that were chosen before there was the tool: those of the studies that stop early."""
+    """The scores of the settings that were chosen before the tool existed: those of the studies that stop early."""
     early = [one for study in STUDIES.values() for one in study.variants.values() if one.patience]
     known = [(one.options, one.learning_rate, one.batch_size) for one in early]
     told = []
@@ -153,7 +153,7 @@ def _earlier(settings: Sequence[Scored]) -> str:
 
 
 def _model(label: str) -> str:
-    """What a choice is between: a cell of the grid, or a part of the designed model with either cell."""
+    """The group of settings among which one is chosen: a cell of the grid, or a part of the designed model."""
     return label.partition(",")[0].removeprefix("rnn ").removeprefix("lstm ")
 
 

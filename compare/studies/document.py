@@ -43,7 +43,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows, in one sentence. mood: held, failed or open."""
+    """A conclusion in one sentence. mood: held, failed or open."""
 
     kind: ClassVar[str] = "verdict"
     text: str

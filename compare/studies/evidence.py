@@ -31,14 +31,14 @@ DATA_NOTES = {
         10 Indonesian Local Languages, EACL 2023; IndoNLP/nusax; licence CC BY-SA. The quoted texts are from it.""",
     ),
 }
-"""{(data set, source): what a reader has to know about it}."""
+"""{(data set, source): a note for readers}."""
 
 
 # --- parity ----------------------------------------------------------------------------------------
 
 
 def parity_page(findings: Sequence[Finding]) -> Page:
-    """Agreement of classes, errors next to what the yardstick allows, and the ratio of mean errors, seed by seed."""
+    """Agreement of classes, errors next to those that the yardstick allows, and the ratio of mean errors, by seed."""
     named = {row["run"]: row for f in findings for v in f.variants for row in v.rows}
     rows = [row for row in named.values() if row["parity"] is not None]
     later = len(named) - len(rows)
@@ -66,7 +66,7 @@ def parity_page(findings: Sequence[Finding]) -> Page:
 
 
 def _own(findings: Sequence[Finding]) -> list[tuple[Finding, list[tuple[str, Row]]]]:
-    """Every study with those compared runs that no study before it has: [(study, [(configuration, row)])]."""
+    """Each study with its compared runs that are not in an earlier study: [(study, [(configuration, row)])]."""
     seen: set[str] = set()
     found = []
     for finding in findings:
@@ -86,7 +86,7 @@ def _parity_of(finding: Finding, rows: Sequence[tuple[str, Row]]) -> list[Block]
 
 
 def _parity_line(label: str, found: Sequence[Row]) -> tuple[str, ...]:
-    """A configuration: each seed's ratios; errors of the seed that is nearest to what it may have, or beyond it."""
+    """A configuration: the ratios of each seed; the errors of the seed that is nearest to its limit, or over it."""
     ratios, strains = [], []
     for parity in found:
         ours = _ours(parity)
@@ -125,7 +125,7 @@ def _means(rows: Sequence[Row]) -> Table:
 
 
 def elsewhere_page(folders: Sequence[tuple[str, Sequence[Finding]]]) -> Page:
-    """What the same commands gave on other data sets: [(name of a folder of results, its studies)]."""
+    """Results of the same commands on other data sets. folders: [(name of a folder of results, its studies)]."""
     told = Text(
         """The commands are not made for two data sets. Each table is a folder of results of its own, which “fnet study
         run STUDY --data WHERE --results FOLDER” made: the same configurations and seeds, the same parity with Keras on
@@ -209,7 +209,7 @@ def provenance_page(rows: Sequence[Row]) -> Page:
     """Versions, data with hashes and sources, machines and dates of the rows."""
     sets = sorted({(row["data"], row["source"], row["data_sha256"]) for row in rows})
     counted = [(*known, str(sum(row["data_sha256"] == known[2] for row in rows))) for known in sets]
-    # Of the epochs, not of the processes: a run that was taken up again has several.
+    # Of the epochs, not of the processes: a resumed run has several.
     hours = sum(epoch["seconds"] for row in rows for epoch in row["history"]) / 3600
     dates = sorted(row["finished"] for row in rows)
     facts = [

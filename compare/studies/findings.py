@@ -1,4 +1,4 @@
-"""What the rows of the studies say: each study with its configurations, comparisons and the claim it tests."""
+"""The results of the studies from their rows: each study with its configurations, comparisons and claim."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class Part:
-    """One comparison that a conclusion rests on: that `better` scores higher than `worse`, or (denied) that not."""
+    """One comparison behind a conclusion: `better` scores higher than `worse`, or (denied) it does not."""
 
     study: str
     better: str
@@ -37,13 +37,13 @@ class Part:
 
     @property
     def text(self) -> str:
-        """As a reader takes it in."""
+        """The comparison in words."""
         return f"{'not ' if self.denied else ''}{self.better} > {self.worse}"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A conclusion of the report, under its number there, and the comparisons that test it; studies without arm."""
+    """A conclusion of the report, with its number there, and the comparisons that test it; studies without arm."""
 
     number: str
     text: str
@@ -51,7 +51,7 @@ class Claim:
 
 
 def _claim(number: str, study: str, text: str, *parts: tuple[str, str]) -> Claim:
-    """The labels of a part are of what should be better and worse; "not A" denies that A is better."""
+    """A claim; the labels of a part are (better, worse), and "not A" denies that A is better."""
     made = (Part(study, better.removeprefix("not "), worse, better.startswith("not ")) for better, worse in parts)
     return Claim(number, text, tuple(made))
 
@@ -130,7 +130,7 @@ REPORTED = {
 """{study: {configuration: macro-F1 in the report, one run}}."""
 
 SINGLE_RUN = {"images": "single run, original images", "texts": "single run, 100 rows of its training split"}
-"""{kind of data: what a score of the report was measured on}."""
+"""{kind of data: the rows on which the report measured its scores}."""
 
 ARMS = {
     "reported": "as the report's notebook trained",
@@ -138,7 +138,7 @@ ARMS = {
     "stopped": "stopped early",
     "proper": "trained properly",
 }
-"""{arm of the text studies: what it is}."""
+"""{arm of the text studies: its description}."""
 
 VERDICTS = ("holds", "holds in part", "not shown", "not contradicted", "contradicted", "not yet decided")
 
@@ -149,7 +149,7 @@ TARGETS = (
     ("ensemble of its seeds", "text", "ensemble", 0.77),
     ("designed text model", "text", "designed", 0.79),
 )
-"""(what, images or texts, which, the macro-F1 on test that was aimed at, fixed before any look at test scores)."""
+"""(name, images or texts, which model, target macro-F1 on test, set before any test score was seen)."""
 
 TRIED = (
     ("the designed CNN", (("cnn.designed", "designed"), ("cnn.residual", "residual"))),
@@ -163,7 +163,7 @@ TRIED = (
         ),
     ),
 )
-"""(what an aim is about, the configurations that were tried for it as (study, label))."""
+"""(what a target is about, the configurations that were tried for it as (study, label))."""
 
 CLASSES = {
     "cifar10": data.CIFAR10_CLASSES,
@@ -193,7 +193,7 @@ class Variant:
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """Macro-F1 on test, one a seed."""
+        """Macro-F1 on test for each seed."""
         return tuple(float(row["test"]["macro_f1"]) for row in self.rows)
 
     @cached_property
@@ -233,7 +233,7 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A study with what its runs gave; `labels` are the test labels of its data, None without rows."""
+    """A study with its results; `labels` are the test labels of its data, None without rows."""
 
     study: Study
     variants: tuple[Variant, ...]
@@ -272,7 +272,7 @@ class Finding:
 
     @property
     def topic(self) -> str:
-        """The study's name without its arm: the arms of a text study ask one question, and test one claim."""
+        """The study's name without its arm: all arms of a text study ask the same question and test the same claim."""
         return self.study.name if self.study.arm == "designed" else self.study.name.removesuffix(f".{self.study.arm}")
 
     @property
@@ -291,7 +291,7 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """On this part alone."""
+        """The verdict on this part alone."""
         if self.pair is None or math.isnan(self.pair.adjusted) or not self.complete:
             return "not yet decided"
         shown = self.pair.adjusted < statistics.LEVEL
@@ -310,7 +310,7 @@ class Judgement:
 
     @property
     def verdict(self) -> str:
-        """One word for all parts: what is contradicted in one is contradicted."""
+        """One word for all parts; a claim that one part contradicts is contradicted."""
         found = [j.verdict for j in self.judged]
         for all_or_nothing in ("not yet decided", "contradicted"):
             if all_or_nothing in found:
@@ -321,7 +321,7 @@ class Judgement:
 
 
 def judge(findings: Sequence[Finding], arm: str) -> list[Judgement]:
-    """The ten claims as the studies of an arm test them, p corrected over all parts; those of the CNN have one arm."""
+    """The judgements of the ten claims in one arm, p corrected over all its parts; the CNN has only one arm."""
     studies = {f.topic: f for f in findings if f.claim and (f.study.arm == arm or f.study.family == "cnn")}
     asked = [(claim, part, studies[part.study]) for claim in CLAIMS for part in claim.parts if part.study in studies]
     pairs = [_directed(part, finding) for _, part, finding in asked]
@@ -346,7 +346,7 @@ def _directed(part: Part, finding: Finding) -> Comparison | None:
 
 
 def topics(findings: Sequence[Finding]) -> list[tuple[Finding, ...]]:
-    """The studies that ask one question, one an arm, together."""
+    """The studies grouped by question, one for each arm."""
     found: dict[str, tuple[Finding, ...]] = {}
     for finding in findings:
         found[finding.topic] = (*found.get(finding.topic, ()), finding)
@@ -390,7 +390,7 @@ def _of(config: Config, named: dict[str, Row]) -> tuple[Row, ...]:
 
 
 def best(findings: Sequence[Finding], kind: str, designed: bool) -> tuple[Finding, Variant] | None:
-    """Of one kind of data, the configuration with the highest mean on validation; the test split chooses nothing."""
+    """The configuration with the highest mean on validation, for one kind of data; test scores play no part."""
     given = [
         (finding, variant)
         for finding in findings
@@ -408,6 +408,6 @@ def designed_text(findings: Sequence[Finding]) -> tuple[Finding, Variant] | None
 
 
 def named(findings: Sequence[Finding], study: str, label: str) -> tuple[Finding, Variant] | None:
-    """A configuration by its names, None where it is not there or has no runs."""
+    """A configuration by its names, None where it is missing or has no runs."""
     found = ((f, v) for f in findings for v in f.variants if (f.study.name, v.label) == (study, label) and v.rows)
     return next(found, None)

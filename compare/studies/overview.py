@@ -1,4 +1,4 @@
-"""The first page of the study report: what was reached, and the verdicts on the report's conclusions."""
+"""The first page of the study report: the scores that were reached, and the verdicts on the report's conclusions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def summary(
     simulated: Sequence[Mapping[str, Any]],
     pages: Sequence[tuple[str, str]],
 ) -> Page:
-    """The first page: what was reached, the verdicts on the report, and links to all other pages."""
+    """The first page: the scores that were reached, the verdicts on the report, and links to all other pages."""
     wanted = {run.name for run in runs(list(STUDIES.values()))}
     done = {row["run"] for f in findings for v in f.variants for row in v.rows} & wanted
     complete = len(done) == len(wanted)
@@ -98,7 +98,7 @@ def _targets(findings: Sequence[Finding]) -> Table:
 
 
 def _tried(findings: Sequence[Finding]) -> Text:
-    """What each aim was tried with, and what came of it, in macro-F1 on test."""
+    """The configurations that were tried for each target, with their macro-F1 on test."""
     told = []
     for what, configurations in TRIED:
         outcomes = []
@@ -118,7 +118,7 @@ def _tried(findings: Sequence[Finding]) -> Text:
 
 
 def _aimed(findings: Sequence[Finding], kind: str, which: str) -> tuple[Finding, Variant] | None:
-    """The configuration that is held against an aim; chosen without the test split."""
+    """The configuration to compare with a target; chosen without the test split."""
     if kind == "cnn":
         return best(findings, "images", which == "designed")
     if which in ("single", "ensemble"):
@@ -127,7 +127,7 @@ def _aimed(findings: Sequence[Finding], kind: str, which: str) -> tuple[Finding,
 
 
 def _overview(findings: Sequence[Finding], baselines: Mapping[str, Any]) -> list[Figure]:
-    """The configurations that are held against the aims, next to the best baseline, images and texts apart."""
+    """The configurations to compare with the targets, next to the best baseline; a figure each for images and texts."""
     found = []
     for name, kinds in (("images", ("cnn",)), ("texts", ("text",))):
         entries, data = [], None
@@ -157,7 +157,7 @@ def _baselines(baselines: Mapping[str, Any]) -> Block:
 
 
 def _counted(judged: Sequence[Judgement]) -> str:
-    """How the ten claims fare."""
+    """How many of the ten claims have each verdict, in words."""
     verdicts = [j.verdict for j in judged]
     parts = [f"{verdicts.count(v)} {_plural(v, verdicts.count(v))}" for v in VERDICTS if v in verdicts]
     return f"Of {len(verdicts)} conclusions, as the report trained: {', '.join(parts)}."
@@ -168,7 +168,7 @@ def _plural(verdict: str, count: int) -> str:
 
 
 def _claims(judged: Sequence[Judgement]) -> Table:
-    """A line for each part of each conclusion; the verdict early, so that a phone shows it."""
+    """A line for each part of each conclusion; the verdict is in an early column, to be seen on a phone."""
     head = ("", "conclusion and what tests it", "verdict", "difference", "95% interval", "p (Holm)", "could show")
     lines: list[tuple[Cell, ...]] = []
     for found in judged:

@@ -77,7 +77,7 @@ def topic_page(group: Sequence[Finding], baselines: Mapping[str, Any], judgement
 
 
 def _arm(finding: Finding) -> str:
-    """The arm at the head of a sentence; nothing where the report has one."""
+    """The arm as the beginning of a sentence; "" where the report has only one."""
     name = ARMS.get(finding.study.arm, "") if finding.study.family != "cnn" else ""
     return f"{name[:1].upper()}{name[1:]}: " if name else ""
 
@@ -88,7 +88,7 @@ def _limits(finding: Finding) -> str:
 
 
 def _effects(group: Sequence[Finding], baselines: Mapping[str, Any]) -> Figure:
-    """A panel an arm, all with one axis."""
+    """A panel for each arm, all with the same axis."""
     first = group[0]
     known = baselines.get(str(first.data), {}).get("scores", {})
     references = {"TF-IDF, chosen on validation": known[CHOSEN]} if CHOSEN in known else {}
@@ -110,7 +110,7 @@ def _effects(group: Sequence[Finding], baselines: Mapping[str, Any]) -> Figure:
 
 
 def _verdict(finding: Finding, judged: Judgement | None) -> tuple[str, str]:
-    """What an arm shows, and what that says about the report's conclusion."""
+    """(the result of an arm with the verdict on the report's conclusion, its mood)."""
     text, mood = _shown(finding)
     if judged:
         parts = "; ".join(f"{j.part.text}: {j.verdict}" for j in judged.judged)
@@ -133,7 +133,7 @@ def _shown(finding: Finding) -> tuple[str, str]:
 
 
 def _in_words(finding: Finding) -> str:
-    """The effect: lowest and highest mean, what the comparisons that show nothing could have shown, and the limits."""
+    """The effect: lowest and highest mean, what inconclusive comparisons could have detected, and the limits."""
     present = finding.present
     low, high = (pick(present, key=lambda v: v.test.mean) for pick in (min, max))
     text = f"Mean macro-F1 goes from {low.test.mean:.3f} ({low.label}) to {high.test.mean:.3f} ({high.label})."
@@ -150,7 +150,7 @@ def _in_words(finding: Finding) -> str:
 
 
 def _range(numbers: Sequence[float]) -> str:
-    """From the least to the largest, where those differ as far as they are shown."""
+    """ "smallest to largest", or one number where they are shown with the same digits."""
     return " to ".join(dict.fromkeys(f"{number:.4f}" for number in (min(numbers), max(numbers))))
 
 
@@ -183,7 +183,7 @@ WHY = {
 
 
 def _setup(group: Sequence[Finding]) -> list[Block]:
-    """How each arm trained; what all configurations share; what differs, by arm and in the order of configurations."""
+    """How each arm trained; the options that all configurations share; those that differ, by arm and configuration."""
     settings = [[_flat(v) for v in finding.variants] for finding in group]
     every = list(itertools.chain(*settings))
     shared = {k: v for k, v in every[0].items() if all(s.get(k) == v for s in every)}
@@ -214,7 +214,7 @@ def shown(value: Any) -> str:
 
 
 def _scores(group: Sequence[Finding]) -> Table:
-    """A line a configuration, the arm in a column where there are several."""
+    """A line for each configuration, with a column for the arm where there are several."""
     kind, variants = group[0].variants[0].config.options.kind, [v for f in group for v in f.variants]
     report, ensembles = (any(getattr(v, of) for v in variants) for of in ("reported", "ensemble"))
     head: tuple[str, ...] = (
@@ -241,7 +241,7 @@ def _scores(group: Sequence[Finding]) -> Table:
 
 
 def _in_arm(group: Sequence[Finding], finding: Finding | None, cells: tuple[str, ...]) -> tuple[str, ...]:
-    """A line of a table about all arms, or its head: the arm first, where there are several."""
+    """A line, or the head, of a table about all arms: with the arm first, where there are several."""
     return (finding.study.arm if finding else "arm", *cells) if len(group) > 1 else cells
 
 
@@ -256,7 +256,7 @@ CURVES = {"loss": "loss, training", "val_loss": "loss, validation", "val_macro_f
 
 
 def _curves(group: Sequence[Finding]) -> Figure:
-    """A panel for each arm and each number; losses on one axis, so that the gap between them is seen."""
+    """A panel for each arm and number; both losses on one axis, to show the gap between them."""
     panels = []
     for finding in group:
         curves = {
@@ -294,7 +294,7 @@ def _comparisons(group: Sequence[Finding]) -> Table:
 
 
 def _confusions(group: Sequence[Finding]) -> Figure:
-    """Of one study they are much alike: one an arm is enough."""
+    """The confusion matrix of one configuration for each arm: those of a study are much alike."""
     panels = []
     for finding in group:
         best = max(finding.present, key=lambda v: v.test.mean)
@@ -315,7 +315,7 @@ def confusion(variant: Variant, labels: Any, classes: int) -> Any:
 
 
 def value(number: float) -> str:
-    """A score; a dash where there is none."""
+    """A score, or a dash."""
     return "–" if math.isnan(number) else f"{number:.4f}"
 
 

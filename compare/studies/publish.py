@@ -44,13 +44,13 @@ def write(
     cache: str | None = None,
     language: str = data.INDONESIAN,
 ) -> list[Path]:
-    """Write the report on the rows in `results`; the paths written, the HTML page first.
+    """Write the report on the rows in `results`; returns the paths written, the HTML page first.
 
     html: the page, by default report.html in `results`. where, cache, language: the data (as in `fnet study run`), for
     baselines and the texts and images of the error analysis; without the data of the rows, baselines are
     those kept in `results` and the error analysis has row numbers only.
 
-    Raises ReportError where rows are of several data sets, or without their labels.
+    Raises ReportError for rows of several data sets of one kind, or without their labels.
     """
     rows = store.read(results)
     labels = store.labels_of(results)
@@ -88,7 +88,7 @@ def topic_pages(findings: list[Finding], known: Mapping[str, Any]) -> list[Page]
 
 
 def _data_of(rows: list[dict[str, Any]], where: str | None, cache: str | None, language: str) -> dict[str, Data]:
-    """{name: data set} of the rows, as far as `where` holds the very same data."""
+    """{name: data set} of the rows, where `where` holds exactly the same data."""
     found = {}
     for name, kind, digest in sorted({(r["data"], _kind(r), r["data_sha256"]) for r in rows}):
         try:
@@ -114,7 +114,7 @@ def render(pages: list[Page]) -> str:
 
 
 def simulated(results: Path) -> list[dict[str, Any]]:
-    """What `compare.studies.simulation` wrote, as kept in a results folder."""
+    """The results of `compare.studies.simulation` that are kept in a results folder."""
     path = results / SIMULATION
     found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
     return found

@@ -19,9 +19,9 @@ class RowsError(ValueError):
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """All rows, in the order in which they were written; a line that a kill cut off is not there.
+    """All rows in the order of writing, without a last line that a kill cut off.
 
-    Raises RowsError for a line that is no JSON object, or a run that is there twice.
+    Raises RowsError for a line that is not a JSON object, or a run that is there twice.
     """
     path = folder / ROWS
     if not path.exists():
@@ -47,7 +47,7 @@ def _row(line: str, where: str) -> dict[str, Any]:
 
 
 def _whole(text: str) -> str:
-    """Without what comes after the last end of line."""
+    """The complete lines of a text."""
     return text[: text.rfind("\n") + 1]
 
 
@@ -59,7 +59,7 @@ def append(folder: Path, row: dict[str, Any]) -> None:
 
 
 def replace(folder: Path, row: dict[str, Any]) -> None:
-    """Put a row in the place of the one of the same run."""
+    """Replace the row of the same run."""
     lines = (_line(row if old["run"] == row["run"] else old) for old in read(folder))
     writing.write(folder / ROWS, "".join(lines).encode())
 
@@ -69,10 +69,10 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def merge(folder: Path, other: Path) -> tuple[int, int, int]:
-    """Take in the rows of another folder, such as another machine's: (rows added, rows compared later, rows left).
+    """Add the rows of another folder, such as another machine's: (rows added, rows replaced, rows left out).
 
-    A row of a run that is there already stays, unless the other folder holds the same training compared with Keras
-    at a later time: then that row takes its place.
+    The row of a run that is already there stays, unless the other folder has the same training with a later comparison
+    with Keras, which replaces it.
 
     Raises RowsError, and changes nothing, where the two hold results on different data, or different test labels.
     """
@@ -96,7 +96,7 @@ def merge(folder: Path, other: Path) -> tuple[int, int, int]:
 
 
 def _compared_later(row: dict[str, Any], than: dict[str, Any]) -> bool:
-    """Whether two rows are of one training, and `row` holds the later comparison of its file."""
+    """Whether two rows are of the same training, and `row` has the later comparison of its file."""
 
     def when(parity: dict[str, Any] | None) -> tuple[bool, str]:
         return parity is not None, (parity or {}).get("compared", "")  # the first rows do not say when
@@ -105,7 +105,7 @@ def _compared_later(row: dict[str, Any], than: dict[str, Any]) -> bool:
 
 
 def keep_labels(folder: Path, data: str, labels: list[int]) -> None:
-    """Keep the test labels of a data set once, for the statistics of the report."""
+    """Keep the test labels of a data set, once, for the statistics of the report."""
     kept = labels_of(folder)
     if data not in kept:
         _write_labels(folder, {**kept, data: digits(labels)})
@@ -128,7 +128,7 @@ def packed(probabilities: Any) -> str:
 
 
 def unpacked(text: str, rows: int) -> Any:
-    """What was packed, (rows, classes) float64."""
+    """The probabilities in `packed` text, (rows, classes) float64."""
     return np.frombuffer(base64.b64decode(text), "<u2").reshape(rows, -1) / 65535
 
 

@@ -1,8 +1,8 @@
-"""The test of a difference, held against trainings that are made up, so that their true difference is known.
+"""A check of the test for differences, on simulated trainings whose true difference is known.
 
 `python -m compare.studies.simulation FILE` writes how often the test is wrong where there is no difference, and how
-often it shows one that there is. Every row has a difficulty, every training its luck, a configuration has rows that
-suit it, and the rest is chance: a row is right where the sum of these is positive.
+often it detects one. Each row has a difficulty, each training its luck, each configuration rows that suit it, and the
+rest is chance: a row is right where the sum of these is positive.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from fnet import writing
 
 @dataclass(frozen=True)
 class Setting:
-    """A made-up study: its size, and the standard deviations of what a row's margin is made of.
+    """A simulated study: its size, and the standard deviations of the parts of a row's margin.
 
     mean: of the margins. seed: of a training over all rows. suited: of a configuration on a row.
-    shift: what the better configuration has in its favour where there is a difference.
+    shift: the advantage of the better configuration where there is a difference.
     """
 
     name: str
@@ -63,7 +63,7 @@ def drawn(setting: Setting, shift: float, rng: np.random.Generator) -> tuple[Any
 
 
 def simulate(setting: Setting, trials: int, seed: int = 0) -> dict[str, Any]:
-    """How often a difference is shown at the 5% level: where there is none, and where there is the one told."""
+    """How often a difference is significant at the 5% level: without a true one, and with that of the setting."""
     rng, found = np.random.default_rng(seed), {}
     for name, shift in (("null", 0.0), ("shifted", setting.shift)):
         tests = []

@@ -1,14 +1,14 @@
-"""What the evidence allows to conclude: means and differences with their errors over seeds and test rows, Holm.
+"""Statistics of the studies: means and differences with their errors over seeds and test rows, Holm's correction.
 
-A score varies with the seed of the training, with the rows that happen to be in the test split, and with how the one
-meets the other. Macro-F1 is linearised in the rows: each row has an influence on the score of each seed, and the
+A score varies with the seed of the training, with the rows that happen to be in the test split, and with the
+combination of both. Macro-F1 is linearised in the rows: each row has an influence on the score of each seed, and the
 influences of a configuration are a table of seeds by rows. The variance of a mean over that table is
 
     rows / n + seeds / s + (seeds x rows) / (n s)
 
-with the three components of a two-way analysis of variance. A mean over seeds of the row means holds the first and
-the third, a variance of the seeds' scores the second and the third; the third is subtracted once, so that it
-counts once. `compare.studies.simulation` holds the test against trainings whose difference is known.
+with the three components of a two-way analysis of variance. The variance of the row means over seeds contains the first
+and the third, the variance of the seeds' scores the second and the third; the third is subtracted once, so that it
+counts once. `compare.studies.simulation` checks the test on trainings whose difference is known.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, 0
 class Comparison:
     """`first` minus `second` in mean macro-F1: 95% interval, two-sided p, and p after Holm (NaN: not testable).
 
-    detectable: the true difference that such a test shows with a probability of 80%.
+    detectable: the true difference that the test detects with a probability of 80%.
     """
 
     first: str
@@ -66,12 +66,12 @@ class Comparison:
 
     @property
     def better(self) -> str:
-        """The one with the higher mean, whether or not that is shown."""
+        """The one with the higher mean, significant or not."""
         return self.first if self.difference > 0 else self.second
 
     @property
     def verdict(self) -> str:
-        """What may be said at the 5% level."""
+        """The conclusion at the 5% level."""
         if math.isnan(self.adjusted):
             return "too few seeds"
         if self.adjusted >= LEVEL:
@@ -111,7 +111,7 @@ def scored(labels: Array, predictions: Array, classes: int) -> Scored:
 
 
 def macro_f1(labels: Array, predicted: Array, classes: int, weights: Array | None = None) -> float:
-    """Macro-F1 of one prediction (rows,), rows counted `weights` times; a class never met counts as 0."""
+    """Macro-F1 of one prediction (rows,), rows counted `weights` times; the F1 of an absent class is 0."""
     confusion = np.bincount(labels * classes + predicted, weights, classes * classes).reshape(classes, classes)
     totals = confusion.sum(0) + confusion.sum(1)
     return float(np.mean(2 * confusion.diagonal() / np.where(totals == 0, 1, totals)))
@@ -135,7 +135,7 @@ def estimate(values: Scored) -> Estimate:
         return dataclasses.replace(NOTHING, mean=mean, seeds=n)
     error, wide = math.sqrt(values.seeds), _error(values.by_row, [values])
     half = float(stats.t.ppf(0.975, n - 1)) * error
-    # With few seeds Student's t is wide: new rows on top of new seeds cannot make the interval narrower.
+    # With few seeds Student's t is wide, but new rows as well as new seeds cannot make the interval narrower.
     far = max(half, float(stats.t.ppf(0.975, wide[1])) * wide[0])
     return Estimate(mean, float(scores.std(ddof=1)), mean - half, mean + half, mean - far, mean + far, n)
 
@@ -143,8 +143,8 @@ def estimate(values: Scored) -> Estimate:
 def compare(predictions: Mapping[str, Array], labels: Array) -> list[Comparison]:
     """All pairs of configurations, Holm-corrected together. predictions: {configuration: classes (seeds, rows)}.
 
-    The rows are the same for all configurations, which pairs them; seeds are not, because a seed means nothing across
-    configurations. Where a configuration has one seed nothing follows: interval and p are NaN.
+    Configurations are paired by rows, which are the same for all; not by seeds, which mean nothing across
+    configurations. With a single seed nothing can be tested: interval and p are NaN.
     """
     classes = 1 + int(max(labels.max(), *(p.max() for p in predictions.values())))
     all_scored = {name: scored(labels, given, classes) for name, given in predictions.items()}
@@ -153,7 +153,7 @@ def compare(predictions: Mapping[str, Array], labels: Array) -> list[Comparison]
 
 
 def tested(pair: tuple[str, str], first: Scored, second: Scored) -> Comparison:
-    """The comparison of a pair, not corrected."""
+    """The comparison of a pair, without Holm's correction."""
     difference = float(first.scores.mean() - second.scores.mean())
     if min(len(first.scores), len(second.scores)) < 2:
         return Comparison(*pair, difference, math.nan, math.nan, math.nan)
@@ -183,7 +183,7 @@ def holm(pairs: Sequence[Comparison]) -> list[Comparison]:
     known = [pair for pair in pairs if not math.isnan(pair.p)]
     adjusted, largest = dict.fromkeys(pairs, math.nan), 0.0
     for rank, pair in enumerate(sorted(known, key=lambda pair: pair.p)):
-        # Pairs that cannot be tested yet count: adding seeds must not take a verdict back.
+        # Pairs that cannot be tested yet count too: adding seeds must not revoke a verdict.
         largest = max(largest, min(1.0, (len(pairs) - rank) * pair.p))
         adjusted[pair] = largest
     return [dataclasses.replace(pair, adjusted=adjusted[pair]) for pair in pairs]

@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    """A number from 1 on, of the command line."""
+    """A positive integer from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return int(text)
@@ -179,7 +179,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         for kind in sorted({item.config.options.kind for item in wanted}):
             data.load(kind, args.data, args.cache, args.language)
-        import_keras(args.threads)  # seconds: after all that can be said without it
+        import_keras(args.threads)  # takes seconds: after all checks that do not need it
         args.results.mkdir(parents=True, exist_ok=True)
         with locked(args.results):
             return _run_all(wanted, args) if args.action == "run" else _compare_all(wanted, args)
@@ -213,7 +213,7 @@ def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
 
 
 def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
-    """Compare the files of finished runs once more: their rows get the new parity and keep all else."""
+    """Compare the files of finished runs again: their rows get the new parity and keep everything else."""
     from train_keras import data
     from train_keras.run_folder import MODEL
 
@@ -237,7 +237,7 @@ def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
 
 
 def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results: Path) -> None:
-    """Raise RunMismatch where the folder holds rows of these models on other data: they would not compare."""
+    """Raise RunMismatch where the folder has rows of these models on other data, which cannot be compared."""
     from train_keras.architectures import FAMILIES
     from train_keras.errors import RunMismatch
 
@@ -251,7 +251,7 @@ def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results:
 
 
 def finish(item: Run, data: Data, folder: Path, on_step: Any = None, *, later: bool = False) -> dict[str, Any]:
-    """Train a run (or take it up), score it on the whole test split, compare it with Keras there, and give its row.
+    """Train (or resume) a run, score it on the whole test split, compare it with Keras there, and return its row.
 
     later: leave out the comparison; the row then has None for parity.
     """
@@ -290,7 +290,7 @@ def _now() -> str:
 
 
 def _tested(probabilities: Any, data: Data) -> dict[str, Any]:
-    """Macro-F1, the class of every row, and for texts the probabilities, from which ensembles are made."""
+    """Macro-F1, the class of each row, and for texts the probabilities, which ensembles need."""
     from train_keras.train import scores
 
     kept = store.packed(probabilities) if data.kind == "texts" else None
@@ -305,25 +305,25 @@ def _held_against_keras(model_file: Path, data: Data) -> Comparison:
 
     x = data.test.x.astype("float32") if data.kind == "images" else data.test.x
     rows = Rows(f"{data.name} test", x, data.test.y, data.classes)
-    return parity.compare(model_file, rows, batch_size=200, layer_rows=8)  # no batch is shorter: one trace
+    return parity.compare(model_file, rows, batch_size=200, layer_rows=8)  # all batches are full: one trace
 
 
 def _parity(found: Comparison, row: dict[str, Any]) -> dict[str, Any]:
-    """What a row holds of the comparison. Raises RowsError where the file does not predict what `row` says."""
+    """The part of a comparison for a row. Raises RowsError where the file does not predict the classes in `row`."""
     if store.digits(found.sides[0].predicted) != row["test"]["predicted"]:
         raise store.RowsError(f"{row['run']}: the file predicts other classes than its row holds: another training?")
     return _without_layers(found.summary()) | {"compared": _now()}
 
 
 def _without_layers(summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary with the layer that is nearest to its limit, or farthest over it, instead of all of them."""
+    """The summary with only the layer that is nearest to its limit, or farthest over it."""
     layers = summary.pop("layers")
     worst = max(layers, key=lambda name: _strain(layers[name]), default=None)
     return summary | {"worst_layer": None if worst is None else {"name": worst, **layers[worst]}}
 
 
 def _strain(line: dict[str, Any]) -> float:
-    """The largest error of fnet as a fraction of the allowed one."""
+    """The largest error of fnet divided by the allowed one."""
     ours = [value for name, value in line.items() if name.startswith("fnet")]
     return float("inf") if None in ours else max(ours) / line["allowed"]
 
@@ -357,7 +357,7 @@ class _Progress:
         self.bars.update(self.one, total=step.epochs * step.batches, completed=done)
 
     def finish(self, line: str, problems: list[str]) -> None:
-        """A run is done: one line, and what keeps parity from holding."""
+        """A run is done: one line, and the reasons if parity did not hold."""
         self.bars.advance(self.all)
         self.bars.console.print(line, highlight=False)
         for problem in problems:
