@@ -20,7 +20,7 @@ from fnet.errors import printable
 log = logging.getLogger("fnet")
 
 COMMANDS = (predict, explain, plot, activations, verify, convert, export, summary, layers, doctor, completion)
-"""Modules with HELP, DESCRIPTION and EPILOG, `add_arguments(parser)`, and `run(args)`, which gives the exit status."""
+"""Modules with HELP, DESCRIPTION and EPILOG, `add_arguments(parser)`, and `run(args)`, which returns an exit status."""
 
 EXTRAS = {
     **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich"), "keras"),
@@ -33,7 +33,7 @@ EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage, 130 Ctrl-C."""
+    """Run a command. Exit status: 0 done, 1 failed or parity did not hold, 2 wrong usage, 130 Ctrl-C."""
     _prepare_streams()
     top = parser()
     words = list(sys.argv[1:] if argv is None else argv)
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = _parsed(top, words)
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("fnet: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.ERROR)  # of libraries, errors alone
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)  # from libraries only errors
     for name in ("fnet", "compare", "train_keras"):
         level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
         logging.getLogger(name).setLevel(level)
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # `fnet layers | head`: the reader has enough; the flush at exit must not complain
+    except BrokenPipeError:  # `fnet layers | head`: the reader has enough; the flush at exit must not fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except UsageError as error:
@@ -74,12 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The arguments, and those that are left to a command of another package; ends the process for wrong ones."""
+    """The arguments, and those for a command of another package; exits the process for wrong ones."""
     first = next((word for word in words if not word.startswith("-")), "")
     if Path(first).suffix:
         top.error(f"a command comes first: fnet predict {printable(first)}, or explain, verify, ... (fnet --help)")
     args, rest = top.parse_known_args(words)
-    if hasattr(args, "inputs"):  # argparse takes only those next to the model, and leaves those after an option
+    if hasattr(args, "inputs"):  # argparse takes only those next to the model, not those after an option
         args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
         rest = [word for word in rest if word not in args.inputs]
     if rest and not hasattr(args, "delegated"):
@@ -88,22 +88,22 @@ def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Na
 
 
 class _Printable(logging.Formatter):
-    """Messages whose names of files a terminal shows and does not obey."""
+    """Messages without control codes, which names of files may contain."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 class _Closed(io.TextIOBase):
-    """Standard output of a process that was started without one."""
+    """The standard output of a process that was started without one."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.EBADF, "standard output is closed, so there is nowhere to print to")
 
 
 def _prepare_streams() -> None:
-    """Where a standard stream is closed, hold its number, so that no file is opened under it, and say so on use; the
-    others are UTF-8 whatever the locale is, as files are."""
+    """Reserve the file descriptors of closed standard streams, so that no file gets one, and raise where a closed one
+    is written to; make the others UTF-8, like files, whatever the locale."""
     while (number := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(number)
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        _add_loudness(command, argparse.SUPPRESS)  # what was said before the command stays
+        _add_loudness(command, argparse.SUPPRESS)  # keeps what was given before the command
         command.set_defaults(run=module.run, parser=top, error=command.error)
     for name, package, words in (
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
@@ -155,7 +155,7 @@ def _add_loudness(command: argparse.ArgumentParser, default: Any) -> None:
 
 
 def _said(error: Exception) -> str:
-    """What an error says; of the operating system's, the file and what is wrong, without its number."""
+    """The message of an error; for one of the operating system, file and reason without its number."""
     if isinstance(error, OSError) and error.strerror:
         hint = near(os.fsdecode(error.filename)) if isinstance(error, FileNotFoundError) and error.filename else ""
         return f"{error.filename}: {error.strerror}{hint}" if error.filename else error.strerror
@@ -163,7 +163,7 @@ def _said(error: Exception) -> str:
 
 
 def _delegate(commands: Any, name: str, module: str, words: str) -> None:
-    """A command that a package of its own implements; its module is imported when the command is used."""
+    """Add a command from another package; its module is imported when the command is used."""
 
     def run(arguments: list[str]) -> int:
         import importlib

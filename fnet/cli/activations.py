@@ -1,4 +1,4 @@
-"""`fnet activations`: what flows out of the steps of a model, in numbers and as a picture."""
+"""`fnet activations`: the outputs of the steps of a model, in numbers and as a picture."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
-    """A line for each array that flows out of a step."""
+    """A line for each output array of a step."""
     for place, leaf in tree.items(value):
         array = np.asarray(leaf)
         name = "/".join([path, *map(str, place)])

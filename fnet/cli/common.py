@@ -1,4 +1,4 @@
-"""What several commands share: how to load a model, and arguments of the same meaning."""
+"""Shared by several commands: loading a model, and common arguments."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = logging.getLogger("fnet")
 
 
 class UsageError(Exception):
-    """What was asked for makes no sense: exit status 2."""
+    """Wrong usage: exit status 2."""
 
 
 def add_model(command: argparse.ArgumentParser) -> None:
-    """The arguments that name a model."""
+    """Add the arguments that name a model."""
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
     command.add_argument(
         "--weights", metavar="FILE", help="the weights, where the model file is a config alone (.json)"
@@ -27,7 +27,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
 
 
 def add_custom(command: argparse.ArgumentParser) -> None:
-    """The argument that names layers of the user's own, whose code is run for it and for nothing else."""
+    """Add the argument that names layers of the user; their code is run because of it and for no other reason."""
     command.add_argument(
         "--custom",
         action="append",
@@ -47,7 +47,7 @@ def custom_layers(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """(model, params, info): info holds what a .safetensors keeps next to the weights (labels, scale)."""
+    """(model, params, info); info: labels and scale in a .safetensors."""
     import fnet
 
     if not args.model.endswith(".safetensors"):
@@ -70,8 +70,8 @@ def number(text: str) -> float:
 
 
 def near(name: str) -> str:
-    """A question after the name of a file that is not there: whether one of nearly that name is meant."""
-    import difflib  # only where something is missing
+    """A question after the name of a missing file: whether one with a similar name is meant."""
+    import difflib  # rarely needed
 
     if "://" in name:
         return "; fetch it first, and give the file"
@@ -88,7 +88,7 @@ def near(name: str) -> str:
 
 
 def check_target(path: Path, *sources: str) -> None:
-    """Refuse, before the work is done, to write where there is no folder, or over what is read."""
+    """Refuse, before any work, to write where there is no folder, or over a file that is read."""
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent} to write it to")
     if path.exists() and not path.is_file():
@@ -99,13 +99,13 @@ def check_target(path: Path, *sources: str) -> None:
 
 
 def read_labels(text: str | None) -> list[str] | None:
-    """The class names that --labels gives."""
+    """The class names in --labels."""
     if text is None:
         return None
     path = Path(text)
     if path.is_file():
         lines = path.read_text("utf-8").splitlines()
-        numbered = all(line.startswith(f"{row} ") for row, line in enumerate(lines))  # as Teachable Machine does
+        numbered = all(line.startswith(f"{row} ") for row, line in enumerate(lines))  # as in Teachable Machine
         return [line.split(" ", 1)[1] for line in lines] if numbered else lines
     if "," not in text:
         raise UsageError(
@@ -115,7 +115,7 @@ def read_labels(text: str | None) -> list[str] | None:
 
 
 def check_labels(labels: list[str], shape: tuple[int | None, ...]) -> None:
-    """One label for each class: as many as scores of this shape have columns, two for a single unit."""
+    """Require a label for each class: one for each column of scores of this shape, two for a single unit."""
     count = max(2, (shape[-1] or 0) if len(shape) == 2 else 1)
     if len(labels) != count:
         raise UsageError(f"{len(labels)} labels, but the model has {count} classes")

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _rescaled(model: Any, scale: float | None, offset: float) -> Any:
-    """The model after a layer that scales what it is given; its params are at "model"."""
+    """The model after a layer that scales its inputs; its params are at "model"."""
     import fnet
 
     spec: Any = fnet.core.infer.input_spec(model)

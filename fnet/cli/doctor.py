@@ -1,4 +1,4 @@
-"""`fnet doctor`: what holds this machine back, and what to do about it."""
+"""`fnet doctor`: what makes fnet slow or incomplete on this machine, and what to do about it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ OPTIONAL = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line."""
+    """One line of the report."""
 
     what: str
     found: str
     remedy: str = ""
-    """What to do; "" where nothing is to be done."""
+    """What to do, or ""."""
     hinders: bool = False
-    """Whether it holds this machine back; a package that is not installed does not."""
+    """Whether it is a hindrance; a package that is not installed is not."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def findings() -> Iterator[Finding]:
-    """Everything that is looked at."""
+    """All findings."""
     yield from _versions()
     yield from _processors()
     yield from _backend()

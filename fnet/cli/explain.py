@@ -1,4 +1,4 @@
-"""`fnet explain`: what is in a model file and what fnet makes of it."""
+"""`fnet explain`: the contents of a model file and what fnet makes of them."""
 
 from __future__ import annotations
 

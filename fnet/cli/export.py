@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if kind is None:
         raise UsageError(f"{args.output}: the suffix is none of {', '.join(SUFFIXES)}; say which with --to")
     check_target(Path(args.output), args.model)
-    if kind == "onnx" and importlib.util.find_spec("jax2onnx") is None:  # not JAX first, and then the rest of it
+    if kind == "onnx" and importlib.util.find_spec("jax2onnx") is None:  # before JAX is imported
         raise ModuleNotFoundError("ONNX needs jax2onnx", name="jax2onnx")
     model, params, _ = load_model(args)
     if kind == "keras":

@@ -1,4 +1,4 @@
-"""The rows that `fnet predict` is given, a batch at a time: texts, images, arrays, tables."""
+"""The input rows of `fnet predict`, a batch at a time: texts, images, arrays, tables."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from fnet.shapes import fits, sized
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 TEXT = "text"
-"""The column that holds the text, unless --column names one."""
+"""The column with the text, unless --column names another."""
 FOLDER = "folder"
-"""What --truth and --keep call the folder of an image."""
+"""The name of an image's folder in --truth and --keep."""
 
 
 class Batch(NamedTuple):
@@ -41,21 +41,21 @@ class Batch(NamedTuple):
     """An array, or a dict of them by input."""
     names: list[str]
     kept: dict[str, list[Any]] = {}  # noqa: RUF012 - read only
-    """{column: its cells}, of those that go with the answers."""
+    """{column: its cells} for the columns that go with the answers."""
 
 
 class Source(NamedTuple):
-    """Rows to come."""
+    """All rows, read batch by batch."""
 
     batches: Iterator[Batch]
     total: int | None = None
-    """How many rows there are, where that is known before they are read."""
+    """How many rows there are, if that is known before they are read."""
     pixels: bool = False
-    """Whether they are images, numbers from 0 to 255."""
+    """Whether they are images, with numbers from 0 to 255."""
 
 
 class Request(NamedTuple):
-    """What the model takes and how the files are to be read."""
+    """The inputs of the model, and how to read the files."""
 
     specs: dict[str, Any]
     """{name of an input: its spec, or None}."""
@@ -67,12 +67,12 @@ class Request(NamedTuple):
 
     @property
     def spec(self) -> Any:
-        """Of the only input; None for several."""
+        """The spec of the only input; None for several."""
         return next(iter(self.specs.values())) if len(self.specs) == 1 else None
 
     @property
     def marks(self) -> bool:
-        """Whether a row that cannot be read is marked, and the others go on."""
+        """Whether unreadable rows are marked and the others go on."""
         return getattr(self.args, "invalid", "raise") == "mark"
 
     @property
@@ -81,7 +81,7 @@ class Request(NamedTuple):
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments that name rows and say how they are read."""
+    """Add the arguments that name rows and say how to read them."""
     command.add_argument("inputs", nargs="*", help="files, folders of images, or - for standard input")
     command.add_argument(
         "--text", action="append", default=[], help="a text to classify; inputs are then texts, too; may be repeated"
@@ -101,14 +101,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str] = ()) -> Request:
-    """What a model takes, of what the arguments name, so many rows at a time."""
+    """The request of a model for the rows that the arguments name, `size` rows at a time."""
     spec = infer.input_spec(model)
     specs = {"x": None} if spec is None else sources.feed(input_names(model), spec)
     return Request(specs, args, size, tuple(dict.fromkeys(kept)))
 
 
 def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixels: bool) -> Scaling:
-    """What --scale and --offset or the file say. Warns where the model scales as well, and where nothing does."""
+    """The scaling in --scale and --offset, or in the file. Warns where the model scales too, and where nothing does."""
     said = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
     warn_of_two_scales(model, *said)
     if pixels and said == (None, None) and not scales(_functions(model)):
@@ -120,7 +120,7 @@ def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixel
 
 
 def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = None) -> None:
-    """Warn where --scale or --offset changes what the model scales as well."""
+    """Warn where --scale or --offset is given for a model that scales by itself."""
     scaled = scale not in (None, 1) or offset
     if scaled and scales(takewhile(lambda layer: not layer[1], _functions(model))):
         log.warning(
@@ -130,13 +130,13 @@ def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = N
 
 
 def _functions(step: Any) -> Iterator[tuple[str, bool]]:
-    """(name of the function, whether it has a size of its own, as what has a kernel) of each layer in a step."""
+    """(name of the function, whether it has the option `filters` or `units`) of each layer in a step."""
     for layer in infer.layers_in(step):
         yield layer.function.__name__, not {"filters", "units"}.isdisjoint(layer.all_options)
 
 
 def source(request: Request) -> Source:
-    """The rows that the command line names. Raises UsageError for what cannot be read."""
+    """The rows that the command line names. Raises UsageError where they cannot be read."""
     args = request.args
     if args.text:
         _require_columns(request, "--text")
@@ -171,7 +171,7 @@ BROKEN = (EOFError, MemoryError, RecursionError, ValueError, csv.Error, tokenize
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """What a file that is broken or not what its name says raises, as a ValueError with its name."""
+    """Turn errors of a file that is damaged, or not what its name says, into a ValueError with its name."""
     try:
         yield
     except BROKEN as error:
@@ -191,7 +191,7 @@ def _kind(name: str, args: argparse.Namespace) -> str:
 
 
 def _require_columns(request: Request, name: str) -> None:
-    """Raises UsageError where columns are asked of what has none."""
+    """Raise UsageError where columns are requested of a file without columns."""
     if request.kept:
         raise UsageError(f"{name} has no columns, so none can be named by --truth or --keep: give a table, as .csv")
 
@@ -221,7 +221,7 @@ def _in_batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _argument(text: str) -> str:
-    """A text of the command line, in UTF-8 whatever the locale is. Raises UsageError for other bytes."""
+    """A text from the command line, in UTF-8 whatever the locale. Raises UsageError for other bytes."""
     try:
         return os.fsencode(text).decode() if re.search("[\ud800-\udfff]", text) else text
     except UnicodeError:
@@ -234,11 +234,11 @@ def _texts(texts: Iterable[str], size: int) -> Iterator[Batch]:
 
 
 def _images(names: list[str], request: Request) -> Iterator[Batch]:
-    """Batches of images, of fewer rows where those are large."""
+    """Batches of images, with fewer rows where images are large."""
     whole = _shape(request.spec, 1, 1)
     if math.prod(whole) > LARGEST:
         raise UsageError(f"the model takes images of {whole[1]}x{whole[0]}: give such as arrays, in a .npy")
-    # states go on through a batch, which holds all rows then
+    # states go on through a batch, which then holds all rows
     most = math.inf if request.size == sys.maxsize else LARGEST
     batch, largest = list[tuple[str, Any]](), 0
     for name in names:
@@ -252,7 +252,7 @@ def _images(names: list[str], request: Request) -> Iterator[Batch]:
 
 
 def _stacked(batch: list[tuple[str, Any]], whole: tuple[int, ...], request: Request) -> Batch:
-    """whole: the shape of images where none of the batch can be read."""
+    """A batch of images; whole: their shape if none of them can be read."""
     names = [name for name, _ in batch]
     sizes = {image.shape for _, image in batch if image is not None}
     if len(sizes) > 1:
@@ -280,13 +280,13 @@ def _arrays(x: Any, request: Request) -> Source:
 
 
 UNPACKED = 200
-"""Bytes for each of a file that it may unpack to, beyond those that any may; photographs are 30, zeros 1,000."""
+"""How many times its size a large file may unpack to; photographs reach 30, zeros 1,000."""
 FREE_ARRAYS, LARGEST = 4 << 30, 150_000_000
-"""Bytes that any file of arrays and any image may unpack to; images of a batch have so many together."""
+"""Bytes that any file of arrays, and any image, may unpack to; all images of a batch together have at most LARGEST."""
 
 
 def _require_size(path: Path, unpacked: int, free: int, way_out: str) -> None:
-    """Raises ValueError for what unpacks to far more than the file holds; `unpacked` is what its header says."""
+    """Raise ValueError for a file that unpacks to far more than its size; `unpacked`: the bytes according to it."""
     if unpacked > max(free, most := UNPACKED * path.stat().st_size):
         raise ValueError(f"it unpacks to {unpacked:,} bytes, where {max(free, most):,} are the most: {way_out}")
 
@@ -363,8 +363,8 @@ def _jsonl(name: str, request: Request) -> Source:
 
 
 def _json_lines(name: str, request: Request) -> Iterator[tuple[int, Any]]:
-    """(number of the line, its value); None for what is no JSON, where rows without an answer are marked."""
-    marks = False  # the first says what the lines are
+    """(number of the line, its value); None for a line that is not JSON, if such rows are marked."""
+    marks = False  # the first line must be readable
     for place, line in enumerate(_lines(name), 1):
         if line.strip():
             try:
@@ -377,14 +377,14 @@ def _json_lines(name: str, request: Request) -> Iterator[tuple[int, Any]]:
 
 
 def _unread(what: str, marks: bool) -> None:
-    """Say that a row cannot be read. Raises UsageError where those are not marked."""
+    """Warn that a row cannot be read. Raises UsageError where such rows are not marked."""
     if not marks:
         raise UsageError(what)
     log.warning("%s", what)
 
 
 def _fields(place: int, value: Any, header: list[str], name: str, request: Request) -> list[Any]:
-    """The cells of a line; None for what it lacks, where rows without an answer are marked."""
+    """The cells of a line; None for missing ones, if such rows are marked."""
     given = value if isinstance(value, dict) else {}
     missing = [key for key in header if key not in given]
     if missing and (value is not None or not request.marks):
@@ -413,7 +413,7 @@ TABLES = {".csv", ".jsonl", ".parquet", ".tsv"}
 
 
 def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request) -> Iterator[Batch]:
-    """Rows of cells as what the model takes: a column of texts, columns by the names of several inputs, or numbers."""
+    """Rows of cells as inputs of the model: a column of texts, columns by the names of several inputs, or numbers."""
     if missing := [column for column in request.kept if column not in header]:
         raise UsageError(f"{name} has no column {missing[0]}; it has {', '.join(header)}")
     kept = {column: header.index(column) for column in request.kept}
@@ -458,7 +458,7 @@ def _text_column(header: list[str], name: str, request: Request) -> int:
 
 
 def _number_columns(header: list[str], name: str, request: Request) -> list[int]:
-    """The places of the columns of numbers: those of --column, in its order, or all but those that are kept."""
+    """The positions of the columns of numbers: those in --column, in its order, or all but those that are kept."""
     others = [column for column in header if column not in request.kept]
     columns = request.args.column.split(",") if request.args.column else others
     if missing := [column for column in columns if column not in header]:
@@ -475,7 +475,7 @@ def _number_columns(header: list[str], name: str, request: Request) -> list[int]
 class _Column:
     """Cells, or lists of them, as arrays of texts or numbers, a batch at a time; empty ones of numbers are NaN.
 
-    The first row says what a row is. A later one that is something else has an answer no more than an empty one.
+    The first row sets the shape of a row. A later one that differs has no answer, like an empty one.
     """
 
     def __init__(self, spec: Any, name: str, request: Request, columns: list[str]) -> None:
@@ -484,7 +484,7 @@ class _Column:
         self.dtype = "object" if dtype == "string" else "float64" if "int" in dtype else "float32"
         self.spec, self.name, self.columns, self.marks = spec, name, columns, request.marks
         self.shape: tuple[int | None, ...] | None = None
-        """Of a row; None along axes of which the model takes any size."""
+        """The shape of a row; None for axes of any size."""
 
     def __call__(self, cells: list[Any], start: int) -> Any:
         """start: the number of the first row."""
@@ -495,7 +495,7 @@ class _Column:
             if fits(rows.shape[1:], self.shape or ()):
                 return rows
         except UNREADABLE:
-            pass  # some row, as each tells
+            pass  # some row cannot be read: look at each
         each = [self.row(cell, number) for number, cell in enumerate(cells, start)]
         sizes = {row.shape for row in each if row is not None}
         if len(sizes) > 1:
@@ -511,7 +511,7 @@ class _Column:
         return np.array(tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells), self.dtype)
 
     def where(self, cell: Any) -> str:
-        """The first column of a row that holds no number, for a message."""
+        """The first column of a row without a number, for a message."""
         for column, value in zip(self.columns, cell if isinstance(cell, list) else [cell], strict=False):
             try:
                 self.array(value)
@@ -520,7 +520,7 @@ class _Column:
         return ""
 
     def row(self, cell: Any, number: int) -> np.ndarray[Any, Any] | None:
-        """A row, or None where it is something else than the first."""
+        """A row, or None if it is not like the first."""
         try:
             row = self.array(cell)
         except UNREADABLE as error:
@@ -534,7 +534,7 @@ class _Column:
             if fits(row.shape, self.shape):
                 return row
             what = f"it has the shape {row.shape}, the first row {self.shape}"
-        if cell is not None or not self.marks:  # of what is no JSON that is said
+        if cell is not None or not self.marks:  # for a line that is not JSON there was a warning already
             _unread(f"{self.name}, row {number}: {what}", self.marks and self.shape is not None)
         return None
 
@@ -547,7 +547,7 @@ UNREADABLE = (TypeError, ValueError, ArithmeticError, RecursionError)
 
 
 def _shape(spec: Any, height: int, width: int) -> tuple[int, int, int]:
-    """The (height, width, channels) that the model takes, these where it takes any."""
+    """The (height, width, channels) that the model takes; the given size where it takes any."""
     _, rows, columns, channels = spec.shape if spec is not None and len(spec.shape) == 4 else (None, None, None, 3)
     return rows or height, columns or width, channels or 3
 

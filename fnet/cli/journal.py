@@ -1,7 +1,7 @@
-"""What an interrupted `fnet predict --output FILE` keeps, so that `--resume` goes on: FILE.part, a batch a line.
+"""The file FILE.part, with a line for each batch of an interrupted `fnet predict --output FILE`, for `--resume`.
 
-A line is JSON: a digest of the model, the settings and the rows of a batch, and what the model gave for them. So what
-the next run takes over is what it would compute: rows, a scale or a model that changed have another digest.
+A line is JSON: a digest of the model, the settings and the rows of a batch, and the outputs for them. So the next run
+reuses exactly what it would compute: changed rows, or another scale or model, have another digest.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fnet.cli.common import UsageError
 from fnet.types import Params
 
 BEGIN = b'{"key": "'
-"""Of each line."""
+"""The beginning of each line."""
 
 
 class Entry(NamedTuple):
-    """What the model gave for the rows of a batch."""
+    """The outputs for the rows of a batch."""
 
     outputs: Any
     marked: list[int]
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """The batches that are done, on disk as soon as they are."""
+    """The finished batches, written to disk one by one."""
 
     def __init__(self, output: Path, resume: bool, model: Any, params: Params, *settings: Any) -> None:
         self.path = part_of(output)
@@ -55,34 +55,34 @@ class Journal:
         return digest.hexdigest()
 
     def get(self, key: str, rows: int) -> Entry | None:
-        """What was kept of a batch of so many rows, or None."""
+        """The entry of a batch with this number of rows, or None."""
         self.rows += rows
         entry = self.kept.get(key)
         self.taken += 0 if entry is None else rows
         return entry
 
     def add(self, key: str, entry: Entry) -> None:
-        """Keep a batch that is done."""
+        """Keep a finished batch."""
         line = {"key": key, "marked": entry.marked, "outputs": tree.map(_text_of, entry.outputs)}
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
 
     def close(self, done: bool) -> None:
-        """Leave the file for `--resume`, or, where all is done, remove it."""
+        """Leave the file for `--resume`, or remove it if everything is done."""
         self.file.close()
         if done or not self.path.stat().st_size:
             self.path.unlink()
 
 
 def part_of(output: Path) -> Path:
-    """Where what is done of an output file is kept."""
+    """The path of the journal of an output file."""
     return output.with_name(f"{output.name}.part")
 
 
 def _kept(path: Path) -> dict[str, Entry]:
-    """{key: entry} of the whole lines of the file; the rest, which a killed process left, is cut off.
+    """{key: entry} of the complete lines of the file; an incomplete last line of a killed process is cut off.
 
-    Raises UsageError for any other file, and leaves it as it is: it would be overwritten, and removed at the end.
+    Raises UsageError for any other file, and leaves it as it is, as it would be overwritten and at the end removed.
     """
     wrong = f"{path} is not what an interrupted fnet predict leaves: move it, as its name is needed"
     if path.is_symlink() or not path.is_file():
@@ -103,7 +103,7 @@ def _kept(path: Path) -> dict[str, Entry]:
 
 
 def _feed(digest: Any, item: tuple[Any, np.ndarray[Any, Any]]) -> None:
-    """Add an array with its path to a digest; texts count as they are written in Python."""
+    """Add an array with its path to a digest; texts count by their repr."""
     path, array = item
     digest.update(repr((path, array.dtype, array.shape)).encode())
     digest.update(repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data)

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _markdown(rows: Sequence[Any]) -> Iterator[str]:
-    """The table as a page: docs/layers.md is this output."""
+    """The table as a page, docs/layers.md."""
     from params.table.catalogue import NOTES
 
     yield "# Keras layers and operations in fnet\n"

@@ -1,4 +1,4 @@
-"""What `fnet predict` gives for each row, and the forms in which it is written."""
+"""The answers of `fnet predict`, one for each row, and the formats in which they are written."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fnet.errors import printable
 
 
 class Answer(NamedTuple):
-    """What the model says of one row."""
+    """The answer of the model for one row."""
 
     name: str
     best: list[tuple[str, float]] | None
-    """(label, score) of the best classes; None where there are no labels to give, empty for a row without an answer."""
+    """(label, score) of the best classes; None for outputs without labels, empty for a row without an answer."""
     values: Any
     """The outputs; None for a row without an answer."""
     kept: dict[str, Any]
@@ -37,9 +37,9 @@ class Answer(NamedTuple):
 
 
 TRUTH = "truth"
-"""The column of the right class, whatever its name is in the input."""
+"""The column of the right class, whatever its name in the input."""
 OWN = ("input", "label", "score", "output")
-"""Columns that the outputs have."""
+"""The columns of the outputs."""
 
 
 def answers(
@@ -59,7 +59,7 @@ def answers(
 
 
 def _plain(a: Any) -> Any:
-    """Numbers of Python, to six digits after the point, and texts; None for NaN and infinity, which JSON lacks."""
+    """Python numbers, rounded to six decimals, and texts; None for NaN and infinity, which JSON lacks."""
     if a.dtype.kind != "f":
         return tree.map(lambda item: item.decode() if isinstance(item, bytes) else item, a.tolist())
     values = np.round(a.astype(float), 6).tolist()
@@ -94,7 +94,7 @@ class Scores:
 
 
 def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
-    """Tab-separated: labels with their scores, or the outputs; columns that are kept; the input last."""
+    """Tab-separated lines: labels with their scores, or the outputs; columns that are kept; the input last."""
     for answer in batch:
         last = [printable(re.sub(r"[\t\r\n]", " ", str(cell))) for cell in (*answer.kept.values(), answer.name)]
         if answer.best is None:
@@ -105,7 +105,7 @@ def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
 
 
 def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
-    """One JSON object a line."""
+    """A JSON object for each row."""
     for answer in batch:
         value: dict[str, Any] = {"input": answer.name, **answer.kept}
         if answer.best is not None:
@@ -116,7 +116,7 @@ def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
 
 
 def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
-    """{column: cell} of each row; one without an answer has no columns of the outputs."""
+    """{column: cell} of each row; a row without an answer has no output columns."""
     for answer in batch:
         row: dict[str, Any] = {"input": answer.name, **answer.kept}
         for place, (label, score) in enumerate(answer.best or (), 1):
@@ -128,19 +128,19 @@ def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
 
 
 def header(y: Any, scores: Scores | None, kept: Iterable[str], top: int) -> list[str]:
-    """The columns of a table of such outputs, whether or not any of its rows has an answer."""
+    """The columns of a table of such outputs, even if no row has an answer."""
     one = tree.map(lambda a: np.zeros((1, *a.shape[1:]), a.dtype), y)
     answer = answers([""], one, set(), scores, {column: [""] for column in kept})
     return list(next(columns(answer, top)))
 
 
 def _names(rows: list[dict[str, Any]], header: list[str]) -> list[str]:
-    """The columns of a table: those of its header, then what single rows have besides."""
+    """The columns of a table: those of its header, then further ones of single rows."""
     return list(dict.fromkeys(chain(header, *rows))) or ["input"]
 
 
 def delimited(rows: list[dict[str, Any]], header: list[str], delimiter: str, goes_on: bool = False) -> str:
-    """Rows as CSV or TSV, without the line of the header where they go on after one."""
+    """Rows as CSV or TSV; goes_on: without a header, as they follow other rows."""
     file = io.StringIO()
     writer = csv.DictWriter(file, _names(rows, header), delimiter=delimiter, lineterminator="\n")
     if not goes_on:
@@ -180,7 +180,7 @@ TABLES: dict[str, Callable[[list[dict[str, Any]], list[str]], bytes]] = {
 
 
 def printed(batches: Iterable[Iterator[Answer]], form: str, top: int, header: list[str]) -> Iterator[Iterable[str]]:
-    """The lines of each batch as soon as it is there. header: of a table, known when the first batch is there."""
+    """The lines of each batch as soon as it is computed. header: of a table, known after the first batch."""
     if form in LINES:
         yield from (LINES[form](batch, top) for batch in batches)
         return
@@ -198,7 +198,7 @@ def printed(batches: Iterable[Iterator[Answer]], form: str, top: int, header: li
 
 
 def form(output: Path | None, given: str | None) -> str:
-    """The form as a suffix, of --format or the file. Raises UsageError for one that is not written."""
+    """The format as a suffix, from --format or the file. Raises UsageError for an unknown one."""
     suffix = "" if output is None else output.suffix.lower()
     if given is not None:
         if suffix not in ("", ".txt", f".{given}") and (given, suffix) != ("jsonl", ".json"):

@@ -45,7 +45,7 @@ examples:
 
 
 MANY = 20
-"""Scores of a row that are too many to read in a line."""
+"""From this many scores on, a line is too long to read."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(form: str, run: _Run) -> None:
-    """All answers, printed as they come or, when they are complete, to the file of --output."""
+    """Print all answers as they come, or write them to the file of --output when they are complete."""
     output = run.args.output
     if output is None:
         for lines in outputs.printed(run.answers(), form, run.top, run.header):
@@ -110,7 +110,7 @@ def _write(form: str, run: _Run) -> None:
 
 
 def _checked(args: argparse.Namespace) -> str:
-    """The form of the output, once the arguments are known to fit together."""
+    """The format of the output. Raises UsageError for arguments that do not fit together."""
     files = [name for name in args.inputs if name and (name == "-" or Path(name).exists())]
     if args.text and files:
         raise UsageError(f"give either input files or --text: {files[0]} is a file; a text has a --text of its own")
@@ -199,13 +199,13 @@ class _Run:
         return {**columns, outputs.TRUTH: [self.class_of(cell) for cell in batch.kept[self.args.truth]]}
 
     def class_of(self, cell: Any) -> str:
-        """The right class that a cell says: its label, or its number where no label is that."""
+        """The right class in a cell: a label, or the number of one if there is no such label."""
         text, labels = str(cell), self.labels or []
         by_number = text not in labels and text.isdecimal() and int(text) < len(labels)
         return labels[int(text)] if by_number else text
 
     def judged(self, answers: Iterator[outputs.Answer]) -> Iterator[outputs.Answer]:
-        """Answers, counted where they are right; with --wrong only the others."""
+        """The answers, counting right ones; with --wrong only the wrong ones."""
         for answer in answers:
             if answer.best is None:
                 raise UsageError("--truth is for scores of classes, (rows, classes) of floats; this model gives others")
@@ -231,7 +231,7 @@ class _Run:
         progress.end()
 
     def kept(self, x: Any, rows: int) -> tuple[Any, set[int]]:
-        """`predict`, or what an interrupted run has of these rows."""
+        """`predict`, or the result for these rows from an interrupted run."""
         assert self.journal is not None
         key = self.journal.key(x)
         entry = self.journal.get(key, rows)
@@ -242,7 +242,7 @@ class _Run:
         return entry.outputs, set(entry.marked)
 
     def close(self, done: bool) -> None:
-        """Say what was taken over of an interrupted run, and what the next one can take over of this."""
+        """Log what was reused from an interrupted run, and what the next run can reuse from this one."""
         if self.journal is None:
             return
         self.journal.close(done)
@@ -272,7 +272,7 @@ class _Run:
         return y, {row for mark in marks for row in mark.rows}
 
     def finish(self) -> int:
-        """Say which rows have no answer; the exit status."""
+        """Log which rows have no answer; returns the exit status."""
         if self.unanswered:
             log.warning("%s", unanswered(self.unanswered, self.rows))
         answered = self.rows - len(self.unanswered)
@@ -282,7 +282,7 @@ class _Run:
 
 
 class _Progress:
-    """Rows done, rows per second and the time left, on a terminal that the answers are not printed to."""
+    """Rows done, rows per second and the time left, shown on a terminal unless the answers are printed there."""
 
     def __init__(self, total: int | None, args: argparse.Namespace) -> None:
         answers_elsewhere = args.output is not None or not sys.stdout.isatty()

@@ -1,4 +1,4 @@
-"""`fnet verify`: whether a model file is whole and gives here what it gave when it was saved."""
+"""`fnet verify`: whether a model file is whole and its model gives the outputs that were saved with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two forms of a model may lie apart: the yardstick, with the model in float64 as the reference."""
+"""How far two forms of a model may differ: the yardstick, with the model in float64 as the reference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fnet.tree import FrozenDict
 from fnet.types import Params
 
 FLOOR = 2e-6
-"""What is allowed of the largest value, on top of twice the error of fnet's own float32."""
+"""The error that is allowed, relative to the largest value, on top of twice the error of fnet in float32."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Verdict:
 
     error: float
     own: float
-    """Of fnet on NumPy in float32."""
+    """The error of fnet on NumPy in float32."""
 
     @property
     def allowed(self) -> float:
-        """The largest error that is not a difference."""
+        """The largest allowed error."""
         return 2 * self.own + FLOOR
 
     @property
@@ -41,7 +41,7 @@ class Verdict:
 
 
 def in_float64(step: Any) -> Any:
-    """A step that computes in float64 whatever its dtype policy says; operations compute as their inputs are."""
+    """A step that computes in float64, whatever its dtype policy; operations compute in the dtype of their inputs."""
     bound = with_each(step, in_float64)
     if isinstance(step, Model):
         return bound
@@ -55,13 +55,13 @@ def in_float64(step: Any) -> Any:
 
 
 def wide(leaf: Any) -> Any:
-    """An array in float64, where it is of floats."""
+    """An array in float64, if it is of float32."""
     array = ops.to_numpy(leaf)
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def verdicts(model: Any, params: Params, x: Any, given: Any) -> list[Verdict]:
-    """What to say of the outputs `given`, which another form of the model made of `x`. Runs on NumPy."""
+    """The verdicts on the outputs `given` of another form of the model for `x`. Runs on NumPy."""
     exact = tree.leaves(in_float64(model)(tree.map(wide, params), tree.map(wide, x)))
     own = tree.leaves(model(params, x))
     return [Verdict(_error(z, e), _error(y, e)) for z, y, e in zip(tree.leaves(given), own, exact, strict=True)]
@@ -84,7 +84,7 @@ def _error(y: Any, exact: Any) -> float:
 
 
 def drawn(takes: Any, rows: int) -> Any:
-    """Inputs like the Spec tree `takes`, the same at each call; integers are 0 or 1, free sizes 4."""
+    """Inputs for the Spec tree `takes`, the same at each call; integers are 0 or 1, free sizes 4."""
     rng = np.random.default_rng(rows)
 
     def one(spec: Any) -> Any:

@@ -20,18 +20,18 @@ from fnet.types import Params, Spec
 
 OPSET = 21
 ROWS = (1, 3)
-"""Batches of so many rows are compared."""
+"""The sizes of the batches that are compared."""
 
 
 def to_onnx(
     model: Any, params: Params, path: str | os.PathLike[str], *input_shapes: Any, opset: int = OPSET
 ) -> list[Verdict]:
-    """Write a model with its params as an ONNX file; the number of rows is free. What is said of each output.
+    """Write a model with its params as an ONNX file; the number of rows is free. Returns a verdict for each output.
 
-    Inputs have the names of the model's, outputs come in the order of their leaves. Needs jax, jax2onnx and
+    Inputs have the names of the model's, outputs are in the order of their leaves. Needs jax, jax2onnx and
     onnxruntime, neither Keras nor TensorFlow.
-    Raises fnet.ExportError for a model that takes strings or cannot be converted, or whose program gives something else
-    than the model in ONNX Runtime; nothing is written then.
+    Raises fnet.ExportError for a model that takes strings or cannot be converted, or whose program differs from the
+    model in ONNX Runtime; nothing is written then.
     """
     writing.require_format(path, ".onnx")
     from fnet.backend import jax_lowering
@@ -45,7 +45,7 @@ def to_onnx(
 def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *input_shapes: Any) -> list[Verdict]:
     """Write a model with its params as StableHLO of `jax.export`, for CPU, CUDA and TPU; the number of rows is free.
 
-    `load_stablehlo` gives it back as a function. The errors are those of `to_onnx`. Needs jax.
+    `load_stablehlo` reads it as a function. The errors are those of `to_onnx`. Needs jax.
     """
     writing.require_format(path, ".stablehlo")
     from fnet.backend import jax_lowering
@@ -69,7 +69,7 @@ def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list
 def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
     """The function in an ONNX file, in ONNX Runtime on a CPU: one array for each input, in order -> the outputs.
 
-    Arrays of another dtype than the file takes are cast.
+    Arrays are cast to the dtypes that the file takes.
     """
     import onnxruntime
 
@@ -86,11 +86,11 @@ def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]
 
 
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
-"""What ONNX Runtime calls otherwise than NumPy."""
+"""{name in ONNX Runtime: dtype of NumPy}, where they differ."""
 
 
 def run_onnx(program: bytes | str, arrays: Sequence[Any]) -> list[Any]:
-    """What `load_onnx` of a program gives for one array for each input."""
+    """The outputs of `load_onnx(program)` for one array for each input."""
     return load_onnx(program)(*arrays)
 
 
@@ -99,7 +99,7 @@ def _run_stablehlo(program: bytes, arrays: Sequence[Any]) -> list[Any]:
 
 
 def flat(model: Any, params: Params, takes: Any) -> tuple[Callable[..., Any], list[Spec], list[str]]:
-    """(a function of one array for each input, to the list of the outputs, what it takes, names of the inputs)."""
+    """(function from one array for each input to the list of outputs, specs of the inputs, names of the inputs)."""
     specs, names = tree.leaves(takes), references(input_names(model))
     if len(names) != len(specs):
         names = [f"x{i}" for i in range(len(specs))]
@@ -132,7 +132,7 @@ def _write(
             program = convert(f, specs, names)
     except ImportError:
         raise
-    except Exception as error:  # whatever a converter raises: it is not ours
+    except Exception as error:  # converters are not our code, and may raise anything
         raise ExportError(f"it cannot be converted: {type(error).__name__}: {error}"[:400]) from error
     all_verdicts: list[Verdict] = []
     for rows in ROWS:

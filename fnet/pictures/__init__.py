@@ -1,1 +1,1 @@
-"""Pictures of models and of what flows in them: SVG and PNG, written here."""
+"""Pictures of models and of their activations: SVG and PNG, without a library."""

@@ -1,8 +1,8 @@
-"""Layered drawing of a graph without circles: every edge goes down, lines are as straight as they can be.
+"""Layered drawing of an acyclic graph: every edge goes down, lines are as straight as possible.
 
-After Sugiyama: nodes on ranks by their longest path from a source; an edge over several ranks becomes a chain of
-points, one a rank; the order on each rank by the middle of the neighbours, sweep after sweep; then places across by
-the same middles, nearest to them that the order and the widths allow.
+After Sugiyama: nodes are on ranks by their longest path from a source; an edge over several ranks becomes a chain of
+points, one on each rank; the order on each rank is that of the means of the neighbours, in several sweeps; then x is
+as near to the medians of the neighbours as the order and the widths allow.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from fnet.errors import InvalidInput
 from fnet.records import dataclass
 
 GAP, RANK_GAP, POINT = 24.0, 46.0, 8.0
-"""Between boxes next to each other; between ranks; the half width of a line that passes."""
+"""Space between boxes of a rank; space between ranks; half the width of a passing line."""
 SWEEPS = 12
 MOST = 10_000
-"""Ranks that the lines of a picture pass, all together."""
+"""The most ranks that all lines of a picture may pass together."""
 PUSHES = 10**9
-"""How many points of lines a box outweighs where the two want one place."""
+"""How many points of lines a box outweighs when they compete for a place."""
 
 
 class Edge(NamedTuple):
-    """From a node to a node; number tells edges between the same two apart."""
+    """An edge from `source` to `target`; `number` tells parallel edges apart."""
 
     source: Any
     target: Any
@@ -37,7 +37,7 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is; x and y of a box are its middle and its top."""
+    """All positions; x of a box is its middle, y its top."""
 
     width: float
     height: float
@@ -47,9 +47,9 @@ class Layout:
 
 
 def arrange(sizes: Mapping[Any, tuple[float, float]], edges: Sequence[Edge]) -> Layout:
-    """Places for boxes of {node: (width, height)}.
+    """Positions for boxes of {node: (width, height)}.
 
-    Raises graphlib.CycleError where edges lead in a circle, and InvalidInput where they pass too many ranks.
+    Raises graphlib.CycleError for a cycle, and InvalidInput where edges pass too many ranks.
     """
     ranks_of = _ranks(sizes, edges)
     if (passed := sum(ranks_of[edge.target] - ranks_of[edge.source] for edge in edges)) > MOST:
@@ -91,7 +91,7 @@ _Near = dict[Any, list[tuple[Any, int]]]
 
 
 def _ranks(sizes: Mapping[Any, Any], edges: Sequence[Edge]) -> dict[Any, int]:
-    """{node: how many nodes are above it on the longest way}; sources come down to right above what reads them."""
+    """{node: length of the longest path to it}; sources are moved down to the rank above their first reader."""
     above: dict[Any, list[Any]] = {node: [] for node in sizes}
     below: dict[Any, list[Any]] = {node: [] for node in sizes}
     for edge in edges:
@@ -107,12 +107,12 @@ def _ranks(sizes: Mapping[Any, Any], edges: Sequence[Edge]) -> dict[Any, int]:
 
 
 def _chain(edge: Edge, ranks: Mapping[Any, int], points: Iterator[int]) -> list[Any]:
-    """The source, a point for each rank between, the target."""
+    """The source, a point for each rank in between, the target."""
     return [edge.source, *itertools.islice(points, ranks[edge.target] - ranks[edge.source] - 1), edge.target]
 
 
 def _neighbours(chains: Iterable[Sequence[Any]], sizes: Mapping[Any, Any]) -> tuple[_Near, _Near]:
-    """{node: [(neighbour, weight)]} above and below: lines keep straight before boxes do, boxes before bends."""
+    """{node: [(neighbour, weight)]} above and below. Weights: points of a line 8, two boxes 4, a box and a point 1."""
     above: _Near = {}
     below: _Near = {}
     for chain in chains:
@@ -125,7 +125,7 @@ def _neighbours(chains: Iterable[Sequence[Any]], sizes: Mapping[Any, Any]) -> tu
 
 
 def _order(ranks: list[list[Any]], near: tuple[_Near, _Near]) -> None:
-    """Sort each rank by the middle of the neighbours above, then below, and so on; the least crossings count."""
+    """Sort each rank by the means of the neighbours above, then below, and so on; the fewest crossings win."""
     best, least = [list(rank) for rank in ranks], _crossings(ranks, near[1])
     for sweep in range(SWEEPS):
         if least == 0:
@@ -164,7 +164,7 @@ def _crossings(ranks: Sequence[Sequence[Any]], below: _Near) -> int:
 
 
 def _across(ranks: Sequence[Sequence[Any]], near: tuple[_Near, _Near], half: Mapping[Any, float]) -> dict[Any, float]:
-    """{node: x}: each rank near the middles of its neighbours, first from above, then from below, to and fro."""
+    """{node: x}: each rank near the medians of its neighbours, alternately those above and those below."""
     x: dict[Any, float] = {}
     for rank in ranks:
         x.update(_placed(rank, [0.0] * len(rank), half))
@@ -180,7 +180,7 @@ def _across(ranks: Sequence[Sequence[Any]], near: tuple[_Near, _Near], half: Map
 def _straighten(
     chains: Iterable[Sequence[Any]], ranks: Sequence[Sequence[Any]], x: dict[Any, float], half: Mapping[Any, float]
 ) -> None:
-    """Put the points of each line below each other, where one of their places is free on all ranks."""
+    """Align the points of each line where one of their x is free on all ranks."""
     beside = {
         node: (left, right)
         for rank in ranks
@@ -198,7 +198,7 @@ def _straighten(
 
 
 def _median(values: list[tuple[float, int]]) -> float:
-    """The weighted median; between the two in the middle, where they weigh the same."""
+    """The weighted median; the mean of the two middle values where both halves weigh the same."""
     values.sort()
     whole, sofar = sum(weight for _, weight in values), 0
     for i, (value, weight) in enumerate(values):
@@ -211,10 +211,9 @@ def _median(values: list[tuple[float, int]]) -> float:
 
 
 def _placed(rank: Sequence[Any], wanted: Sequence[float], half: Mapping[Any, float]) -> dict[Any, float]:
-    """{node: x} in this order without overlap, the squares of the distances to what is wanted the least; boxes
-    stay and lines give way.
+    """{node: x} in this order without overlap, with the least squared distances to `wanted`; lines give way to boxes.
 
-    Nodes that push each other become a block, which moves as one (pool adjacent violators).
+    Nodes that would overlap become a block that moves as one (pool adjacent violators).
     """
     offsets, offset = [], 0.0
     for i, node in enumerate(rank):

@@ -22,13 +22,13 @@ from fnet.records import dataclass
 from fnet.types import Params, Spec
 
 LETTER, SMALL = 7.4, 6.8
-"""Widths of a letter of a title and of the rest, in pixels."""
+"""The width of a letter in a title, and elsewhere, in pixels."""
 MOST = 44
-"""Letters of a line; the rest is in the tooltip."""
+"""The most letters of a line; the full text is in the tooltip."""
 STUB, TIP = 17.0, 8.0
-"""How far a line goes straight out of a box, where its shape is written, and into the next."""
+"""The length of the straight part of a line out of a box, where its shape is written, and into the next box."""
 PAD = 14.0
-"""Around what is inside a nested model."""
+"""Padding inside a nested model."""
 
 COLOURS = {
     "#e8ecf1": "basic scaling numeric vocabulary lookup hashed text reshaping",
@@ -61,7 +61,7 @@ class Picture(str):
 
 @dataclass
 class _Box:
-    """What is drawn for a step, or for a whole model."""
+    """The box of a step, or of a whole model."""
 
     title: str
     lines: list[str]
@@ -85,9 +85,9 @@ def plot(
 ) -> Picture:
     """A picture of the steps of a model, as SVG, with shapes on the lines between them.
 
-    params: for the sizes of tables, which only params tell. input_shapes: as in `summary`, for a model that does not
-    say what it takes; without, the shapes are left out. depth: how many levels of nested models are opened, None for
-    all. refused: {path: "Class: why"} of steps that are drawn as refused, as `fnet plot FILE` does.
+    params: for the sizes of tables, which only params have. input_shapes: as in `summary`, for a model that does not
+    declare its inputs; without, shapes are left out. depth: how many levels of nested models are opened, None for
+    all. refused: {path: "Class: why"} of steps to draw as refused, as in `fnet plot FILE`.
 
     >>> picture = plot(sequential(x=bind(input_layer, shape=(None, 4)), d=bind(dense, units=2)))
     >>> picture[:4], picture.count("<rect")
@@ -118,16 +118,16 @@ def _alone(step: Any) -> Any:
 
 
 class _Drawing:
-    """Makes boxes of a model whose steps were traced."""
+    """Makes the boxes of a model from the trace of its steps."""
 
     def __init__(
         self, steps: Mapping[tree.Path, infer.TracedStep], params: Params, refused: Mapping[str, str], depth: float
     ) -> None:
         self.steps, self.params, self.refused, self.depth = steps, params, refused, depth
         self.entries: dict[tree.Path, str] = {}
-        """{place of params: path of the first step that has them}."""
+        """{path in the params: path of the first step that has them}."""
         self.shared = set[tree.Path]()
-        """Places of the params of nested models that were drawn before."""
+        """Paths of the params of nested models that were drawn before."""
 
     def of_model(self, model: Model, path: tree.Path, entry: tree.Path) -> _Box:
         """A model as a box with its steps inside."""
@@ -176,13 +176,13 @@ class _Drawing:
         return _Box(title, [], width, inside.height + 26, tooltip=where, kind="inner", parts={"": inside})
 
     def shape(self, path: tree.Path, place: tree.Path) -> str:
-        """What flows out of a step, or out of a place in what it gives."""
+        """The shape of a step's output, or of the part of it at `place`."""
         if path not in self.steps:
             return ""
         return ", ".join(map(_shape, tree.leaves(tree.get(self.steps[path].outputs, place))))
 
     def size(self, traced: infer.TracedStep | None, entry: tree.Path, where: str) -> list[str]:
-        """A line on the parameters, where there are any."""
+        """A line about the parameters, if there are any."""
         count = _count(traced, self.params, entry)
         shared = self.entries.setdefault(entry, where)
         if not count or any(entry[:i] in self.shared for i in range(len(entry))):
@@ -203,13 +203,13 @@ def _count(traced: infer.TracedStep | None, params: Params, entry: tree.Path) ->
 
 
 _Reads = list[tuple[str, tree.Path, bool, str]]
-"""(step, place in what it reads, whether as a mask, step that it reads)."""
+"""(reading step, path in the output that it reads, whether as a mask, step that it reads)."""
 _Ends = list[tuple[str, tree.Path, str]]
-"""(name of an output, place in what the step gives, step)."""
+"""(name of an output, path in the output of the step, step)."""
 
 
 def _connections(model: Model) -> tuple[_Reads, _Ends]:
-    """What the steps of a model read, and what it gives."""
+    """What the steps of a model read, and where its outputs come from."""
     if model.linear:
         names = model.names
         along: _Reads = [(after, (), False, name) for name, after in itertools.pairwise(names)]
@@ -253,9 +253,9 @@ def _outputs(outputs: Any, path: str = "") -> Iterator[tuple[str, Ref]]:
 # --- words --------------------------------------------------------------------------------------------------
 
 PLAIN = {"units", "filters", "input_dim", "output_dim", "rate", "activation", "padding", "target_shape", "function"}
-"""Options whose value says enough."""
+"""Options that are shown by their value alone."""
 MANY = {"kernel_size": "{}", "pool_size": "{}", "strides": "/{}", "size": "×{}", "dilation_rate": "dilated {}"}
-"""Sizes along axes; of ones, nothing is said, but for kernels and pools."""
+"""{option with sizes along axes: its form}; if all are 1, only kernels and pools are shown."""
 NOTHING = ("linear", "valid", "channels_last", None)
 LEFT_OUT = {"axis", "epsilon", "shape", "masks", "zero_output_for_mask", "seed"}
 
@@ -268,7 +268,7 @@ def _call(step: Bound) -> str:
 def _words(step: Bound) -> Iterator[str]:
     defaults = option_names(step.function)
     inner = [value for value in step.options.values() if isinstance(value, Bound)]
-    if inner:  # a wrapper, whose other layers, such as the backward one, are like the first
+    if inner:  # a wrapper: further layers, such as the backward one, are like the first
         yield _call(inner[0])
         return
     for key, value in step.options.items():
@@ -334,7 +334,7 @@ def _marks(box: _Box, left: float, top: float) -> Iterator[str]:
 
 
 def _line(line: list[tuple[float, float, float]], mask: bool) -> str:
-    """Down through the ranks: straight past boxes, with a bend in the space between two ranks."""
+    """A line down through the ranks: straight past boxes, with bends in the space between ranks."""
     x, y, end = line[0]
     path = [f"M{x:.1f} {y:.1f}"]
     for next_x, next_y, next_end in line[1:]:
@@ -347,7 +347,7 @@ def _line(line: list[tuple[float, float, float]], mask: bool) -> str:
 
 
 def _drawn(box: _Box, x: float, y: float) -> Iterator[str]:
-    """A box whose middle is x and whose top is y."""
+    """A box with its middle at x and its top at y."""
     left = x - box.width / 2
     shape = f'x="{left:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
     fill = f' fill="{box.fill}"' if box.kind == "box" else ""
@@ -363,7 +363,7 @@ def _drawn(box: _Box, x: float, y: float) -> Iterator[str]:
 
 
 def escape(words: str) -> str:
-    """Words in an SVG, of which controls would make no XML."""
+    """Words for an SVG, without control characters, which XML cannot contain."""
     return of_html(printable(words))
 
 

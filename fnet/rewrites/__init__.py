@@ -1,7 +1,7 @@
 """`optimize`: a model and its params as a faster model and its params, by a short list of rewrites.
 
-A rewrite is pure, `(model, params) -> (model, params)`; what comes out is a model like any other. Every step that is
-still there by its name gives what it gave before; steps that were merged into the one after them are gone.
+A rewrite is pure, `(model, params) -> (model, params)`; the result is a model like any other. Steps that keep their
+names keep their outputs; steps that were merged into the one after them are gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REWRITES: tuple[Rewrite, ...] = (
     skip_dropout,
     join_stacks,
 )
-"""What `optimize` does, in this order, before it makes tables."""
+"""The rewrites of `optimize`, in this order; `look_up_projected` comes last."""
 
 
 def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tuple[Any, Params]:
@@ -43,7 +43,7 @@ def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tupl
 
 
 def _as_array(leaf: Any) -> Any:
-    """An array of another library, JAX's next to the NumPy backend, as one of NumPy; others as they are."""
+    """An array of another library (JAX's on the NumPy backend) as one of NumPy; anything else as it is."""
     return ops.to_numpy(leaf) if hasattr(leaf, "__array__") and not ops.is_array(leaf) else leaf
 
 

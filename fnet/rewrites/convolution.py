@@ -16,13 +16,13 @@ from fnet.rewrites.places import each_pair, each_step
 from fnet.types import Params
 
 FEW = {("numpy", 1): 16, ("numpy", 2): 16, ("jax", 1): 64, ("jax", 2): 32}
-"""{(backend, pooling): channels and filters from which on Winograd's form wins}, by benchmarks/sizes.py."""
+"""{(backend, pooling): number of channels and filters from which Winograd's form is faster}, by benchmarks/sizes.py."""
 
 MANY = 512
-"""Channels and filters up to which it wins."""
+"""Number of channels and filters up to which it is faster."""
 
 LARGE_TILES = 64
-"""Up to so many channels tiles of 4x4 stay well within the yardstick."""
+"""Number of channels up to which tiles of 4x4 stay well within the yardstick."""
 
 NEVER_FALL = (None, "linear", "relu", "relu6")
 """Activations that may come after a maximum as well as before it."""
@@ -42,7 +42,7 @@ def _pool(conv: Bound, params: Params, pool: Bound, _: Params) -> tuple[Bound, P
 
 
 def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
-    """A convolution of 3x3 with strides of 1 in Winograd's form, where it wins."""
+    """A convolution of 3x3 with strides of 1 in Winograd's form, where that is faster."""
     if step.function not in (conv2d, pooled_conv2d) or step.dtype or not ops.on_cpu():
         return None
     options, kernel = step.all_options, params.get("kernel")

@@ -27,10 +27,10 @@ KERNELS: dict[Callable[..., Any], tuple[str, tuple[int, ...]]] = {
     **dict.fromkeys((depthwise_conv1d, depthwise_conv2d), ("kernel", (-2, -1))),
     **dict.fromkeys((separable_conv1d, separable_conv2d), ("pointwise_kernel", (-1,))),
 }
-"""{linear layer: (the kernel that makes its output channels, the axes of it that they are along)}."""
+"""{linear layer: (the kernel of its output channels, the axes of these in it)}."""
 
 LARGEST_SCALE = 1 << 16
-"""Scales of up to so much, and from its inverse on, leave a kernel far from where floats end."""
+"""The largest scale to fold, and its inverse the smallest, so that kernels stay far from the limits of floats."""
 
 
 def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bound, Params] | None:
@@ -69,7 +69,7 @@ def _relu(step: Bound, params: Params, after: Bound, _: Params) -> tuple[Bound, 
 
 
 def _scale(step: Bound, _: Params, after: Bound, params: Params) -> tuple[Bound, Params] | None:
-    """(x * scale) * kernel as x * (scale * kernel). An offset stays: what it takes from x would cancel later."""
+    """(x * scale) * kernel as x * (scale * kernel). An offset is not folded: digits would cancel in the sum."""
     if step.function is not rescaling or step.dtype is not None or not _has_kernel(after):
         return None
     options, name = step.all_options, KERNELS[after.function][0]
@@ -96,7 +96,7 @@ def _is_linear(step: Bound) -> bool:
 
 
 def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
-    """Whether an axis of what `step` gives is that of its channels. rank: number of axes of the kernel."""
+    """Whether an axis of the output of `step` is its channel axis. rank: number of axes of the kernel."""
     if step.function is dense or not isinstance(axis, int):
         return axis == -1
     first = step.all_options["data_format"] == "channels_first"

@@ -1,4 +1,4 @@
-"""Where in a model a rewrite applies: at a single step, or at two of which the second alone reads the first."""
+"""Where in a model a rewrite applies: at a single step, or at two steps of which only the second reads the first."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Rewrite: TypeAlias = Callable[[Any, Params], tuple[Any, Params]]
 """(model, params) -> (model, params)."""
 
 StepRule: TypeAlias = Callable[[Bound, Params], tuple[Bound, Params] | None]
-"""(step, its params) -> what takes its place, or None."""
+"""(step, its params) -> their replacement, or None."""
 
 PairRule: TypeAlias = Callable[[Bound, Params, Bound, Params], tuple[Bound, Params] | None]
-"""(step, its params, the step that reads it, its params) -> what takes the place of both, or None."""
+"""(step, its params, the step that reads it, its params) -> the replacement of both, or None."""
 
 
 def each_step(rule: StepRule) -> Rewrite:
-    """The rewrite that asks `rule` about every layer of a model that reads one array, nested ones too."""
+    """The rewrite that applies `rule` to every layer of a model with one input array, at any depth."""
 
     def rewrite(model: Any, params: Params) -> tuple[Any, Params]:
         if not isinstance(model, Sequential | Graph):
@@ -36,9 +36,9 @@ def each_step(rule: StepRule) -> Rewrite:
 
 
 def each_pair(rule: PairRule) -> Rewrite:
-    """The rewrite that asks `rule` about every two layers of which the second alone reads the first.
+    """The rewrite that applies `rule` to every two layers of which only the second reads the first.
 
-    What takes their place has the name of the second, for it gives what that gave.
+    The replacement has the name of the second layer, as it has the same output.
     """
 
     def rewrite(model: Any, params: Params) -> tuple[Any, Params]:
@@ -52,8 +52,8 @@ def each_pair(rule: PairRule) -> Rewrite:
 
 
 def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]:
-    """A model with `rewrite` applied to each of its steps; layers that share params with another stay, and those that
-    read several values, such as a recurrent one that is given its mask or states."""
+    """A model with `rewrite` applied to each of its steps, except layers that share params with another, and those that
+    read several values, such as a recurrent layer with its mask or states."""
     steps: dict[str, Any] = {}
     changed: dict[str, Params] = {}
     owned, several = _owned(model), _reading_several(model)
@@ -101,7 +101,7 @@ def _merged_graph(model: Graph, params: Params, rule: PairRule) -> tuple[Any, Pa
 def _merged_step(
     rule: PairRule, first: tuple[str, Any], second: tuple[str, Any], params: Params
 ) -> tuple[Bound, Params] | None:
-    """What `rule` says of two (params name, step)."""
+    """The result of `rule` for two (params name, step)."""
     if any(isinstance(step, Sequential | Graph) for _, step in (first, second)):
         return None
     a, b = (params.get(name, EMPTY) for name, _ in (first, second))
@@ -109,7 +109,7 @@ def _merged_step(
 
 
 def read_only(x: Array) -> Array:
-    """The new array `x` itself, which can no longer change on NumPy; JAX's never can."""
+    """The new array `x` itself, made read-only on NumPy; JAX's always are."""
     if isinstance(x, np.ndarray):
         x.flags.writeable = False
     return x
@@ -127,6 +127,6 @@ def _reading_several(model: Any) -> set[str]:
 
 
 def _owned(model: Any) -> set[str]:
-    """The params entries that one step alone reads."""
+    """The params entries that only one step reads."""
     counts = Counter(entry for _, entry, _ in model.entries)
     return {entry for entry, count in counts.items() if count == 1}

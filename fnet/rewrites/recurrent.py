@@ -1,4 +1,4 @@
-"""Recurrent layers on top of each other, and the embedding before them, as one `recurrent_stack`."""
+"""Consecutive recurrent layers, and the embedding before them, as one `recurrent_stack`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fnet.rewrites.places import Rewrite, each_pair, each_step, read_only
 from fnet.types import Params
 
 IDLE = (dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d)
-"""What does nothing without an rng."""
+"""Layers without effect when there is no rng."""
 
 
 def _lay_out(step: Bound, params: Params) -> tuple[Bound, Params] | None:
@@ -49,7 +49,8 @@ def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bou
 
 
 def look_up_projected(table_bytes: int) -> Rewrite:
-    """The rewrite of an embedding before a stack: multiplied by the stack's first kernel if that is not larger."""
+    """The rewrite of an embedding into the stack after it: multiplied by the stack's first kernel if the product takes
+    at most `table_bytes`, otherwise as it is."""
 
     def rule(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
         if not is_lookup(step) or after.function is not recurrent_stack or "embeddings" not in params:
