@@ -1,9 +1,9 @@
 """A minute of tests for people in the middle of work: `make check`, `python -m tests.check --help`.
 
-What has changed since a commit (`--since`, by default where the branch left main) names the test files: those that
-changed themselves, and those that belong to a changed module (`tests.mutants.PLACES`). Of them the fast tests run that
-need no JAX, the rows of layers in a changed module first, until the time is up; what was left out is counted. The
-directions of imports are always tested. `make test` is the whole of it.
+The changes since a commit (`--since`, by default where the branch left main) select the test files: those that
+changed themselves, and those of changed modules (`tests.mutants.PLACES`). Their fast tests that need no JAX run, the
+cases of layers in a changed module first, until the time is up; tests that were left out are counted. The directions of
+imports are always tested. `make test` runs everything.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests import mutants
 ROOT = Path(__file__).resolve().parents[1]
 ALWAYS = ("test_architecture",)
 CHANGED, END = "FNET_CHECK_CHANGED", "FNET_CHECK_END"
-"""What the processes of a run are told: the changed files, and when the time is up."""
+"""Environment variables of the processes of a run: the changed files, and when the time is up."""
 
 
 def changed(since: str | None) -> list[str]:
-    """Paths of files that differ from a commit, those that git does not know yet included."""
+    """Paths of files that differ from a commit, including files that are not yet in git."""
 
     def git(*words: str) -> list[str]:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
@@ -50,7 +50,7 @@ def files_for(paths: list[str]) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs JAX; first come tests that changed, then rows of changed layers."""
+    """Leave out tests that need JAX; changed tests come first, then cases of changed layers."""
     paths = os.environ[CHANGED].split("\n")
     config.hook.pytest_deselected(items=[item for item in items if _needs_jax(item)])
     items[:] = sorted((item for item in items if not _needs_jax(item)), key=lambda item: _rank(item, paths))
@@ -69,7 +69,7 @@ def _rank(item: pytest.Item, paths: list[str]) -> int:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Once the time is up nothing begins."""
+    """No test starts once the time is up."""
     if time.time() > float(os.environ[END]):
         pytest.skip("the time is up; make test runs all")
 

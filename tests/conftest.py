@@ -8,13 +8,13 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["JAX_PLATFORMS"] = "cpu"
-# The workers of a test run share the cores: threads of one that wait for each other take time from the others.
+# The workers of a test run share the cores: waiting threads of one take time from the others.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# What JAX compiles is kept for the next run, by each worker for itself: the files of the cache are not locked.
+# JAX's compiled programs are kept for the next run, for each worker separately: the files of the cache are not locked.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(Path(__file__).parent.parent / ".pytest_cache" / f"jax-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"),
@@ -43,14 +43,14 @@ def each_backend(request):
 
 @pytest.fixture(params=["numpy", pytest.param("jax", marks=pytest.mark.slow)])
 def each_backend_slowly(request):
-    """As `each_backend`, for loops that JAX takes seconds to compile: there they run in the slow suite."""
+    """Like `each_backend`, for loops that JAX takes seconds to compile: on JAX they run in the slow suite."""
     with backend.using(request.param):
         yield request.param
 
 
 @pytest.fixture
 def own_garbage():
-    """Collections of garbage pass over what the tests before left alive: their time is not that of this test."""
+    """Garbage collections skip objects of earlier tests, so that their time does not count for this test."""
     gc.freeze()
     yield
     gc.unfreeze()

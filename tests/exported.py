@@ -1,14 +1,14 @@
-"""What each layer becomes elsewhere: every row of the table of layers and every golden file, in each format.
+"""Every case of the table of layers and every golden file, exported to each format.
 
-    python -m tests.exported --seconds 600    # go on with docs/exports.json, what has the fewest rows first
-    python -m tests.exported --rows 1         # the first row of each layer that was not run
-    python -m tests.exported --again dense    # forget what is said of these
-    python -m tests.exported --page           # docs/exports.md from it
+    python -m tests.exported --seconds 600    # go on with docs/exports.json, layers with the fewest cases first
+    python -m tests.exported --rows 1         # the first case of each layer that was not run
+    python -m tests.exported --again dense    # forget the results of these layers
+    python -m tests.exported --page           # write docs/exports.md from it
 
-ONNX runs in ONNX Runtime and StableHLO in JAX. Both are compared with fnet before they are written, on inputs that are
-drawn, and here on the inputs of the row, too. What is written for Keras is loaded by Keras in `tests/test_to_keras.py`,
-and the bridges in `tests/test_bridges.py`: every row of the table crosses or is refused; one or two of each layer are
-run in the other library.
+ONNX runs in ONNX Runtime and StableHLO in JAX. Both are compared with fnet before they are written, on drawn inputs,
+and here on the inputs of the case too. Files for Keras are loaded by Keras in `tests/test_to_keras.py`; the bridges are
+in `tests/test_bridges.py`: every case of the table crosses or is refused; one or two of each layer are run in the other
+library.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ KINDS = {
     "cannot be converted": "not converted",
     "does not run": "does not run",
 }
-"""What a refusal says, in a word of the table; else it is "no"."""
+"""{part of a refusal: its word in the table}; "no" for others."""
 
 Rows: TypeAlias = dict[str, Callable[[str], str]]
-"""{row of a layer or model of an archive: what gives its outcome in a format}."""
+"""{case of a layer, or model of an archive: function that returns its outcome in a format}."""
 
 HIDDEN = -9.0
 """The value of the steps that `masking` hides."""
@@ -84,13 +84,13 @@ transform), CLAHE (free sizes) and an RNN over a free number of steps would need
 
 
 def specs_of(x):
-    """What a model takes that is fed with `x`, any number of rows."""
+    """The Specs of a model's inputs for the arrays `x`, with any number of rows."""
     text = {"O": "string", "U": "string", "S": "string"}
     return tree.map(lambda a: fnet.Spec((None, *a.shape[1:]), text.get(a.dtype.kind, str(a.dtype))), x)
 
 
 def model_of(case: Case):
-    """(model of one layer, drawn params, what it takes)."""
+    """(model of one layer, drawn params, Specs of its inputs)."""
     model = fnet.sequential([("layer", case.step)])
     x = tree.map(np.asarray, case.inputs())
     takes = fnet.Spec(x.shape) if case.options.get("stateful") else specs_of(x)  # of batches of one size
@@ -117,7 +117,7 @@ def masked(case: Case, model: Any, x: Any) -> tuple[Any, Any]:
 
 
 def cases() -> dict[str, list[Case]]:
-    """{layer: its rows}, of the layers that files have: what `fnet.optimize` makes is left out."""
+    """{layer: its cases}, without the layers that only `fnet.optimize` makes."""
     rows: dict[str, list[Case]] = {}
     for case in all_cases():
         if case.plain is None:
@@ -131,7 +131,7 @@ def archives() -> dict[str, Path]:
 
 
 def outcome(case: Case, kind: str) -> str:
-    """ "yes", or what the refusal of a row says."""
+    """ "yes", or the refusal of a case."""
     model, params, takes = model_of(case)
     model, x = masked(case, model, tree.map(np.asarray, case.inputs()))
     shapes = takes if isinstance(takes, tuple) and len(takes) > 1 else (takes,)
@@ -139,7 +139,7 @@ def outcome(case: Case, kind: str) -> str:
 
 
 def written(model: Any, params: Any, x: Any, kind: str, *shapes: Any) -> str:
-    """ "yes" where the file is written and gives what the model gives of `x`, or what the refusal says."""
+    """ "yes" if the file is written and has the model's output for `x`, or the refusal."""
     signal.setitimer(signal.ITIMER_PROF, LIMIT)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +156,7 @@ def written(model: Any, params: Any, x: Any, kind: str, *shapes: Any) -> str:
 
 
 def of_layer(cases: list[Case]) -> Rows:
-    """The rows of a layer; those of one name, which differ in masks or weights, are numbered."""
+    """The cases of a layer; cases with the same name, which differ in masks or weights, are numbered."""
     rows: Rows = {}
     for number, case in enumerate(cases):
         rows[f"{case.id} (row {number})" if case.id in rows else case.id] = functools.partial(outcome, case)
@@ -177,12 +177,12 @@ def of_archive(archive: Path) -> Rows:
 
 
 def too_long(*_: Any) -> None:
-    """What the alarm does."""
+    """The handler of the alarm."""
     raise TimeoutError(f"not done after {LIMIT} s")
 
 
 def run(seconds: float, kinds: list[str], most: int) -> None:
-    """Fill in what is missing, row by row, at most so many of a layer, until the time is over."""
+    """Run missing cases, at most `most` of a layer, until the time is over."""
     signal.signal(signal.SIGPROF, too_long)
     end = time.monotonic() + seconds
     tasks = {name: of_layer(rows) for name, rows in cases().items()}
@@ -200,13 +200,13 @@ def run(seconds: float, kinds: list[str], most: int) -> None:
 
 
 def seen() -> dict[str, dict[str, Any]]:
-    """{format: {layer or archive: {"rows": how many, "refused": {row: why}}}}, as far as it has been run."""
+    """{format: {layer or archive: {"rows": how many cases, "refused": {case: why}}}}, as far as they were run."""
     said: dict[str, dict[str, Any]] = json.loads(SEEN.read_text("utf-8")) if SEEN.exists() else {}
     return said
 
 
 def keep(kind: str, name: str, said: Any) -> None:
-    """Write down what was seen; None forgets it."""
+    """Write a result to the file; None forgets it."""
     all_of_it = seen()
     all_of_it.setdefault(kind, {})[name] = said
     if said is None:
@@ -220,7 +220,7 @@ def word(said: str) -> str:
 
 
 def cell(said: dict[str, Any] | None, total: int) -> str:
-    """What the table says of a layer or an archive, which has so many rows."""
+    """The cell of the table for a layer or an archive with `total` cases."""
     if said is None:
         return "–"
     rows, refused = said["rows"], said["refused"]
@@ -234,7 +234,7 @@ def cell(said: dict[str, Any] | None, total: int) -> str:
 
 
 def table(head: str, names: list[str], more: Callable[[str], list[str]], columns: list[str]) -> list[str]:
-    """A table of Markdown: a line for each name, of what was seen of it and `more`."""
+    """A Markdown table: a line for each name with its results and the cells of `more`."""
     said = seen()
     totals = {name: len(rows) for name, rows in cases().items()}
     totals |= {name: sum(1 for _ in files_of(path)) for name, path in archives().items() if name in names}
@@ -246,7 +246,7 @@ def table(head: str, names: list[str], more: Callable[[str], list[str]], columns
 
 
 def reasons() -> list[str]:
-    """What is refused and why, by format: each reason once, with the layers and archives, and one row of a layer."""
+    """The refusals by format: each reason once, with its layers and archives, and one case of a layer."""
     lines = []
     for kind in WRITERS:
         rows: dict[str, dict[str, list[str]]] = {}
@@ -287,7 +287,7 @@ def page() -> str:
 
 
 def main() -> None:
-    """Run or write, as the arguments say."""
+    """Run cases or write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--to", nargs="*", choices=WRITERS, default=list(WRITERS))

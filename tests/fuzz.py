@@ -1,9 +1,9 @@
 """A structure-aware fuzzer of everything that reads files: `python -m tests.fuzz TARGET --seconds N`.
 
-It takes honest and hostile files apart (zip members, JSON values, HDF5 bytes, safetensors headers), changes them where
-structure is, repeats what is there, puts huge and strange values in, and puts them together again with right sums.
-Every answer must be a model or a ModelFileError, in 2 seconds of work and 512 MiB. What is not is kept in a folder,
-with the seed that makes it again.
+It takes valid and hostile files apart (zip members, JSON values, HDF5 bytes, safetensors headers), changes their
+structure, repeats parts, inserts huge and strange values, and assembles them again with correct checksums.
+The result must be a model or a ModelFileError, in 2 seconds of work and 512 MiB. Other files are kept in a folder, with
+the seed that makes them again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 SECONDS = 2.0
 MEMORY = 512 << 20
 LARGEST = 3_000_000
-"""Characters of a config that is repeated or nested."""
+"""The most characters of a config that is repeated or nested."""
 
 STRANGE: list[Any] = [
     *(0, 1, -1, 2, 3, 7, 64, 255, 256, 1000, 10**5, 10**6, 10**9, -(10**9), 2**31, 2**53, 2**62, 2**63, 2**64 - 1),
@@ -44,7 +44,7 @@ STRANGE: list[Any] = [
 
 
 def seeds(target: str) -> list[bytes]:
-    """Files to begin from: the hostile ones, the small honest ones, the golden archives."""
+    """Files to start from: hostile ones, small valid ones, golden archives."""
     from tests import hostile
     from tests.hostile_sizes import SIZES
 
@@ -78,7 +78,7 @@ def _inside(path: Path) -> list[bytes]:
 
 
 def _stores() -> list[bytes]:
-    """Saved models of many layers of the table of cases."""
+    """Saved models with many layers of the table of cases."""
     import tempfile
 
     import fnet
@@ -149,7 +149,7 @@ def mutated_json(value: Any, rng: random.Random) -> Any:
         holder, key = rng.choice(found)
         kind = rng.randrange(8)
         if kind < 3:
-            holder[key] = copy.deepcopy(rng.choice(STRANGE))  # later changes must not reach the table
+            holder[key] = copy.deepcopy(rng.choice(STRANGE))  # later changes must not change the table
         elif kind == 3:
             del holder[key]
         elif kind == 4:
@@ -172,7 +172,7 @@ def mutated_json(value: Any, rng: random.Random) -> Any:
 
 
 def mutated_text(data: bytes, rng: random.Random) -> bytes:
-    """JSON text changed as a value, or as bytes."""
+    """JSON text, changed as a value or as bytes."""
     if rng.random() < 0.8:
         try:
             return json.dumps(mutated_json(json.loads(data), rng)).encode("utf-8", "surrogatepass")
@@ -247,7 +247,7 @@ def load_all(data: bytes) -> None:
 
 
 def load_store(data: bytes) -> None:
-    """Load a saved model and what is said next to it."""
+    """Load a saved model and its info."""
     import tempfile
 
     from params import load, load_info
@@ -269,7 +269,7 @@ TARGETS: dict[str, tuple[Callable[[bytes, random.Random], bytes], Callable[[byte
 
 
 def outcome(load: Callable[[bytes], None], data: bytes) -> str | None:
-    """What is wrong with the answer to a file; None where nothing is."""
+    """What is wrong with the result for a file, or None."""
     from tests.test_hostile_sizes import peak
 
     measured = sys.platform == "linux"
@@ -289,7 +289,7 @@ def outcome(load: Callable[[bytes], None], data: bytes) -> str | None:
 
 
 def main() -> int:
-    """Fuzz one target for a time; exit status 1 where something was found."""
+    """Fuzz one target for some time; exit status 1 if something was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--seconds", type=float, default=60)
@@ -311,7 +311,7 @@ def main() -> int:
         seed = f"{args.seed}-{count}"
         rng = random.Random(seed)
         data = change(rng.choice(corpus), rng)
-        now.write_bytes(data)  # what ends the process is there to be looked at
+        now.write_bytes(data)  # kept for a look if it kills the process
         wrong = outcome(load, data)
         count += 1
         if wrong is not None and found.setdefault(wrong[:60], seed) == seed:

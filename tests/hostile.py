@@ -1,7 +1,7 @@
-"""Model files as attackers and accidents make them, built from nothing: every one must be refused by type.
+"""Model files as attackers and accidents make them: each must be refused with the right type of error.
 
-`ATTACKS` holds one row a file: how to build its bytes, which errors of the family are right. The sources are the
-advisories named next to the rows. No file here needs Keras; what a payload would do is to create the file MARKER.
+`ATTACKS` has an entry for each file: how to build its bytes, and which errors are right. The sources are the
+advisories named next to the entries. No file needs Keras to build; a payload that ran would create the file MARKER.
 """
 
 import base64
@@ -83,7 +83,7 @@ def h5(write, **options):
 
 
 def dense_vars(file, kernel=KERNEL, bias=BIAS, path="layers/dense", name="dense"):
-    """A Dense layer's group, as Keras 3 writes it."""
+    """Write the group of a Dense layer, like Keras 3."""
     group = file.create_group(f"{path}/vars")
     group.attrs["name"] = name
     for number, array in enumerate((kernel, bias)):
@@ -100,7 +100,7 @@ def text(value):
 
 
 def zip_of(*members, method=zipfile.ZIP_STORED):
-    """A zip with just these members, the same bytes at any time: a `ZipInfo` carries no date of today."""
+    """A zip with only these members, always the same bytes: a `ZipInfo` has a fixed date."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in members:
@@ -109,7 +109,7 @@ def zip_of(*members, method=zipfile.ZIP_STORED):
 
 
 def changed_zip(data, **changed):
-    """A `.keras` with other text or bytes in the place of its config=, metadata= or weights=."""
+    """A `.keras` with other text or bytes in place of its config=, metadata= or weights=."""
     files = {"config": "config.json", "metadata": "metadata.json", "weights": "model.weights.h5"}
     return zip_of(*{**members_of(data), **{files[key]: text(value) for key, value in changed.items()}}.items())
 
@@ -146,7 +146,7 @@ def legacy(config=None, layers=(("dense", ("dense/kernel:0", KERNEL), ("dense/bi
 
 
 def of_keras_2(class_name, options, arrays=(), shape=(3,), dtype="float32"):
-    """(model, params) of a file of Keras 2 that holds one layer. shape, dtype: of what it takes."""
+    """(model, params) of a file of Keras 2 with one layer. shape, dtype: of its input."""
     place = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, *shape], "dtype": dtype}}
     layer = {"class_name": class_name, "config": {"name": "n", "trainable": True, "dtype": "float32", **options}}
     whole = {"class_name": "Sequential", "config": {"name": "s", "layers": [place, layer]}}
@@ -168,7 +168,7 @@ def legacy_config(**options):
 
 @dataclass(frozen=True)
 class Attack:
-    """One hostile file. errors: those that say rightly what is wrong."""
+    """One hostile file. errors: the right types for it."""
 
     build: Callable[[], bytes]
     errors: tuple[type[ModelFileError], ...]
@@ -178,7 +178,7 @@ ATTACKS: dict[str, Attack] = {}
 
 
 def attack(*errors, name=None):
-    """Declare a builder to be a row of ATTACKS."""
+    """Add a builder to ATTACKS."""
 
     def add(build):
         ATTACKS[name or build.__name__] = Attack(build, errors)
@@ -428,7 +428,7 @@ weights_attack("filter_lzf", lambda f: dense_vars_with(f, compression="lzf"), Un
 
 
 def dense_vars_with(file, shape=(3, 2), data=KERNEL, dtype="f4", bias=BIAS, **options):
-    """A Dense layer's group whose kernel is created with `options`."""
+    """Write the group of a Dense layer whose kernel is created with `options`."""
     dense_vars(file, kernel=None, bias=bias)
     made = file["layers/dense/vars"].create_dataset("0", shape, dtype, **options)
     if data is not None:
@@ -462,7 +462,7 @@ def chunks_never_written():
 
 
 def patched(old, new, **options):
-    """Weights with a gzip chunk, some of whose bytes are replaced by others of any length up to theirs."""
+    """Weights with a gzip chunk in which the bytes `old` are replaced by `new`, which may be shorter."""
     data = bytearray(h5(lambda f: dense_vars_with(f, chunks=(3, 2), **options)))
     at = data.index(old)
     data[at : at + len(old)] = new.ljust(len(old), b"\0")
@@ -560,7 +560,7 @@ def member(
     local=None,
     stored=None,
 ):
-    """What `zip_by_hand` needs to know about a member; every field may lie."""
+    """A member for `zip_by_hand`; every field may be wrong."""
     return {
         "name": name if isinstance(name, bytes) else name.encode(), "data": data, "method": method, "flags": flags,
         "version": version,
@@ -570,7 +570,7 @@ def member(
 
 
 def zip_by_hand(members, entries=None, tail=b""):
-    """A zip whose fields are just what `members` say. entries: members that only the list names."""
+    """A zip with exactly the fields of `members`. entries: members that are only in the list of entries."""
     body, listed = b"", b""
     for m in [*members, *(entries or [])]:
         offset = len(body) if m["offset"] is None else m["offset"]
@@ -665,14 +665,14 @@ add("zip_many_members", lambda: zip_of(*((str(n), b"") for n in range(20_000))),
 
 @attack(CorruptFile)
 def zip_member_into_the_list():
-    """Weights whose last four bytes are the first of the list of entries, with the checksum of both."""
+    """Weights whose last four bytes are the first of the list of entries, with a matching checksum."""
     *others, weights = honest_members()
     size, crc = len(weights["data"]) + 4, zlib.crc32(weights["data"] + b"PK\1\2")
     return zip_by_hand([*others, weights | {"size": size, "stored": size, "crc": crc}])
 
 
 def wide_zip(wide=b"PK\6\6", place=0, disk=0, disks=1):
-    """A zip whose end is one of 64 bits. place: how far that is from where the file says."""
+    """A zip with an end of 64 bits. place: how far it is from where the file says."""
     data = zip_by_hand(honest_members())
     end = data.rindex(b"PK\5\6")
     length, first = struct.unpack_from("<2L", data, end + 12)
@@ -785,7 +785,7 @@ add(
 
 @attack(WeightsMismatch)
 def exchanged_layers():
-    """Two equal shapes, weights swapped: only the attribute `name` tells."""
+    """Two layers of the same shape with swapped weights: only the attribute `name` shows it."""
     config = sequential_config(input_entry(2), dense_entry(name="first"), dense_entry(name="second"))
     square = np.eye(2, dtype="f4")
 
@@ -909,7 +909,7 @@ MISTAKES = (TypeError, AttributeError, NameError, AssertionError, RuntimeError, 
 
 
 def mistake(error: BaseException | None) -> str:
-    """Of the causes of a typed error the one that our code ran into instead of raising it: a bug behind a fine face."""
+    """The cause of a typed error that is a bug: an exception that our code did not raise on purpose."""
     while error is not None:
         if isinstance(error, MISTAKES) and error.__traceback__ is not None:
             last = traceback.extract_tb(error.__traceback__)[-1]

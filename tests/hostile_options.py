@@ -1,7 +1,7 @@
-"""Options that no honest file has: beyond what Keras takes, or so large that obeying them would cost.
+"""Options that no valid file has: beyond what Keras takes, or so large that obeying them would be costly.
 
-`REFUSED`: (Keras class, input shape, options), each refused by Keras 3.15. `huge`: configs of every layer with a row in
-the table of cases, and of every operation, with one integer at a huge value, as fnet records.
+`REFUSED`: (Keras class, input shape, options), each refused by Keras 3.15. `huge`: every layer and operation in the
+tables of cases with one integer at a huge value, as fnet records.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ REFUSED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("Bidirectional", SEQUENCE, {"merge_mode": "magic"}),
     ("RandomCrop", IMAGE, {"height": -1, "width": 2}),
 ]  # fmt: skip
-"""(class, shape of the input without batch, options): what Keras refuses when it builds the layer."""
+"""(class, shape of the input without batch, options): Keras refuses to build each layer."""
 
 
 def resized(value: Any, numbers: tuple[int, ...]) -> Iterator[Any]:
@@ -114,7 +114,7 @@ def resized(value: Any, numbers: tuple[int, ...]) -> Iterator[Any]:
 
 
 def _options(layer: Any, options: dict[str, Any], numbers: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """The options of a case with one integer changed, also those that the case leaves to their defaults."""
+    """The options of a case, including defaults, with one integer changed."""
     for name, default in option_names(layer).items():
         for value in resized(options.get(name), numbers):
             yield {**options, name: value}
@@ -137,7 +137,7 @@ def huge(*numbers: int) -> Iterator[tuple[str, Any, Any]]:
 
 
 def specs(case: Any) -> Any:
-    """The Specs of the inputs of a case; literals stay what they are."""
+    """The Specs of the inputs of a case; literals are unchanged."""
     if not hasattr(case, "shapes"):
         inputs = tree.map(lambda a: fnet.Spec(a.shape, a.dtype) if hasattr(a, "dtype") else a, case.inputs)
         names = call_of(case.layer).arguments

@@ -1,6 +1,6 @@
-"""Small files that ask for much work: long, deep, many, huge, repeated. Each must cost no more than its size.
+"""Small files that ask for much work: long, deep, many, huge, repeated. Each must cost no more than its size allows.
 
-`SIZES` holds one row a file: how to build its bytes, and which errors are right ((): it loads).
+`SIZES` has an entry for each file: how to build its bytes, and which errors are right ((): it loads).
 """
 
 import io
@@ -35,7 +35,7 @@ SIZES: dict[str, Attack] = {}
 DEFLATED = zipfile.ZIP_DEFLATED
 ANY = (ModelFileError,)
 EITHER = (ModelFileError, type(None))
-"""Refused or loaded: what matters is what it costs."""
+"""Refused or loaded: only the cost matters."""
 NO_WEIGHTS = h5(lambda file: file.create_group("layers"))
 BROKEN = (CorruptFile, LimitExceeded)
 
@@ -85,7 +85,7 @@ for name, value in TEXTS.items():
 
 
 def spread(values, key):
-    """An honest config with many values in a place that no loader reads, or that every walk passes."""
+    """A valid config with many values in a place that no loader reads, or that every walk visits."""
     config = dense_config()
     if key == "compile_config":
         config[key] = values
@@ -188,7 +188,7 @@ def wide(count):
 
 
 def all_readers_of_all(count):
-    """Each layer adds all before it: as many references as pairs."""
+    """Each layer adds all layers before it: a reference for each pair."""
     layers = {}
     for n in range(count):
         layers[f"r{n}"] = (entry("Add", f"r{n}"), [call("a", "a", *layers)])
@@ -237,7 +237,7 @@ for name, wrap in WRAPPERS.items():
 
 
 def laughs(levels, times):
-    """A model that calls the one inside it several times, as that does the next."""
+    """A model that calls the model in it several times, and so on for `levels` levels."""
     model = functional({"r": (relu("r"), [call("a")])}, "r")
     for n in range(levels):
         inner = {**model, "config": {**model["config"], "name": f"m{n}"}}
@@ -309,7 +309,7 @@ row("legacy_of_500_layers", lambda: legacy_stack(500))
 
 
 def shared(count):
-    """One layer with a mark of sharing, in as many nested models."""
+    """One shared layer in `count` nested models."""
     inner = dense_entry(3) | {"shared_object_id": 1}
     models = [
         {**sequential_config(input_entry(3), inner), "config": {"name": f"m{n}", "layers": [input_entry(3), inner]}}
@@ -392,7 +392,7 @@ def big_zip(count):
 
 
 def chunked(count, chunk=(1 << 18,)):
-    """Biases of one number, each in a deflated chunk of a megabyte."""
+    """Biases of one number, each in a compressed chunk of a megabyte."""
 
     def write(file):
         for n in range(count):
@@ -410,7 +410,7 @@ row("h5_large_chunk_unpacked", lambda: chunked(1, (1 << 22,)), LimitExceeded)
 
 
 def of_zeros(rows, method=DEFLATED, **options):
-    """A Dense layer whose kernel is rows of 4,096 bytes of zeros, in packed chunks."""
+    """A Dense layer whose kernel is rows of 4,096 bytes of zeros, in compressed chunks."""
     kernel = np.zeros((rows, 1024), "f4")
     options = {"compression": "gzip", "bias": np.ones(1024, "f4"), **options}
     config = sequential_config(input_entry(rows), dense_entry(1024))
@@ -423,7 +423,7 @@ row("h5_zeros_in_one_chunk", lambda: of_zeros(1 << 13, chunks=(1 << 15, 1024), m
 
 
 def checked_first():
-    """Zeros in one chunk of 60 MiB, whose checksum is taken before they are packed."""
+    """Zeros in one chunk of 60 MiB, whose checksum is taken before compression."""
     filters = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     filters.set_fletcher32()
     return of_zeros(15_000, chunks=(15_000, 1024), dcpl=filters)
@@ -443,7 +443,7 @@ def deep_groups(file, levels):
 
 
 def long_paths(file, fan):
-    """Names of 4,000 letters, one inside the other, above many groups: each of those has a path of all of them."""
+    """Nested groups with names of 4,000 letters above many groups: the path of each of those has all of these names."""
     group = file
     for _ in range(60):
         group = group.create_group("n" * 4000)
@@ -452,7 +452,7 @@ def long_paths(file, fan):
 
 
 def links_in_one_another(count, text=900_000):
-    """A group whose links lie in one another, in a fractal heap: the name of each is the rest of the heap."""
+    """A group whose links overlap in a fractal heap: the name of each is the rest of the heap."""
 
     def guarded(data):
         return data + struct.pack("<I", checksum(data))

@@ -1,4 +1,4 @@
-"""One row of fnet.operations on Keras and on fnet, and how their results are compared."""
+"""One case of fnet.operations on Keras and on fnet, and how their results are compared."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.cases.operations import CASES, OpCase
 
 ROWS = {entry.layer: (key, entry) for key in OPERATIONS for entry in [operation(*key)]}
 DEMOTED = {"int64": "int32", "float64": "float32", "complex128": "complex64"}
-"""What JAX makes of 64 bits unless told otherwise."""
+"""{dtype of 64 bits: JAX's dtype for it by default}."""
 
 
 # --- Keras ----------------------------------------------------------------------------------------
 
 
 def called(case: OpCase, args: tuple[Any, ...], **defaults: Any) -> Any:
-    """The Keras class of the row called on tensors, or on symbolic ones."""
+    """The Keras class of the case called on tensors, or on symbolic ones."""
     (module, name), _ = ROWS[case.layer]
     cls = getattr(importlib.import_module(module), name)
     legal = set(inspect.signature(cls.__init__).parameters)
@@ -41,7 +41,7 @@ def called(case: OpCase, args: tuple[Any, ...], **defaults: Any) -> Any:
 
 
 def keras_result(case: OpCase, inputs: Any, dtype: str) -> Any:
-    """What the Keras class of the row gives, floats of the inputs in `dtype`."""
+    """The output of the Keras class of the case, for inputs with floats in `dtype`."""
     import tensorflow as tf
 
     args = tree.map(lambda a: tf.convert_to_tensor(as_dtype(a, dtype)) if isinstance(a, np.ndarray) else a, inputs)
@@ -79,15 +79,15 @@ TWINS = {
     "quantile": _keras_function("quantile"),  # the class forgets the method
     "conv_transpose": _keras_function("conv_transpose"),  # the class mixes up its arguments
     "relu": _keras_activation("relu"),  # the class of keras.ops has no options
-    "histogram": _keras_function("histogram"),  # the class calls what is not there
+    "histogram": _keras_function("histogram"),  # the class calls a missing function
     "trapezoid": lambda y, positions=None, **options: _keras_function("trapezoid")(y, x=positions, **options),
     "view_as_complex": _complex,  # Keras multiplies by a Python 1j, which TensorFlow refuses
 }
-"""What stands in for Keras classes that fail on TensorFlow."""
+"""{operation: replacement for a Keras class that fails on TensorFlow}."""
 
 
 def plain(result: Any) -> Any:
-    """The tensors of a Keras result as arrays in a list or alone."""
+    """The tensors of a Keras result as arrays, in a list or alone."""
     import tensorflow as tf
 
     result = np.int32(result) if isinstance(result, int) else result
@@ -101,17 +101,17 @@ def as_dtype(a: np.ndarray, dtype: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reference:
-    """What Keras gives for one row."""
+    """Keras's results for one case."""
 
     inputs: tuple[Any, ...]
     keras32: Any
     exact: Any
-    """In float64; `keras32` where TensorFlow has no kernel for it."""
+    """The result in float64; `keras32` where TensorFlow has no kernel for that."""
 
 
 @functools.cache
 def reference(number: int) -> Reference:
-    """Keras's results for a row."""
+    """Keras's results for a case."""
     import tensorflow as tf
 
     case = CASES[number]
@@ -138,7 +138,7 @@ def arrays_of(value: Any) -> list[np.ndarray]:
 
 
 def run(case: OpCase, inputs: tuple[Any, ...], arrays: list[Any]) -> Any:
-    """The operation on its inputs, `arrays` in place of theirs; literals (numbers, slices) are never traced."""
+    """The operation on `inputs` with their arrays replaced by `arrays`; literals (numbers, slices) are never traced."""
     left = iter(arrays)
     x = tree.map(lambda a: next(left) if isinstance(a, np.ndarray) else a, fnet_input(case, inputs))
     return bind(case.layer, **case.options)({}, x)

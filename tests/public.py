@@ -1,4 +1,4 @@
-"""The public names of fnet, as a mapping that `eval` and doctests take: what is imported when used is in it too."""
+"""The public names of fnet, as a mapping for `eval` and doctests; it includes names that are imported when used."""
 
 import fnet
 

@@ -1,8 +1,8 @@
-"""What the bound on room lets through, measured: `python -m tests.survey [NUMBER ...]`, half an hour on a quiet core.
+"""Measures what `require_room` lets through: `python -m tests.survey [NUMBER ...]`, half an hour on a quiet core.
 
-Every layer and operation of the tables of cases, with one option at a huge, negative, empty, repeated or wide value.
-What its rule takes and `require_room` allows, with params that a file of 1 MB can hold, is called on a few rows in a
-process of its own; what takes more than SECONDS or MEMORY is printed.
+Every layer and operation of the tables of cases gets one option with a huge, negative, empty, repeated or wide value.
+If its rule and `require_room` allow that, with params that a file of 1 MB can hold, it is called on a few rows in a
+separate process; calls that take more than SECONDS or MEMORY are printed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.test_hostile_sizes import peak
 
 SECONDS, MEMORY = 4.0, 640 << 20
 FILE, PARAMS = 1 << 20, 200 << 20
-"""Bytes of a file, and of the zeros that it unpacks to, at most."""
+"""The most bytes of a file, and of the zeros that it unpacks to."""
 WRONG = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -58,7 +58,7 @@ def _sizes(value: Any) -> bool:
 
 
 def allowed(step: Any, x: Any) -> list[infer.TracedStep] | None:
-    """What `trace` sees of a step that a small file may hold, or None."""
+    """The trace of a step that a small file may hold, or None."""
     try:
         rows = infer.trace(step, x)
         require_room(rows, Limits(), FILE)
@@ -68,7 +68,7 @@ def allowed(step: Any, x: Any) -> list[infer.TracedStep] | None:
 
 
 def measured(call: Callable[[], Any]) -> str:
-    """What is wrong with a call, in a process of its own; "" where nothing is."""
+    """What is wrong with a call in a separate process, or ""."""
     read, write = os.pipe()
     if not (child := os.fork()):
         resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
@@ -91,7 +91,7 @@ def measured(call: Callable[[], Any]) -> str:
 
 
 def arrays(spec: Any) -> Any:
-    """Ones in place of Specs; literals stay."""
+    """Ones in place of Specs; literals are unchanged."""
 
     def of(leaf: Any) -> Any:
         if isinstance(leaf, np.ndarray) or not hasattr(leaf, "shape"):
@@ -105,7 +105,7 @@ def arrays(spec: Any) -> Any:
 
 
 def main(numbers: tuple[int, ...]) -> int:
-    """Print what takes too much; exit status 1 where something does."""
+    """Print calls that take too much; exit status 1 if there are any."""
     count = called = found = 0
     for label, given, x in steps(numbers):
         count += 1

@@ -1,7 +1,7 @@
-"""A case that cannot fail is no case: what rows of the tables must show before they are compared with Keras.
+"""Checks that cases can fail: what a case of the tables must show before it is compared with Keras.
 
-A row is dull where its output is constant, is its input, is the same with default options, or is the same without its
-masks. `Case.idle`, `IDLE_LAYERS` and `IDLE_OPTIONS` say where that is as it should be, and why.
+A case is dull if its output is constant, equals its input, or stays the same with default options or without its
+masks. `Case.idle`, `IDLE_LAYERS` and `IDLE_OPTIONS` say where that is right, and why.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ IDLE_LAYERS = {
     "nextafter": "the next float is nearly the same",
     **dict.fromkeys(("real", "imag", "isreal"), "fnet has real inputs only"),
 }
-"""{layer that gives its input back: why}."""
+"""{layer that returns its input: why}."""
 
 IDLE_OPTIONS = {
     **dict.fromkeys(("dropout", "recurrent_dropout", "rate", "noise_shape", "stddev", "drop_path_rate"), REST),
@@ -64,14 +64,14 @@ IDLE_OPTIONS = {
     "quantization": "tests/test_quantized.py",
     "time_major": "of Keras 2: tests/test_recurrent.py, tests/test_versions.py",
 }
-"""{option, or layer.option, that never changes what a call gives: why, or where it is tested}."""
+"""{option, or layer.option, that never changes the output of a call: why, or where it is tested}."""
 
 
 # --- results --------------------------------------------------------------------------------------
 
 
 def drawn_params(case: Case, x: Any, step: Any) -> Any:
-    """Params in which no two arrays, and no two numbers of an array, are alike; the same at the same path."""
+    """Params with different numbers everywhere; the same path always gets the same array."""
     if case.params is not None:
         return case.params
     made = fnet.init(step, 0, fnet.core.infer.spec(x))
@@ -86,7 +86,7 @@ def _drawn(path: Any, leaf: Any) -> Any:
 
 
 def result(case: Case | OpCase, options: dict[str, Any], masked: bool = True) -> Any:
-    """What fnet gives for a row with these options in place of its own, or without its masks."""
+    """The output of fnet for a case with these options in place of its own, or without its masks."""
     step = fnet.bind(case.layer, **options)
     if isinstance(case, OpCase):
         return step({}, operation_parity.fnet_input(case, case.draw()))
@@ -119,7 +119,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def chosen(case: Case | OpCase) -> dict[str, Any]:
-    """The options of a row that are not the layer's defaults, required ones left out."""
+    """The options of a case that differ from the layer's defaults, without required ones."""
     defaults = option_names(case.layer)
     empty = inspect.Parameter.empty
     return {
@@ -132,7 +132,7 @@ def is_idle(layer: Any, option: str) -> bool:
 
 
 def dull(case: Case | OpCase) -> list[str]:
-    """Why a row says nothing: empty where it says something, or says why it need not."""
+    """The reasons why a case is dull; none if it is not, or says why it may be."""
     if case.idle or case.layer.__name__ in IDLE_LAYERS:
         return []
     given, reasons = result(case, case.options), []
@@ -159,13 +159,13 @@ def dull(case: Case | OpCase) -> list[str]:
 
 
 def matters(case: Case | OpCase, options: dict[str, Any], name: str) -> bool:
-    """Whether a row gives something else, or has other params to start with, once an option is left out."""
+    """Whether the output of a case, or its initial params, change when an option is left out."""
     rest = {key: value for key, value in options.items() if key != name}
     try:
         if differ(result(case, options), result(case, rest)):
             return True
     except (TypeError, ValueError, LookupError, AttributeError):
-        return True  # what the row gives with the option, it does not give without
+        return True  # the case needs the option
     if isinstance(case, OpCase) or case.params is not None:
         return False
     spec = fnet.core.infer.spec(case.inputs())
@@ -176,7 +176,7 @@ def matters(case: Case | OpCase, options: dict[str, Any], name: str) -> bool:
 
 
 def untold(cases: list[Any], layers: list[Any]) -> list[str]:
-    """The options of layers that no case shows to matter: "layer.option"."""
+    """The options of layers without a case in which they matter: "layer.option"."""
     by_layer: dict[Any, list[Any]] = {}
     for case in cases:
         by_layer.setdefault(case.layer, []).append(case)
@@ -189,7 +189,7 @@ def untold(cases: list[Any], layers: list[Any]) -> list[str]:
 
 
 def _told(cases: list[Any], name: str, default: Any) -> bool:
-    """A required option is told by two values; one with a default by a row in which it matters."""
+    """Whether cases show an option to matter: a required one by two values, others by a case in which it matters."""
     if default is inspect.Parameter.empty:
         return len({repr(case.options[name]) for case in cases if name in case.options}) > 1
     return any(name in chosen(case) and matters(case, case.options, name) for case in cases)

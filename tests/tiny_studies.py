@@ -30,8 +30,8 @@ TINY = (
 
 
 def install(setitem=dict.__setitem__, delitem=dict.__delitem__):
-    """Replace the table of studies, in place; the arguments are those of a monkeypatch that takes it back."""
-    for name in reversed(list(studies.STUDIES)):  # a monkeypatch puts them back in the opposite order
+    """Replace the table of studies, in place; the arguments are methods of a monkeypatch, which undoes it."""
+    for name in reversed(list(studies.STUDIES)):  # a monkeypatch restores them in the opposite order
         delitem(studies.STUDIES, name)
     for study in TINY:
         setitem(studies.STUDIES, study.name, study)

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.activation_layers."""
+"""Cases of fnet.layers.activation_layers."""
 
 import fnet
 from fnet.activation_functions import ACTIVATIONS

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.dot_attention and fnet.layers.multi_head."""
+"""Cases of fnet.layers.dot_attention and fnet.layers.multi_head."""
 
 import itertools
 

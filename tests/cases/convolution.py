@@ -1,6 +1,6 @@
-"""Rows of convolutions: plain, transposed, depthwise, separable.
+"""Cases of convolutions: plain, transposed, depthwise, separable.
 
-What Keras cannot run on TensorFlow's CPU build has a twin that computes the same in another way: channels_first
+Layers that Keras cannot run on TensorFlow's CPU build have a twin that computes the same in another way: channels_first
 convolutions between two transpositions, dilated transposed ones with zeros between the taps of the kernel.
 """
 
@@ -49,7 +49,7 @@ def dilated_transpose_twin(cls, keras, **options):
 
 
 def causal_twin(cls, keras, **options):
-    """The Keras layer after the zeros that padding="causal" puts in front, which Keras 3 cannot."""
+    """The Keras layer after a layer for the zeros of padding="causal", which Keras 3 does not support here."""
     zeros = options.get("dilation_rate", 1) * (options["kernel_size"] - 1)
     conv = getattr(keras.layers, cls)(**{**options, "padding": "valid"})
     return keras.Sequential([keras.layers.ZeroPadding1D((zeros, 0)), conv])
@@ -61,7 +61,7 @@ def batches_twin(cls, keras, *, batch_axes, **options):
 
 
 def local_twin(cls, keras, **options):
-    """A convolution with a kernel of its own at each place, place by place: Keras 3 has no such layer."""
+    """A convolution with a different kernel at each position, computed one by one: Keras 3 has no such layer."""
     size, filters, rank = options["kernel_size"], options["filters"], int(cls[-2])
     full = options.get("implementation", 1) == 2
 
@@ -88,7 +88,7 @@ def local_twin(cls, keras, **options):
 
 
 def rows(layer, cls, shape, *options, twin=None, **more):
-    """One row for each dict of options."""
+    """A case for each dict of options."""
     return [Case(layer, shape, o, twin=cls if twin is None else partial(twin, cls, **o), **more) for o in options]
 
 
@@ -365,11 +365,11 @@ LOCAL = [
         twin=local_twin,
     ),
 ]
-"""The other options in the golden files of Keras 2 (`tests/golden/models.py`)."""
+"""Cases of locally connected layers; further options are in golden files of Keras 2 (`tests/golden/models.py`)."""
 
 
 def optimised(layer, shape, conv, sizes=None, **more):
-    """What `fnet.optimize` makes of a conv2d, and of the max pooling after it; the twin is those two."""
+    """A case of the layer that `fnet.optimize` makes of a conv2d and the max pooling after it, which are the twin."""
     steps = [
         fnet.bind(fnet.conv2d, **conv),
         *([] if sizes is None else [fnet.bind(fnet.max_pooling2d, pool_size=sizes)]),
@@ -409,6 +409,6 @@ OPTIMISED = [
     winograd((1, 5, 5, 65), tile=2, filters=16, padding="same"),
     winograd((1, 4, 5, 16), filters=257),
 ]
-"""Layers that Keras lacks."""
+"""Cases of layers that Keras does not have."""
 
 CASES = [*PLAIN, *CHANNELS_FIRST, *TRANSPOSED, *DEPTHWISE, *LOCAL, *OPTIMISED]

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.basic."""
+"""Cases of fnet.layers.basic."""
 
 import fnet
 from tests.cases import Case

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.einsum_layers."""
+"""Cases of fnet.layers.einsum_layers."""
 
 import fnet
 from tests.cases import Case

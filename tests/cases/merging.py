@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.merging."""
+"""Cases of fnet.layers.merging."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from tests.cases import Case
 
 PAIR = ((3, 4, 5), (3, 4, 5))
 SHORT = (np.float32([[3e-8, 4e-8, 0], [1, 2, 3]]), np.float32([[3, 1, 2], [1, 1, 1]]))
-"""A vector too short to be made of length 1."""
+"""Vectors, one of which is too short to be normalized."""
 ELEMENTWISE = [
     (fnet.add, "Add"),
     (fnet.subtract, "Subtract"),

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.norms."""
+"""Cases of fnet.layers.norms."""
 
 import itertools
 import warnings
@@ -15,7 +15,7 @@ LAYER_AXES = [-1, 1, 2, 3, 4, (1, 2), (2, 3, 4), (1, 3), (-1, -2), (1, -1)]
 
 
 def _rms_scaled(keras):
-    """Without Keras's warnings that it is deprecated, when it is made and when it is called."""
+    """A Keras layer with rms_scaling, without the warnings that it is deprecated."""
 
     class Quiet(keras.layers.LayerNormalization):
         def call(self, x):
@@ -36,7 +36,7 @@ def _spectral(inner, **options):
 
 
 def _wide(*shape):
-    """Batch normalization with parameters of this shape, as Keras 2 has them over several axes."""
+    """Batch normalization with parameters of this shape, as over several axes in Keras 2."""
 
     def twin(keras):
         class Wide(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""Rows of poolings: windows, global, adaptive."""
+"""Cases of poolings: windows, global, adaptive."""
 
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ def channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def wide_3d_twin(cls: str, keras: Any, **options: Any) -> Any:
-    """A 3D pooling layer that also computes in float64, which TensorFlow's CPU kernels do not.
+    """A 3D pooling layer that also works in float64, for which TensorFlow has no CPU kernels.
 
     Maxima of float32 numbers are exact in float32; means go through XLA.
     """
@@ -36,13 +36,13 @@ def wide_3d_twin(cls: str, keras: Any, **options: Any) -> Any:
 
 
 def row(layer, cls: str, shape: tuple[int, ...], options: dict[str, Any]) -> Case:
-    """One row; 3D poolings get a twin that float64 runs on."""
+    """One case; 3D poolings have a twin that works in float64."""
     wide = "3D" in cls and "Global" not in cls
     return Case(layer, shape, options, twin=partial(wide_3d_twin, cls, **options) if wide else cls)
 
 
 def both_layouts(layer, cls: str, shape: tuple[int, ...], *options: dict[str, Any]) -> list[Case]:
-    """A row for each dict of options, and the last one once more with channels first."""
+    """A case for each dict of options, and the last one again with channels first."""
     rows = [row(layer, cls, shape, o) for o in options]
     first = {**options[-1], "data_format": "channels_first"}
     return [*rows, row(layer, cls, channels_first(shape), first)]
@@ -66,7 +66,7 @@ def windows(rank: int) -> list[dict[str, Any]]:
 
 # Size 1 is missing: TensorFlow aborts the process there (tests/test_conv_pitfalls.py has it).
 NEGATIVE = np.random.default_rng(0).integers(-99, -1, (2, 5, 7, 3)).astype("int32")
-"""What is padded with is not the largest here."""
+"""Numbers of which none is larger than the zeros of padding."""
 
 SIZES = {1: (3, 2, 13), 2: ((3, 4), (13, 14), 3, (9, 2)), 3: ((2, 3, 3), (7, 2, 3), 4)}
 

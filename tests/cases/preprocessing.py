@@ -1,4 +1,4 @@
-"""Rows of the layers that prepare text, categories, numbers, images and sound."""
+"""Cases of the layers that prepare text, categories, numbers, images and sound."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ IDF = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7]
 
 
 def text(x=TEXTS, idle="", **options):
-    """A row of text_vectorization."""
+    """A case of text_vectorization."""
     weights = {"idf_weights": IDF} if options.get("output_mode") == "tf_idf" else {}
     step = bind(fnet.text_vectorization, **options)
     return Case(
@@ -27,7 +27,7 @@ def text(x=TEXTS, idle="", **options):
 
 
 def lookup(layer, twin, tokens, x, idle="", **options):
-    """A row of a lookup layer."""
+    """A case of a lookup layer."""
     weights = {"idf_weights": IDF[: len(tokens)]} if options.get("output_mode") == "tf_idf" else {}
     return Case(
         layer,
@@ -239,7 +239,7 @@ def stft(shape, **options):
 
 
 def channels_first_stft(shape, **options):
-    """Keras's convolution on the CPU takes channels last only."""
+    """The twin with channels last: Keras's convolution on the CPU takes nothing else."""
     options = {"frame_length": 16, "frame_step": 5, **options}
 
     def twin(keras):

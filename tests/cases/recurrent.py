@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.recurrent, cells, conv_recurrent and wrappers: every option, masked and not."""
+"""Cases of fnet.layers.recurrent, cells, conv_recurrent and wrappers: every option, masked and not."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def twin(keras: Any, step: Any) -> Any:
 
 
 def row(function: Any, shapes: Any, mask: bool = False, idle: str = "", **options: Any) -> Case:
-    """A case whose twin is made from its options."""
+    """A case; its twin is made from its options."""
     step = bind(function, **options)
     label = f"{step!r}-{shapes}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")
     return Case(function, shapes, options, twin=functools.partial(_twin, step), mask=mask, label=label, idle=idle)
@@ -245,7 +245,7 @@ DISTRIBUTED = [
 
 
 def stack(shape: Any, *layers: Any, mask: bool = False, table: bool = True, idle: str = "", **more: Any) -> Case:
-    """A recurrent stack, whose twin is its layers one after the other."""
+    """A case of a recurrent stack; its twin is the layers one after the other."""
     plain = fnet.sequential(*layers)
     options = {"layers": layers, **({} if table else {"table": False})}
     label = f"stack({plain!r},{table})-{shape}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")
@@ -287,7 +287,7 @@ FIRST = {1: (4, 4, 3, 7), 2: (4, 4, 2, 6, 5), 3: (4, 4, 2, 5, 4, 6)}
 
 
 def channels_first(function: Any, shape: Any, mask: bool, **options: Any) -> Case:
-    """Keras's convolutions on the CPU take channels last only: its layer is between two transpositions."""
+    """A case whose Keras layer is between two transpositions: its convolutions on the CPU take only channels last."""
     rank = len(shape) - 3
     there, back = (1, *range(3, rank + 3), 2), (1, rank + 2, *range(2, rank + 2))
 
@@ -302,7 +302,7 @@ def channels_first(function: Any, shape: Any, mask: bool, **options: Any) -> Cas
 
 
 def keeping(keras: Any, dims: Any) -> Any:
-    """A transposition that hands the mask on."""
+    """A transposition that passes the mask on."""
     layer = keras.layers.Permute(dims)
     layer.supports_masking = True
     return layer

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.regularization, fnet.layers.scaling and fnet.layers.augmentation, as inference has them."""
+"""Cases of fnet.layers.regularization, fnet.layers.scaling and fnet.layers.augmentation, at inference."""
 
 import fnet
 from tests.cases import Case

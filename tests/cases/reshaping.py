@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.reshaping and fnet.layers.up_sampling."""
+"""Cases of fnet.layers.reshaping and fnet.layers.up_sampling."""
 
 import itertools
 

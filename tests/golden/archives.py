@@ -12,7 +12,7 @@ NEWEST = FOLDER / "keras-3.15.1.zip"
 
 
 def files(pattern):
-    """(archive, name) of every file that is no record, in the archives whose names match."""
+    """(archive, name) of every file other than a record, in the archives whose names match."""
     found = [(archive, zipfile.ZipFile(archive).namelist()) for archive in sorted(FOLDER.glob(pattern))]
     return [(archive, name) for archive, names in found for name in names if not name.endswith(".npz")]
 
@@ -30,7 +30,7 @@ def members(data):
 
 
 def npz(archive, name):
-    """The arrays in the .npz of a name."""
+    """The arrays in the member `name`.npz."""
     return np.load(io.BytesIO(read(archive, f"{name}.npz")))
 
 
@@ -45,5 +45,5 @@ def config_in(data):
 
 
 def named(value):
-    """How a test is called that takes an archive."""
+    """The id of a test for an archive."""
     return getattr(value, "stem", value)

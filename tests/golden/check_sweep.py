@@ -1,6 +1,6 @@
-"""Loads what `sweep.py` wrote: each file is right, or refused by name at load; anything else is printed.
+"""Loads the files of `sweep.py`: each is right, or refused by name at load; anything else is printed.
 
-Options that Keras itself does not write ("lost") change the answer of every reader.
+Options that Keras itself does not write ("lost") change the output for every reader.
 
 python -m tests.golden.check_sweep FOLDER [--refused] [CLASS ...]
 """
@@ -41,7 +41,7 @@ def check(folder: Path, line: dict, file: str) -> tuple[str, str]:
     for run, outputs in ((model, expected), (predict, foretold)):
         try:
             found, detail = verdict(leaves(run(params, x)), outputs, line["policy"]) if outputs else ("right", "")
-        except Exception as error:  # whatever a call raises is a fault to print
+        except Exception as error:  # any error of a call is a fault to print
             return "CALL FAILS", f"{type(error).__name__}: {error}"
         if found != "right":
             break
@@ -51,14 +51,14 @@ def check(folder: Path, line: dict, file: str) -> tuple[str, str]:
 
 
 def loaded(folder: Path, line: dict, file: str) -> tuple[Any, Any]:
-    """The model of a file; one of weights alone is read into the model of the file next to it, all weights set to 0."""
+    """The model of a file; a weights file is loaded into the model of the file next to it, its weights all set to 0."""
     if not file.endswith(".weights.h5"):
         return load_keras(folder / file)
     model, params = load_keras(folder / line["files"][0])
-    blank: dict[int, Any] = {}  # arrays that are shared remain so
+    blank: dict[int, Any] = {}  # shared arrays stay shared
     empty = {
         path: blank.setdefault(id(a), np.zeros_like(a) if a.dtype.kind == "f" and path[-1] != "value" else a)
-        for path, a in fnet.tree.items(params)  # the constants of a graph are in no weights file
+        for path, a in fnet.tree.items(params)  # weights files do not contain the constants of a graph
     }
     return model, load_weights(folder / file, model, fnet.tree.nest(empty))
 

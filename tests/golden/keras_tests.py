@@ -1,14 +1,14 @@
-"""Keras's own tests as files: every call of a layer, model or operation that they make, with what it gave.
+"""Keras's own tests as files: every call of a layer, model or operation in them, with its outputs.
 
     PYTHON_WITH_KERAS tests/golden/keras_tests.py OUT TESTS [PART OF A FILE'S PATH ...]    # writes files
     python -m tests.golden.check_sweep OUT                                                  # loads each
 
 TESTS is a folder of `*_test.py`: the wheel of Keras 3.15 holds them in `keras/src`, the sdist of Keras 2.3.1 in
-`tests` (those need pytest). Any Keras from 2.12 runs them, newer or older than they are: each statement runs by itself,
-so that what this Keras lacks stops nothing after it. A call on arrays from outside any other is made once more on
-symbolic tensors, and the model of it saved: with the weights and inputs of the call, whose own output is next to it
-("drift" says where the model gives another one), and with drawn weights. A model that is built, and an operation that
-is called on symbolic tensors, are called on drawn numbers too. Checks of training are left out.
+`tests` (those need pytest). Any Keras from 2.12 runs them, newer or older than they are: each statement runs in its own
+`try`, so that one that this Keras does not support stops nothing after it. An outermost call on arrays is repeated on
+symbolic tensors, and its model saved: with the weights, inputs and output of the call ("drift" says where the model has
+another output), and with drawn weights. A model that is built, and an operation that is called on symbolic tensors, are
+called on drawn numbers too. Tests of training are left out.
 """
 
 import ast
@@ -32,15 +32,15 @@ import tensorflow as tf
 from recording import KERAS_2, called, keras, leaves, numbered, portable, redraw, reset, set_policy
 
 LARGEST = 1 << 20
-"""Entries of an input: larger ones are left out."""
+"""The most entries of an input; larger ones are left out."""
 SECONDS = 40
-"""What a test may take, of processor time."""
+"""The most processor time of a test."""
 TRAINING = re.compile("train|fit|tpu|distill|export|saved_model|tf_data|dataset|lora_|distribut|jit_comp")
 """Names of tests that are left out."""
 OPERATIONS = ("core", "einops", "image", "linalg", "math", "nn", "numpy")
 ROOT = "keras" if KERAS_2 and not hasattr(keras, "src") else f"{keras.__name__}.src"
 ENDINGS = (".keras", ".h5", ".weights.h5")
-"""The files of a model; one without weights is saved as `.keras` alone."""
+"""The files of a model; a model without weights is only saved as `.keras`."""
 
 
 class Recorder:
@@ -52,7 +52,7 @@ class Recorder:
         self.test, self.models = "", []
 
     def around(self, call, of_layer):
-        """`call`, recorded. The first argument of a layer's is the layer."""
+        """`call`, recorded. of_layer: its first argument is the layer."""
 
         def recording(*args, **kwargs):
             self.inside += 1
@@ -68,7 +68,7 @@ class Recorder:
         return recording
 
     def around_init(self, init):
-        """The `__init__` of models: those built outside any call are kept to the end of the test."""
+        """The `__init__` of models, which keeps those that are built outside any call to the end of the test."""
 
         def recording(model, *args, **kwargs):
             init(model, *args, **kwargs)
@@ -78,7 +78,7 @@ class Recorder:
         return recording
 
     def apart(self, do, *args):
-        """What recording itself calls is not recorded."""
+        """Call `do` without recording."""
         self.inside += 1
         try:
             do(*args)
@@ -86,7 +86,7 @@ class Recorder:
             self.inside -= 1
 
     def save_models(self):
-        """The models of a test, on drawn numbers."""
+        """Save the models of a test, called on drawn numbers."""
         for model in self.models:
             if is_graph(model) and getattr(model, "inputs", None) is not None:
                 x = [drawn(tensor) for tensor in model.inputs]
@@ -109,7 +109,7 @@ class Recorder:
             model = wrapped(function, args, kwargs, given)
             config = re.sub(r'"(name|layer_name|registered_name)": "[^"]*"|[a-z_0-9]+_\d+', "", model.to_json())
             key = config + repr([(a.shape, a.dtype.name) for a in given])
-        except Exception as error:  # a layer that has no config, or cannot be called on symbolic tensors
+        except Exception as error:  # a layer without a config, or one that cannot be called on symbolic tensors
             self.note(dict(line, stem="", files=[], error=f"{type(error).__name__}: {str(error)[:200]}"))
             return
         if y is not None:
@@ -118,7 +118,7 @@ class Recorder:
             self.once(key, model, given, line, None)
 
     def once(self, key, model, given, line, own):
-        """The files and outputs of a model, unless there was one of this key."""
+        """Write the files and outputs of a model, unless there was one with this key."""
         if key in self.seen:
             return
         self.seen.add(key)
@@ -135,7 +135,7 @@ class Recorder:
         self.index.flush()
 
     def write(self, model, given, line, own):
-        """A model with its own weights, next to what a call gave, or with drawn ones; then it has its own again."""
+        """Write a model with its own weights and the output of a call, or with drawn weights, and restore its own."""
         before = model.get_weights()
         try:
             if own is None and not is_quantized(model):
@@ -165,14 +165,14 @@ class Recorder:
 
 
 def settle(model):
-    """What Normalization has computed of its weights, computed again."""
+    """Compute again what Normalization derives from its weights."""
     for layer in model._flatten_layers():
         if hasattr(layer, "adapt_mean"):
             layer.finalize_state()
 
 
 def drift(y, own):
-    """How far a model is from the call that it was made of: a state had moved, or numbers are drawn at random."""
+    """How far a model is from the call that it was made from: a state had moved, or numbers are drawn at random."""
     if [a.shape for a in y] != [a.shape for a in own]:
         return "shapes"
     y, own = ([portable(a) for a in arrays] for arrays in (y, own))
@@ -187,7 +187,7 @@ def is_graph(model):
 
 
 def is_quantized(model):
-    """Whether weights are scales and groups of others, which must not be drawn."""
+    """Whether some weights are scales and groups of others, which must not be drawn."""
     return any("_from_" in repr(getattr(layer, "dtype_policy", "")) for layer in model._flatten_layers())
 
 
@@ -197,7 +197,7 @@ def structure(model):
 
 
 def wrapped(function, args, kwargs, given):
-    """The call as a model of the arrays in it; a model called on them alone is that model."""
+    """The call as a model of the arrays in it; for a call of a model on nothing but these, that model."""
     if is_graph(function) and not kwargs and isinstance(args[0], (list, np.ndarray, tf.Tensor)):
         return function
     try:
@@ -214,7 +214,7 @@ def symbolic(function, args, kwargs, shapes, given):
 
 
 def predicted(model, given, line):
-    """What `predict` gives in batches of one or two rows; nothing where the rows of the arrays differ."""
+    """The outputs of `predict` in batches of one or two rows; nothing if the arrays have different numbers of rows."""
     rows = {a.shape[0] for a in given}
     if len(rows) != 1 or not (count := rows.pop()):
         return []
@@ -222,7 +222,7 @@ def predicted(model, given, line):
     try:
         parts = [leaves(run(model, [a[n : n + size] for a in given])) for n in range(0, count, size)]
         y = [np.concatenate(part) for part in zip(*parts)]
-    except Exception:  # a model of so many rows, or one whose outputs have no rows
+    except Exception:  # a model for a fixed number of rows, or one whose outputs have no rows
         y = []
     reset(model)
     return y
@@ -238,7 +238,7 @@ def is_array(value):
 
 
 def arrays_of(value):
-    """The arrays in the arguments of a call; none of a call that is made on other things."""
+    """The arrays in the arguments of a call; none for a call on anything else."""
     flat = tf.nest.flatten(value)
     if any(re.search("KerasTensor|Sparse|Ragged|Symbolic", type(a).__name__) for a in flat):
         return []
@@ -248,7 +248,7 @@ def arrays_of(value):
 
 
 def with_mask(args, kwargs):
-    """The keywords of a call, with the mask that its first argument carries."""
+    """The keywords of a call, with the mask of its first argument."""
     mask = getattr(args[1] if len(args) > 1 else None, "_keras_mask", None)
     takes = mask is not None and "mask" in inspect.signature(args[0].call).parameters
     return dict(kwargs, mask=mask) if takes and kwargs.get("mask") is None else kwargs
@@ -273,7 +273,7 @@ def drawn(tensor, whole=True):
 
 
 class TestCase(parameterized.TestCase):
-    """What Keras's tests are made of, as far as calls need it: whatever it asserts is let be."""
+    """The base class of Keras's tests, as far as calls need it; its assertions do nothing."""
 
     def __getattr__(self, name):
         return lambda *args, **kwargs: None
@@ -306,11 +306,11 @@ def layer_test(layer_cls, kwargs=None, input_shape=None, input_dtype=None, input
 
 
 WHOLE = (ast.Return, ast.FunctionDef, ast.ClassDef, ast.Nonlocal, ast.Global, ast.Continue, ast.Break)
-"""Statements that stay as they are."""
+"""Statements that are not changed."""
 
 
 class Apart(ast.NodeTransformer):
-    """Each statement of a function in a `try` of its own; nothing of what must raise."""
+    """Puts each statement of a function into its own `try`; drops statements that must raise."""
 
     def visit_ClassDef(self, node):
         node.body = [self.visit(item) for item in node.body]
@@ -353,7 +353,7 @@ def tests_of(module):
 
 
 def each_parametrized(function):
-    """A function of pytest, with each set of its parameters."""
+    """A test function of pytest with each set of its parameters."""
     calls = [{}]
     for mark in getattr(function, "pytestmark", []):
         if mark.name == "parametrize":
@@ -370,7 +370,7 @@ def too_long(*_):
 
 
 def hook(recorder):
-    """Record what `__call__`, `predict` and the functions of `keras.ops` are called on, and models; train nothing."""
+    """Record the calls of `__call__`, `predict` and the functions of `keras.ops`, and models; disable training."""
     layers = [value for value in vars(keras.layers).values() if isinstance(value, type)]
     for cls in {base for layer in [*layers, keras.Model] for base in layer.__mro__}:
         if issubclass(cls, keras.layers.Layer) and "__call__" in vars(cls):
@@ -396,7 +396,7 @@ def hook(recorder):
 
 
 def stand_ins():
-    """Modules that this Keras has not, as far as the tests need them."""
+    """Replacements for modules that this Keras does not have, as far as the tests need them."""
     try:
         testing = importlib.import_module(f"{ROOT}.testing")
     except ImportError:

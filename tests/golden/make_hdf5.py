@@ -1,10 +1,9 @@
-"""What the HDF5 reader makes of files with one byte changed, next to HDF5's own library: `hdf5-bytes.zip`.
+"""Results of the HDF5 reader for files with one byte changed: `hdf5-bytes.zip`.
 
-`python -m tests.golden.make_hdf5` writes it anew: small files of most structures that the reader knows, and, for two
-changes of each byte of them that is not 0, and one of the zeros right after, how reading ends: with which error, or
-with which values. Checksums are
-taken anew after a change. While it is made, what is read is held against h5py: where both read, the values are the
-same. (Not in `dense`: HDF5's library does not survive all changes of it.)
+`python -m tests.golden.make_hdf5` writes it: small files with most structures that the reader knows, and the result of
+reading (an error or a digest of the values) for two changes of each byte that is not 0, and one of the zeros right
+after. Checksums are recomputed after a change. Meanwhile the values are compared with h5py's: where both read a file,
+they are the same. (Not for `dense`: HDF5's library does not survive all changes of it.)
 """
 
 import collections
@@ -25,11 +24,11 @@ from tests.hostile import KERNEL, dense_vars, dense_vars_with, h5
 
 ARCHIVE = FOLDER / "hdf5-bytes.zip"
 OTHER_BOUNDS = {"chunked": 2, "shuffled": 2, "filtered": 2}
-"""{file: changes of the last key of a tree of chunks}: HDF5 searches by it, and finds a chunk no more."""
+"""{file: number of changes in the last key of a tree of chunks}: HDF5 searches by it, and no longer finds a chunk."""
 
 
 def _low(group, name, dtype, data, **options):
-    """A dataset made of the options of HDF5 itself."""
+    """A dataset made by h5py's low-level functions."""
     made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     for option, values in options.items():
         getattr(made, option)(*values)
@@ -53,7 +52,7 @@ def _filtered(file):
     group = file.create_group("vars")
     options = {"chunks": (1, 2, 3), "shuffle": True, "compression": "gzip", "fletcher32": True}
     group.create_dataset("0", data=np.arange(24, dtype="f4").reshape(2, 3, 4), **options)
-    # the checksum before the shuffling: four bytes are left over
+    # the checksum is taken before shuffling: four bytes are left over
     _low(group, b"1", np.dtype("f8"), np.arange(5), set_chunk=((3,),), set_fletcher32=(), set_shuffle=())
 
 
@@ -78,7 +77,7 @@ WRITTEN = {
 
 
 def ours(data, steps=10_000):
-    """{path of an array, or of a group and its attribute: values} of a file, as the reader reads it."""
+    """{path of an array, or of a group and its attribute: values} of a file, from our reader."""
     found = {}
 
     def walk(group):
@@ -99,7 +98,7 @@ def ours(data, steps=10_000):
 
 
 def outcome(data):
-    """How reading ends: the name of the error, or a digest of all that was read."""
+    """The result of reading: the name of the error, or a digest of everything that was read."""
     try:
         found = ours(data)
     except ModelFileError as error:
@@ -109,7 +108,7 @@ def outcome(data):
 
 
 def changed(data, guarded):
-    """The file with each of the changes. guarded: [where a structure begins, its length, where its checksum is]."""
+    """The file with each of the changes. guarded: [begin, length, place of the checksum] of each structure."""
     places = [i for i in range(len(data)) if any(data[max(0, i - 7) : i + 1])]
     for place, flip in [(i, flip) for i in places for flip in ((1, 255) if data[i] else (255,))]:
         made = bytearray(data)
@@ -144,13 +143,13 @@ def _theirs(data):
 
 
 def _agrees(data):
-    """Whether h5py reads the same arrays, or none."""
+    """Whether h5py reads the same arrays, or fails."""
     try:
         theirs = _theirs(data)
     except Exception:
         return True
     found = {key: value for key, value in ours(data).items() if "@" not in key}
-    read = [key for key, value in found.items() if not isinstance(value, str)]  # else of a type that is not read
+    read = [key for key, value in found.items() if not isinstance(value, str)]  # a str: of an unreadable type
     return found.keys() == theirs.keys() and all(np.array_equal(found[k], theirs[k], equal_nan=True) for k in read)
 
 

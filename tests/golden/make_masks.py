@@ -1,5 +1,5 @@
 """Writes `masks-VERSION.zip` next to itself: small models in which masks meet every layer that reads, makes, keeps or
-drops them, with the inputs x_NAME and what the Keras that wrote them gave, y0, y1, ...
+drops them, with the inputs x_NAME and the outputs of the Keras that wrote them, y0, y1, ...
 
 The files here are from Keras 2.4.0 and 2.9.0 (a few cases each), 2.12.0 and 2.15.0 (`pip install tensorflow==2.15.1`
 and so on), written as `.h5`,
@@ -68,7 +68,7 @@ def embed(x, masked=True, size=F):
 
 
 def seen(x):
-    """What a recurrent layer makes of `x`: other masks, other values."""
+    """A recurrent layer on `x`, whose values depend on the mask."""
     return L.SimpleRNN(3)(x)
 
 
@@ -233,7 +233,7 @@ def explicit_masks():
 
 @case
 def masks_given_to_a_layer_before_another():
-    """Whether a mask given in a call is that of the output too: the layers after it tell."""
+    """Whether a mask given in a call is that of the output too: the layers after it show it."""
     f, m = feed("f"), feed("m")
     ends = [
         L.LSTM(3, return_sequences=True)(f, mask=m),
@@ -246,7 +246,7 @@ def masks_given_to_a_layer_before_another():
 
 @case
 def masks_of_none():
-    """An explicit None is no mask in Keras 2, and says nothing in Keras 3."""
+    """An explicit mask=None removes the mask in Keras 2, and has no effect in Keras 3."""
     i, k = feed("i"), feed("k")
     e = embed(i)
     outputs = [L.LSTM(F)(e, mask=None), seen(L.GRU(F, return_sequences=True)(e, mask=None))]
@@ -757,7 +757,7 @@ def write(archive, name):
 
 
 def main():
-    """Write the cases named after the folder, or all; those that the archive has of others stay."""
+    """Write the cases named after the folder, or all; other cases in the archive stay."""
     folder, *names = sys.argv[1:] or [Path(__file__).parent]
     target = Path(folder) / f"masks-{VERSION}.zip"
     kept = {}
@@ -771,7 +771,7 @@ def main():
             keras.backend.clear_session()
             try:
                 write(archive, name)
-            except Exception as error:  # whatever a version does not know is not in its archive
+            except Exception as error:  # not in the archive of a version that does not know it
                 print(f"{name}: {type(error).__name__}: {str(error)[:200]!r}", file=sys.stderr)
     print(target, target.stat().st_size)
 

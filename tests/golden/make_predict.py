@@ -1,9 +1,9 @@
 """Models of which Keras's `predict` and a bare `model(x)` differ, with the outputs of both: predict-<version>.zip.
 
-Flags in calls, and states that go from batch to batch. With the argument `integers`: what preprocessing layers of
-Keras 3 make of them, in integers-<version>.zip. Run it with the Python of an environment that holds the TensorFlow or
-Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0, 2.15.1, 3.0.5 (with
-TensorFlow 2.15) and 3.15.1; of integers 3.0.5, 3.3.3, 3.6.0, 3.10.0, 3.12.4 and 3.15.1.
+Flags in calls, and states that go from batch to batch. With the argument `integers`: preprocessing layers of Keras 3 on
+integers, in integers-<version>.zip. Run it with the Python of an environment with the TensorFlow or Keras in question,
+as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0, 2.15.1, 3.0.5 (with TensorFlow 2.15)
+and 3.15.1; of integers 3.0.5, 3.3.3, 3.6.0, 3.10.0, 3.12.4 and 3.15.1.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def models_called_twice(*flags):
 
 
 def after_each_other(*flags):
-    """Normalizations in a chain, with dropouts, which Keras 3 calls with False unless told, where a flag is "-"."""
+    """A chain of normalizations; for a flag "-" a dropout, which Keras 3 calls with training=False by default."""
     steps = [(L.Dropout(0.5), None) if flag == "-" else (L.BatchNormalization(), flag) for flag in flags]
     return model_of((4,), *steps)
 
 
 def branches():
-    """Which branch runs first decides, in a bare call of Keras 3, what the other computes."""
+    """In a bare call of Keras 3 the branch that runs first determines what the other computes."""
     x = keras.Input((4,))
     left = L.BatchNormalization()(L.Dense(4)(x), training=True)
     return keras.Model(x, L.Concatenate()([L.BatchNormalization()(x), left, L.BatchNormalization()(L.Dense(3)(x))]))
@@ -141,7 +141,7 @@ PIXELS = (X[4] * 255).astype("uint8")
 
 
 def cast_first(x, *layers):
-    """(model, x) of preprocessing layers, and of what their dtype matters to: half of it, without a fraction."""
+    """(model, x) of preprocessing layers, and half of their output, which loses its fraction if it is of integers."""
     start = y = keras.Input(x.shape[1:], dtype=x.dtype.name)
     for layer in layers:
         y = layer(y)
@@ -154,7 +154,7 @@ def halved(x, layer):
 
 
 def inside(x, layer):
-    """(model, x) of a model in a model, which takes bytes."""
+    """(model, x) of a nested model that takes bytes."""
     start, given = keras.Input(x.shape[1:], dtype="uint8"), keras.Input((3, 4, 3), dtype="uint8")
     return keras.Model(start, keras.Model(given, given + 1)(layer(start))), x
 
@@ -188,7 +188,7 @@ INTEGERS = {
         for policy in (None, "float32", "int64")
     },
 }
-"""{name: () -> (model, x)}; an error where there is no such layer yet, or it takes no model."""
+"""{name: () -> (model, x)}; raises where there is no such layer yet, or it cannot be in a model."""
 
 
 def write_integers(folder, archive) -> None:
@@ -199,7 +199,7 @@ def write_integers(folder, archive) -> None:
         except (AttributeError, NotImplementedError):
             continue
         outputs = {"x": x, "predict": model.predict(x, batch_size=BATCH, verbose=0)}
-        with contextlib.suppress(tf.errors.InvalidArgumentError):  # of booleans
+        with contextlib.suppress(tf.errors.InvalidArgumentError):  # for booleans
             outputs["call"] = np.asarray(model(x, training=False))
         model.save(folder / f"{name}.keras")
         np.savez(folder / f"{name}.npz", **outputs)
@@ -208,7 +208,7 @@ def write_integers(folder, archive) -> None:
 
 
 def filled(model):
-    """The model with weights that are not those of a fresh one; variances stay positive."""
+    """The model with other weights than the initial ones; variances stay positive."""
     values = [RNG.standard_normal(w.shape).astype("float32") for w in model.weights]
     names = [getattr(w, "path", w.name) for w in model.weights]
     old = model.get_weights()

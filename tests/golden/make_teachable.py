@@ -1,8 +1,8 @@
-"""Writes `teachable-machine.zip` next to itself: a `keras_model.h5` as Teachable Machine exports it, an image, what
-Keras gave, and what it gave in float64. Written by TensorFlow 2.4.4.
+"""Writes `teachable-machine.zip` next to itself: a `keras_model.h5` as Teachable Machine exports it, an image, and the
+outputs of Keras in float32 and in float64. Written by TensorFlow 2.4.4.
 
-The architecture is that of the service (MobileNetV2 of width 0.35 in one Sequential, a head in another, both in one
-more); the weights are drawn, each of one size and either sign, so that the file packs well.
+The architecture is that of the service (MobileNetV2 of width 0.35 in one Sequential, a head in another, both in a
+third); the weights are drawn, each of the same size and either sign, so that the file compresses well.
 """
 
 import sys

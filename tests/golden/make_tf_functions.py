@@ -1,4 +1,4 @@
-"""Writes `tf-functions-VERSION.zip` next to itself: models that call functions of TensorFlow, and what it gave.
+"""Writes `tf-functions-VERSION.zip` next to itself: models that call functions of TensorFlow, and their outputs.
 
 Keras 2 wrote such calls into its files by the name of the function (`TFOpLambda`, `SlicingOpLambda`). Every family
 below is one model with an output for each case. The files here are from TensorFlow 2.4.4, 2.12.1 and 2.15.1 (2.9 writes
@@ -39,7 +39,7 @@ INPUTS = {
     "vol": draw(2, 4, 5, 4, 2),
     "wave": draw(2, 40),
 }
-"""Every model takes those of these that its cases name."""
+"""{name: input}; a model takes those that its cases name."""
 
 C = draw(6)
 TABLE = draw(5, 3)
@@ -741,7 +741,7 @@ NO_NODES = {
     *("shape", "new", "flat_then_dense", "losses", "scatter", "diag", "cross", "reverse_sequence", "transposed"),
     *("separable", "max_pool", "avg_pool", "linalg.diag_part", "linalg.trace", "solve"),
 }
-"""Cases that this form cannot say, or whose operations are not in the table."""
+"""Cases that nodes cannot express, or whose operations are not in the table."""
 
 
 def masked_twice(ids):
@@ -778,7 +778,7 @@ def model_of(cases):
 
 
 def save(archive, name, model, names):
-    """The model as `NAME.h5`, and as `NAME.keras` where this version writes that, with what it gave."""
+    """Write the model as `NAME.h5`, and as `NAME.keras` where this version writes that, with its outputs."""
     for weight in model.weights:
         weight.assign(draw(*weight.shape))
     given = model({key: tf.constant(INPUTS[key]) for key in model.input_names})
@@ -799,8 +799,8 @@ def save(archive, name, model, names):
 
 
 def main():
-    """All families in one archive, or those named, where the archive keeps the others; `--single FOLDER` writes an
-    archive with one model for each case there; `--nodes`, in TensorFlow 2.4, writes the nodes of graphs
+    """Write all families into one archive, or those named, and keep the others there; `--single FOLDER` writes an
+    archive with a model for each case to the folder; `--nodes`, in TensorFlow 2.4, writes the nodes of graphs
     (`TensorFlowOpLayer`) that 2.0 to 2.3 wrote."""
     single = sys.argv[2] if sys.argv[1:2] == ["--single"] else None
     named = [] if single else [name for name in sys.argv[1:] if name != "--nodes"]

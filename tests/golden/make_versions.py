@@ -1,6 +1,6 @@
-"""Writes `keras-VERSION.zip` next to itself: files of the Keras that runs this, with inputs and what it gave.
+"""Writes `keras-VERSION.zip` next to itself: files of the Keras that runs this, with inputs and outputs.
 
-Run it with the Python of each version, in a virtual environment of its own; names of models after it add those:
+Run it with the Python of each version, in a separate virtual environment; with names of models it adds only those:
 
     tensorflow-cpu==2.9.3, 2.10.1 (Python 3.10), 2.12.1, 2.13.1, 2.14.1, 2.15.1 (3.11)     Keras of the same number
     tensorflow-cpu==2.3.4, 2.4.4 (3.8); tensorflow==1.15.5, 2.1.4 (3.7)                    with protobuf<3.21, h5py<3
@@ -9,8 +9,8 @@ Run it with the Python of each version, in a virtual environment of its own; nam
     pip install --no-deps keras==3.0.5, 3.3.3, 3.6.0 with TensorFlow 2.15.1; 3.10.0, 3.15.1 with 2.21.0; 3.12.4,
     3.13.0 with 2.20.0 (four_bits, four_bits_of_attention alone)
 
-In an archive NAME.keras, NAME.h5 and NAME.weights.h5 hold one model, NAME.npz its inputs x0, ..., what the call gave,
-y0, ..., and what `predict` gave, p0, ... . Models whose name begins with "refused" are to be refused by fnet.
+In an archive NAME.keras, NAME.h5 and NAME.weights.h5 hold one model, NAME.npz its inputs x0, ..., the outputs of a
+call, y0, ..., and those of `predict`, p0, ... . fnet must refuse models whose names begin with "refused".
 """
 
 import sys
@@ -37,11 +37,11 @@ KEPT = (
     "four_bits",
     "four_bits_of_attention",
 )
-"""Models whose weights are what they were adapted to, or quantized."""
+"""Models that keep their weights, as they are adapted or quantized."""
 KERAS_ALONE = ("four_bits_of_attention",)
 """Models that no version can read from `.h5`."""
 WITH_WEIGHTS = ("cnn", "rnn", "cells", "twins", "states", "deferred", "many", "thrice", "text")
-"""Models whose weights are written on their own as well."""
+"""Models whose weights are also written separately."""
 
 
 def name_of_archive():
@@ -69,7 +69,7 @@ def save(folder, name, model, inputs):
 def write(method, file):
     try:
         method(str(file))
-    except Exception as error:  # what this version cannot write itself
+    except Exception as error:  # this version cannot write the file
         print("not written:", file.name, type(error).__name__, str(error)[:100])
         if file.exists():
             file.unlink()
@@ -85,7 +85,7 @@ def main(only=()):
                 model, inputs = build() or (None, None)
                 if model is not None:
                     save(Path(scratch), build.__name__, model, inputs)
-            except Exception as error:  # what this version has not
+            except Exception as error:  # this version does not have it
                 print("not made:", build.__name__, type(error).__name__, str(error)[:200])
         with zipfile.ZipFile(str(target), "a" if only else "w", zipfile.ZIP_LZMA) as made:
             for file in sorted(Path(scratch).iterdir()):

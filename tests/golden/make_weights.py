@@ -1,7 +1,7 @@
 """Writes `weights-VERSION.zip` next to itself: files of Keras 2 whose weights are found by other rules than today's.
 
 Each case is `name.keras`, `name.weights.h5` and `name.h5` where this version can write it, and `name.npz` with inputs
-x0, ... and what the model gave, y0, ...  Run it with the Python where that TensorFlow is installed; the files here are
+x0, ... and outputs y0, ...  Run it with the Python where that TensorFlow is installed; the files here are
 from tensorflow-cpu 2.12.1, 2.13.1, 2.14.1 and 2.15.1.
 """
 
@@ -38,7 +38,7 @@ def repeated():
 
 
 def branches():
-    """Layers that were made in another order than Keras lists them, a shared one, a model called twice."""
+    """Layers that were made in another order than that of `model.layers`, a shared one, a model called twice."""
     x, y, inner = layers.Input((4,)), layers.Input((4,)), layers.Input((4,))
     last, shared = layers.Dense(4, name="last"), layers.Dense(4, name="shared")
     sub = keras.Model(inner, layers.Add()([layers.Dense(4)(layers.Dense(4, "tanh")(inner)), layers.Dense(4)(inner)]))
@@ -108,7 +108,7 @@ def on_cudnn(lstm, gru):
 
 
 def fast():
-    """CuDNN layers, saved on a machine that cannot run them; what they give, their twins for CPUs say."""
+    """CuDNN layers, saved on a machine that cannot run them; the outputs come from equivalent layers for CPUs."""
     return on_cudnn(cudnn.CuDNNLSTM, cudnn.CuDNNGRU), [draw(2, 5, 3)]
 
 
@@ -145,7 +145,7 @@ def blocks():
 
 
 def lambdas():
-    """Functions that no file should hold: one at the top, two of one name in nested models, two as activations."""
+    """Functions, which no file should hold: one at the top, two of one name in nested models, two as activations."""
     x = layers.Input((4,))
     subs = [
         keras.Sequential([layers.Dense(4), layers.Lambda(lambda v, k: v * k, arguments={"k": k}, name="scale")])
@@ -181,14 +181,14 @@ def save(folder, name, model, inputs, runs=None):
     tensors = [tf.constant(x) for x in inputs]
     y = runs(tensors if len(tensors) > 1 else tensors[0], training=False)
     np.savez(folder / f"{name}.npz", **{f"x{i}": x for i, x in enumerate(inputs)}, y0=np.asarray(y))
-    whole = partial(model.save, save_format="keras_v3")  # 2.12 writes an .h5 else
+    whole = partial(model.save, save_format="keras_v3")  # without it 2.12 writes an .h5
     for write, suffix in ((whole, "keras"), (model.save, "h5"), (model.save_weights, "weights.h5")):
         file = folder / f"{name}.{suffix}"
         if name == "levels" and (suffix == "h5" or tf.__version__.startswith("2.12")):
             continue  # what these write there has lost calls, and they cannot read it themselves
         try:
             write(file)
-        except (NotImplementedError, ValueError) as error:  # what this version cannot write itself
+        except (NotImplementedError, ValueError) as error:  # this version cannot write the file
             print(tf.__version__, file.name, str(error)[:80])
             file.unlink(missing_ok=True)
 

@@ -1,6 +1,6 @@
-"""The models of the golden files: small, each with many layers of one kind, as many outputs as it takes to see them.
+"""The models of the golden files: small, each with many layers of one kind, and enough outputs to see all of them.
 
-A model is a function () -> (model, inputs), or None for what a version has not. Any Keras from 2.2 runs them.
+A model is a function () -> (model, inputs), or None in versions that lack its layers. Any Keras from 2.2 runs them.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def layer(name):
 
 
 def known(*steps):
-    """[layer, ...] of (class name, options) for what this Keras has and accepts."""
+    """The layers of (class name, options) that this Keras has and accepts."""
     made = []
     for name, options in steps:
         cls = layer(name)
@@ -53,7 +53,7 @@ def side_by_side(shape, steps, dtype="float32"):
     for step in steps:
         try:
             outputs.append(step(x))
-        except (TypeError, ValueError, NotImplementedError):  # what this version cannot run
+        except (TypeError, ValueError, NotImplementedError):  # this version cannot run it
             continue
     return keras.Model(x, outputs) if outputs else None
 
@@ -130,7 +130,7 @@ def states():
 
 @golden
 def deferred():
-    """A Sequential model that learnt its input shape from a call."""
+    """A Sequential model that got its input shape from a call."""
     if NUMBER < (2, 4):
         return None
     steps = known(
@@ -157,7 +157,7 @@ def many():
 
 @golden
 def thrice():
-    """A model three times in a model, itself around a model and three layers of one class, one of them shared."""
+    """A model three times in a model; it contains a model and three layers of one class, one of them shared."""
     deep = sequential((4,), [L.Dense(4, activation="tanh"), L.Dense(4)])
     x = L.Input((4,))
     dense = L.Dense(4)
@@ -248,7 +248,7 @@ def convolutional_lstm():
 
 @golden
 def locally_connected():
-    """Of Keras 2, in the three forms of their kernels."""
+    """Locally connected layers of Keras 2, in the three forms of their kernels."""
     options = (
         {},
         {"implementation": 2, "activation": "relu"},
@@ -298,7 +298,7 @@ def normalizations():
 
 @golden
 def batch_axes():
-    """Batch normalization over several axes and with virtual batches, which Keras 3 has not."""
+    """Batch normalization over several axes and with virtual batches, which Keras 3 does not have."""
     steps = known(
         ("BatchNormalization", {"axis": [1, 2]}),
         ("BatchNormalization", {"axis": [3, 1], "center": False, "renorm": True}),
@@ -372,7 +372,7 @@ def images():
 
 @golden
 def pixels():
-    """The same of bytes, which some versions keep and some make floats (Keras 3 in `predict`, not in a call)."""
+    """The same on bytes, which some versions keep and some cast to floats (Keras 3 in `predict`, not in a call)."""
     if not KERAS_2:
         return None
     return side_by_side((6, 9, 3), known(*IMAGES), "uint8"), [
@@ -381,7 +381,7 @@ def pixels():
 
 
 ROUNDED_NO_INPUTS = (1,) if KERAS_2 or NUMBER >= (3, 12) else ()
-"""Keras 3.0 to 3.11 call Discretization as said, but `predict` casts its inputs to integers first."""
+"""In Keras 3.0 to 3.11 `predict` casts the inputs of Discretization to integers, a call does not."""
 
 
 KEPT_INVERT = (1,) if NUMBER >= (2, 13) else ()
@@ -455,7 +455,7 @@ def texts():
 
 @golden
 def text():
-    """An adapted layer: its vocabulary is in no config."""
+    """An adapted layer: its vocabulary is not in the config."""
     cls = layer("TextVectorization")
     if cls is None or NUMBER < (2, 4):
         return None
@@ -506,7 +506,7 @@ def bins_as_vectors():
 
 @golden
 def written_by_tensorflow():
-    """Activations that are functions of TensorFlow and keep its names."""
+    """Activations that are functions of TensorFlow, with its names."""
     steps = known(("Dense", {"units": 3, "activation": "log_softmax"}), ("Activation", {"activation": "log_softmax"}))
     return side_by_side((4,), steps) if KERAS_2 and steps else None, [draw(3, 4)]
 
@@ -567,7 +567,7 @@ def time_major():
 def teachable():
     """What Teachable Machine exports: MobileNetV2 cut before its top, in two Sequentials, with TensorFlow 2.4.
 
-    Its weights are of three values each, so that the archive stays small.
+    Each of its weights has only three values, so that the archive stays small.
     """
     if NUMBER != (2, 4) or not EAGER:
         return None
@@ -584,14 +584,14 @@ def teachable():
         three = rng.choice([-1.0, 0.0, 1.0], shape)
         size = np.prod(shape[:2] if "depthwise" in name else shape[:-1])
         positive = "variance" in name or "gamma" in name
-        spread = 2.4 / size  # as small as keeps the numbers of one size through 53 layers
+        spread = 2.4 / size  # keeps numbers at about the same size through 53 layers
         weight.assign(1 + three / 4 if positive else three * spread**0.5 if "kernel" in name else three / 8)
     return model, [rng.choice([-1.0, 0.0, 1.0], (2, 96, 96, 3)).astype("float32")]
 
 
 @golden
 def four_bits():
-    """Kernels of which two rows share a byte, an odd number of them and one, and tables; in 3.13 one layer whose
+    """Kernels with two rows in a byte, with an odd number of rows and with one, and tables; in 3.13 one layer whose
     inputs stay floats."""
     if not (3, 11) <= NUMBER < (3, 14):
         return None
@@ -614,7 +614,7 @@ def four_bits():
 
 @golden
 def four_bits_of_attention():
-    """Nothing else is quantized, and the config does not say that these are: their arrays do."""
+    """Only layers inside attention are quantized; the config does not say so, but their arrays do."""
     if not (3, 11) <= NUMBER < (3, 14):
         return None
     x = L.Input((4, 5))
@@ -626,7 +626,7 @@ def four_bits_of_attention():
 
 @golden
 def shared_with_nested():
-    """A model and a wrapper called inside a nested model and beside it: `.h5` marks the second mention alone."""
+    """A model and a wrapper called inside a nested model and next to it: `.h5` marks only the second mention."""
     inner = keras.Sequential([L.Dense(4, activation="relu", input_shape=(6,)), L.BatchNormalization()], name="inner")
     around = L.TimeDistributed(L.Dense(3), name="around")
     x, s = L.Input((6,)), L.Input((5, 4))

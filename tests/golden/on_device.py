@@ -1,8 +1,8 @@
 """The golden files on another machine: `FNET_BACKEND=jax python -m tests.golden.on_device [--whole] [NAME ...]`.
 
 Runs `predict`; with --whole also the call, `predict` in batches of 3 and 1, the model from the store and its weights
-alone. Needs neither Keras nor TensorFlow: what each model gave where it was written is in its archive. Prints what is
-over the floor of the yardstick, and how many models there were.
+alone. Needs neither Keras nor TensorFlow: the outputs of the Keras that wrote a model are in its archive. Prints errors
+over the floor of the yardstick, and the number of models.
 """
 
 import io
@@ -23,7 +23,7 @@ OF_ARCHIVE = ("text", "adapted")
 
 
 def models(archive):
-    """(name, {suffix: bytes} of its files, its recorded arrays) of each model of an archive that a file holds whole."""
+    """(name, {suffix: bytes} of its files, recorded arrays) of each model of an archive with a whole model file."""
     members = zipfile.ZipFile(archive)
     files = {}
     for member in members.namelist():
@@ -40,7 +40,7 @@ def recorded(arrays, letter):
 
 
 def ways(files, suffix, arrays, whole):
-    """(name, what it gives, what was recorded) of each way to an answer; of all ways only if `whole`."""
+    """(name, output, recorded output) of each way to run a model; of all ways if `whole`."""
     model, params = load_keras(files[suffix])
     x, called, predicted = (recorded(arrays, letter) for letter in "xyp")
     x = x if len(x) > 1 else x[0]
@@ -84,7 +84,7 @@ def main(names):
             try:
                 for way, given, expected in ways(files, suffix, arrays, whole):
                     errors[way] = error_of(given, expected)
-            except Exception as failure:  # whatever a model raises on this device is what is looked for
+            except Exception as failure:  # any error on this device is a finding
                 errors[f"{type(failure).__name__}: {str(failure)[:200]}"] = np.inf
             count, worst = count + 1, max(worst, *errors.values())
             wrong = {way: float(f"{error:.2g}") for way, error in errors.items() if error > yardstick.allowed(0)}

@@ -1,4 +1,4 @@
-"""What the writers of golden files share: the Keras that is installed, drawn weights, files next to recorded outputs.
+"""Shared by the writers of golden files: the installed Keras, drawn weights, files next to recorded outputs.
 
 Any Python from 3.6 and any Keras from 2.2 runs this, so its syntax is plain.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def installed():
-    """The Keras to write with: `tf_keras`, else `keras`, else that inside TensorFlow."""
+    """The Keras to write with: `tf_keras`, else `keras`, else the one in TensorFlow."""
     try:
         import tf_keras as keras
     except ImportError:
@@ -34,7 +34,7 @@ RNG = np.random.RandomState(0)
 
 
 def set_policy(name):
-    """The dtype policy of layers that are given none, where this Keras has policies."""
+    """Set the global dtype policy, where this Keras has policies."""
     if not KERAS_2:
         keras.config.set_dtype_policy(name)
     elif NUMBER >= (2, 4):
@@ -59,7 +59,7 @@ def redraw(model):
 
 
 def leaves(tree):
-    """The arrays in a nest of lists and dicts, keys in order."""
+    """The arrays in nested lists and dicts, by sorted keys."""
     if isinstance(tree, dict):
         return [leaf for key in sorted(tree) for leaf in leaves(tree[key])]
     if isinstance(tree, (list, tuple)):
@@ -78,7 +78,7 @@ def tensors(inputs):
 
 
 def predicted(model, inputs):
-    """What `model.predict(x)` gives, as a list of arrays."""
+    """The outputs of `model.predict(x)`, as a list of arrays."""
     if not KERAS_2:
         inputs = tensors(inputs)  # Keras 3 takes texts as tensors only
     given = leaves(model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0))
@@ -87,9 +87,9 @@ def predicted(model, inputs):
 
 
 def called(model, inputs):
-    """What `model(x, training=False)` gives, as a list of arrays; without eager TensorFlow what `predict` gives.
+    """The outputs of `model(x, training=False)`, as a list of arrays; without eager TensorFlow those of `predict`.
 
-    A bare `model(x)` would augment images: layers for that have training=True as their default.
+    A bare `model(x)` would augment images: training=True is the default of those layers.
     """
     if not EAGER:
         return predicted(model, inputs)

@@ -10,11 +10,11 @@ from sweep_rows import BATCH, ROWS, layer_class, made
 
 L = keras.layers
 LARGEST = 1500
-"""Numbers of one row in a tensor, above which no step follows."""
+"""The most numbers of one row in a tensor; beyond, no step follows."""
 TRIES = 12
 MERGES = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract", "Concatenate")
 QUIET = ("Activity", "Alpha", "Dropout", "Gaussian", "Random", "Spatial", "Identity")
-"""Layers of which most do nothing when a model predicts: drawn less often."""
+"""Layers that mostly do nothing at inference: drawn less often."""
 RECURRENT = ("SimpleRNN", "LSTM", "GRU")
 POLICIES = ("float32",) * 12 + ("mixed_float16", "mixed_bfloat16", "float64", "float16")
 
@@ -26,12 +26,12 @@ def flat(tensors):
 
 
 def size(x):
-    """Numbers of one row, those along axes of unknown size left out."""
+    """How many numbers one row has, without axes of unknown size."""
     return int(np.prod([n or 1 for n in x.shape[1:]]))
 
 
 class Drawing:
-    """A model that grows: its inputs with their values, and what was drawn, in words."""
+    """A growing model: its inputs with their values, and what was drawn, in words."""
 
     def __init__(self, rng, feed, batch=None, depth=0):
         self.rng, self.feed, self.batch, self.depth = rng, feed, batch, depth
@@ -51,7 +51,7 @@ class Drawing:
         return x
 
     def start(self):
-        """What `begin` gives, drawn until this Keras can make it."""
+        """The result of `begin`, drawn until this Keras can make it."""
         counts = [len(part) for part in (self.inputs, self.values, self.words, self.extras)]
         while True:
             try:
@@ -61,7 +61,7 @@ class Drawing:
                     del part[count:]
 
     def begin(self):
-        """A tensor: what a row takes and gives, half the time a sequence that may have a mask."""
+        """A first tensor: the output of a drawn layer, or half the time a sequence that may have a mask."""
         kind = self.rng.choice(("row", "row", "ids", "gaps", "floats"))
         if kind == "ids":
             self.words.append("ids")
@@ -130,7 +130,7 @@ class Drawing:
         return self.keep(self.called(self.make(name, row), row, [x]))
 
     def repeated(self, x):
-        """One layer on several tensors, or on what it gave."""
+        """One layer on several tensors, or on its own output."""
         name, row = self.fitting(len(x.shape))
         layer = self.make(name, row)
         first = self.keep(self.called(layer, row, [x]))
@@ -149,7 +149,7 @@ class Drawing:
         return getattr(L, name)(**options)(list(tensors))
 
     def branched(self, x):
-        """What a step gave, merged with what it was given or with another step of it."""
+        """The output of a step, merged with its input or with another step on that."""
         first = self.step(x)
         second = x if self.chance(0.5) else self.step(x)
         if tuple(first.shape) != tuple(second.shape):
@@ -169,7 +169,7 @@ class Drawing:
         return layer
 
     def with_states(self, x):
-        """A recurrent layer that begins with states, or that is given a mask, or both."""
+        """A recurrent layer with initial states, or an explicit mask, or both."""
         name = self.rng.choice(RECURRENT)
         options = {}
         if self.chance(0.7):
@@ -278,7 +278,7 @@ class Drawing:
 
 
 def ops_of(name):
-    """A function of keras.ops, or of TensorFlow as a file of Keras 2 has it."""
+    """A function of keras.ops, or of TensorFlow, as in files of Keras 2."""
     if not KERAS_2:
         return getattr(keras.ops, name)
     import tensorflow as tf

@@ -31,7 +31,7 @@ def number(path):
 
 
 def table():
-    """One row for each archive: what wrote it, how many files of each kind it holds, of which models."""
+    """A line for each archive: the version that wrote it, the number of files of each kind, the models."""
     lines = ["| written by | `.keras` | `.h5` | `.weights.h5` | refused |", "|---|---|---|---|---|"]
     for path in sorted(FOLDER.glob("keras-*.zip"), key=lambda path: (number(path), path.stem)):
         names = [name.partition(".")[::2] for name in zipfile.ZipFile(path).namelist()]

@@ -11,8 +11,8 @@ from tests.random_models.builder import Builder
 
 def activation(b: Builder, x: Any) -> Any:
     layers = b.layers
-    # Keras hands a mask (batch, time) to Softmax, which refuses it next to (batch, time, features). Within a nested
-    # model the mask comes with the call.
+    # Keras passes a mask (batch, time) to Softmax, which refuses it for (batch, time, features). In a nested model
+    # the mask comes with the call.
     free = b.depth == 0 and b.keras.src.backend.get_keras_mask(x) is None
     softmax = [lambda: layers.Softmax(b.pick([-1, 1]))] if free else []
     drawn = b.pick(
@@ -69,7 +69,7 @@ def branch(b: Builder, x: Any) -> Any:
 
 
 def unchanged(b: Builder, x: Any) -> Any:
-    """Layers that do nothing, or nearly so, at inference."""
+    """Layers with little or no effect at inference."""
     layers = b.layers
     drawn = b.pick(
         [
@@ -86,7 +86,7 @@ def unchanged(b: Builder, x: Any) -> Any:
 
 
 def shared(b: Builder, x: Any) -> Any:
-    """One dense layer called twice here, and again wherever the width is the same."""
+    """A dense layer that is called twice here, and again wherever the width is the same."""
     layer = b.shared.setdefault(("dense", x.shape[-1]), b.layers.Dense(x.shape[-1], activation="tanh"))
     return b.layers.Subtract()([layer(x), layer(b.layers.Activation("relu")(x))])
 
@@ -136,7 +136,7 @@ def reduction(b: Builder, x: Any) -> Any:
 
 
 def shaping(b: Builder, x: Any) -> Any:
-    """Operations that cut, join and turn."""
+    """Operations that slice, join and transpose."""
     ops, rank = b.ops, len(x.shape)
     drawn = [
         lambda: x[..., ::-1],

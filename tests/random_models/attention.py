@@ -1,4 +1,4 @@
-"""Attention steps, with the masks that travel and masks of the graph."""
+"""Attention steps, with masks of their inputs and masks that the graph computes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def multi_head(b: Builder, x: Any) -> Any:
 
 
 def masked_multi_head(b: Builder, x: Any) -> Any:
-    """The masks of query and value given to the call."""
+    """Multi-head attention with query and value masks as arguments."""
     if b.narrow:
         return multi_head(b, x)
     mask = b.ops.greater(x[:, :, 0], -0.4)

@@ -1,4 +1,4 @@
-"""Where a model begins: inputs of every kind, with the layers that take ids, texts and categories."""
+"""The beginnings of models: inputs of every kind, with the layers that take ids, texts and categories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VECTOR = 5
 
 
 def into_floats(b: Builder, x: Any) -> Any:
-    """Integers into one of the layers that Keras computes with them."""
+    """Integers into one of the layers that take integers in Keras."""
     kinds = ["Dense", "cast", "Rescaling", "EinsumDense"]
     kind = b.pick(kinds if len(x.shape) == 2 else [*kinds, "LSTM", "Bidirectional", "MultiHeadAttention", "pool"])
     if kind == "EinsumDense":

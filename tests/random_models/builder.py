@@ -15,14 +15,14 @@ ACTIVATIONS = ["relu", "tanh", "gelu", "sigmoid", "selu", "softplus", "hard_silu
 MORE_ACTIVATIONS = ["elu", "silu", "softsign", "celu", "squareplus", "log_sigmoid", "hard_tanh", "soft_shrink", "relu6"]
 TIME, SIZE = 6, 8
 LARGEST = 900
-"""Numbers of one row in a tensor, above which the model shrinks."""
+"""The most numbers of one row in a tensor; beyond, the model shrinks."""
 
 
 class Builder:
-    """What grows: its inputs, the layers that are shared, the outputs besides the main one.
+    """The state of a growing model: its inputs, shared layers, and outputs besides the main one.
 
-    steps: {rank: the steps that such a tensor can take; 0: those for any}. narrow: computes in 16 bits, so
-    steps that jump (comparisons) are left out. depth: how deep in nested models this one is.
+    steps: {rank: steps for a tensor of that rank; 0: for any}. narrow: computes in 16 bits, so that
+    discontinuous steps (comparisons) are left out. depth: the level of nesting of this model.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Builder:
         return self.pick([*ACTIVATIONS, *MORE_ACTIVATIONS])
 
     def padding(self, x: Any, kernel: Sequence[int] = (2, 2, 3)) -> str:
-        """valid where every window of `kernel` fits."""
+        """A drawn padding; "valid" only where every window of `kernel` fits."""
         sizes = x.shape[1:-1]
         fits = all(size >= window for size, window in zip(sizes, kernel[-len(sizes) :], strict=True))
         return self.pick(["same", "valid"]) if fits else "same"
@@ -66,7 +66,7 @@ class Builder:
         return x
 
     def child(self) -> Builder:
-        """A builder for a model inside this one."""
+        """A builder for a nested model."""
         return Builder(self.keras, self.draw, self.steps, self.narrow, self.depth + 1)
 
     def grow(self, x: Any, steps: int) -> Any:
@@ -80,7 +80,7 @@ class Builder:
         return self.pick([*own, *own, *self.steps[0]])(self, x)
 
     def smaller(self, x: Any) -> Any:
-        """`x`, pooled or projected where it has become large."""
+        """`x`, pooled or projected if it has become large."""
         if math.prod(x.shape[1:]) <= LARGEST:
             return x
         if len(x.shape) == 2 or x.shape[-1] > 8:

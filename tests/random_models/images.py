@@ -80,7 +80,7 @@ def attend(b: Builder, x: Any) -> Any:
 
 def video_layer(b: Builder, x: Any) -> Any:
     layers, padding = b.layers, b.padding(x, (2, 2, 2))
-    # TensorFlow has no float64 kernels of 3D pooling windows on CPUs, so those layers would lack a reference.
+    # TensorFlow has no float64 kernels for 3D pooling on CPUs, so those layers would have no reference.
     drawn = [
         lambda: layers.Conv3D(3, 2, b.pick([1, 2]), padding, activation=b.activation()),
         lambda: layers.Conv3DTranspose(2, 2, 1, "same"),

@@ -1,4 +1,4 @@
-"""Steps that put a model inside: Functional, Sequential, several levels deep, called twice, of several outputs."""
+"""Steps that are models: Functional, Sequential, several levels deep, called twice, with several outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEEPEST = 3
 
 
 def functional(b: Builder, x: Any) -> Any:
-    """A drawn model inside, perhaps with further outputs (as a list or dict), perhaps called twice."""
+    """A drawn nested model, perhaps with further outputs (as a list or dict), perhaps called twice."""
     if b.depth >= DEEPEST:
         return b.layers.Dense(3)(x)
     child = b.child()

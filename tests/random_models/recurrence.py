@@ -1,4 +1,4 @@
-"""Recurrent steps: layers, both ways, cells, stacks, states handed from an encoder to a decoder."""
+"""Recurrent steps: layers, bidirectional ones, cells, stacks, states passed from an encoder to a decoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNITS = [3, 4]
 
 
 def make(b: Builder, sequences: bool, plain: bool = False, kind: str | None = None, **options: Any) -> Any:
-    """A recurrent layer; `plain` leaves out what Bidirectional sets itself."""
+    """A recurrent layer; `plain` leaves out options that Bidirectional sets."""
     kind = kind or b.pick(["SimpleRNN", "LSTM", "GRU"])
     options.setdefault("units", b.pick(UNITS))
     if kind == "GRU":
@@ -52,7 +52,7 @@ def with_states(b: Builder, x: Any) -> Any:
 
 
 def encoder_decoder(b: Builder, x: Any) -> Any:
-    """The states of one layer begin another."""
+    """The states of one layer are the initial states of another."""
     kind, units = b.pick(["SimpleRNN", "LSTM", "GRU"]), b.pick(UNITS)
     _, *states = make(b, False, kind=kind, units=units, return_state=True)(x)
     decoder = make(b, True, kind=kind, units=units)

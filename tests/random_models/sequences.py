@@ -69,7 +69,7 @@ def distributed(b: Builder, x: Any) -> Any:
 
 
 def last_step(b: Builder, x: Any) -> Any:
-    """A step, or what the steps have in common."""
+    """One time step, or a summary of all."""
     ops = b.ops
     drawn = [
         lambda: x[:, -1],
