@@ -1,17 +1,23 @@
 """Errors of layers, operations and models that no other test meets: type and message, of shape rules and of calls."""
 
+import io
+
 import numpy as np
 import pytest
 
 import fnet
 from fnet import InvalidInput, Spec, bind
 from fnet import operations as o
+from fnet.core import infer
 from fnet.core.layer import brief, steps_like
 from fnet.errors import unanswered
 from fnet.masks import Masked
-from params.errors import quoted
+from params import Limits
+from params.errors import LimitExceeded, quoted
 from params.explaining.record import named
 from params.file.keras_objects import shown
+from params.output_sizes import require_room
+from params.store.keras_config import ExportError, literal
 from train_keras.errors import rows
 
 TEN = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
@@ -318,6 +324,7 @@ CALLS = [
         (np.array([1]), np.array([1.5])),
         r"takes strings or integers; got float64\[1\]",
     ),
+    (o.inv, {}, np.eye(2, dtype="int32"), "a matrix of floats is wanted, not of int32; cast it first"),
     (fnet.integer_lookup, {}, np.array([[1j]]), r"integer_lookup takes integers; got complex128\[1, 1\]"),
 ]
 
@@ -388,6 +395,34 @@ def test_compositions_of_what_is_no_step():
         _ = fnet.densest
     with pytest.raises(AttributeError, match=r"load_keras\(path\) reads a file of Keras"):
         _ = fnet.load_model
+
+
+def with_renorm():
+    model = fnet.sequential(bind(fnet.batch_normalization, renorm=True))
+    return fnet.with_statistics(model, fnet.init(model, 0, (None, 3)), np.ones((2, 3), "float32"))
+
+
+NAMED = fnet.graph({"y": (fnet.add, ["b", "a"])}, inputs={"b": "b", "a": "a"}, outputs="y")
+MISUSES = [
+    (lambda: fnet.compile({}, 3), InvalidInput, r"takes \(model, params\): a model and a dict of arrays; got a dict"),
+    (lambda: fnet.predict(fnet.relu, 3, np.ones(3)), InvalidInput, r"predict takes \(model, params, x\): .* and a int"),
+    (lambda: NAMED({}, [np.ones(2)] * 2), InvalidInput, "names and no order: give a dict with 'b', 'a'"),
+    (lambda: fnet.sequential([("a", fnet.relu, 3)]), TypeError, r"pairs of a name and a layer; got \('a'"),
+    (lambda: fnet.sequential(["ab"]), TypeError, "pairs of a name and a layer; got 'ab'"),
+    (lambda: fnet.load_keras(3), TypeError, "a path, bytes or a binary file object, not int"),
+    (lambda: fnet.load_keras(io.StringIO("x")), TypeError, "opened in binary mode; reading it gave str"),
+    (lambda: literal(object()), ExportError, "a object has no form in a config: <object"),
+    (with_renorm, ValueError, "renorm and virtual batches are not trained here"),
+    (lambda: require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), Limits()),
+     LimitExceeded, "gives 65 axes; 64 are possible"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("misuse", "error", "message"), MISUSES, ids=[message for *_, message in MISUSES])
+def test_what_is_given_in_place_of_something_else_is_refused(misuse, error, message):
+    with pytest.raises(error, match=message):
+        misuse()
+    assert require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 63), Spec((None, 1))), Limits()) is None
 
 
 @pytest.mark.parametrize(("said", "fits", "whole", "longer", "cut"), [

@@ -77,7 +77,7 @@ def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
     starts = start_indices if isinstance(start_indices, list | tuple) else tensor(start_indices)
     if -1 in shape:
         return inputs[
-            tuple(builtins.slice(int(s), None if n == -1 else int(s) + n) for s, n in zip(starts, shape, strict=True))
+            tuple(builtins.slice(s, None if n == -1 else s + n) for s, n in zip(map(int, starts), shape, strict=True))
         ]
     return ops.dynamic_slice(inputs, starts, tuple(shape))
 
