@@ -50,6 +50,9 @@ def test_work_is_counted_from_the_shapes():
     step = 4 * 5 * (3 + 5)
     work = schedule.row_work(bind(lstm, units=5), fnet.Spec((None, 7, 3)))
     assert work[:3] == (7 * step, step, True)
+    for sequences in (False, True):  # a step of it is a convolution, of all places
+        images = bind(fnet.conv_lstm2d, filters=2, kernel_size=3, padding="same", return_sequences=sequences)
+        assert schedule.row_work(images, fnet.Spec((None, 5, 8, 8, 1))).row == 5 * 64 * 9 * (1 + 2) * 8
 
 
 @pytest.mark.parametrize(("rows", "much", "sizes"), [(1, 1000, [1]), (7, 0, [7]), (5, 1, [1, 1, 1, 2])])

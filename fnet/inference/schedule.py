@@ -102,11 +102,16 @@ def _step_work(traced: infer.TracedStep) -> Work:
         return Work()
     params = {path: p.shape for path, p in tree.items(traced.params) if isinstance(p, Param) and len(p.shape) > 1}
     kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
-    if bind(traced.step).function in RECURRENT:
-        steps = tree.leaves(traced.inputs)[0].shape[1] or 1
-        return Work(float(steps * kernels), float(kernels), loops=True)
+    bound = bind(traced.step)
+    if bound.function in RECURRENT:
+        return Work(float(_steps(traced) * kernels), float(kernels), loops=True)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(traced.outputs)), default=1)
-    return Work(float(places * kernels), float(places * kernels))
+    last_alone = "conv_lstm" in bound.function.__name__ and not bound.options.get("return_sequences")
+    return Work(float(places * kernels) * (_steps(traced) if last_alone else 1), float(places * kernels))
+
+
+def _steps(traced: infer.TracedStep) -> int:
+    return tree.leaves(traced.inputs)[0].shape[1] or 1
 
 
 def rows_at_once(batch_size: int, work: Work) -> int:
