@@ -98,6 +98,7 @@ TAKEN = {
     "a tuple of one array": (X,),
     "a memoryview": memoryview(X),
     "by name": {"x": X.tolist()},
+    "a list of dicts": FRAME.to_dict("records"),
     "a dict of columns": {"a": X[:, 0].tolist(), "b": X[:, 1], "c": pandas.Series(X[:, 2])},
     "a masked array without masked cells": np.ma.array(X),
     "bfloat16": X.astype(ml_dtypes.bfloat16),
@@ -157,7 +158,14 @@ SEVERAL = fnet.graph(
 
 
 @pytest.mark.parametrize(
-    "x", [{"a": [1, 2], "b": [3, 5]}, pandas.DataFrame({"b": [3, 5], "a": [1, 2]}), [[1, 2], [3, 5]]]
+    "x",
+    [
+        {"a": [1, 2], "b": [3, 5]},
+        pandas.DataFrame({"b": [3, 5], "a": [1, 2]}),
+        [[1, 2], [3, 5]],
+        [{"a": 1, "b": 3}, {"b": 5, "a": 2}],
+        np.array([{"a": 1, "b": 3}, {"a": 2, "b": 5}]),
+    ],
 )
 def test_several_inputs_by_name_or_in_order(x):
     np.testing.assert_array_equal(fnet.predict(SEVERAL, {}, x), [[-2], [-3]])
@@ -212,7 +220,11 @@ SELF.append(SELF)
         (FRAME[["a", "b"]], r"takes 3 columns, the table has 2: a, b; choose those"),
         ({"id": [1], "a": [1], "b": [2], "c": [3]}, r"takes 3 columns, the table has 4: id, a, b, c; "),
         (FRAME.assign(b=pandas.Timestamp("2020-01-01")), "dates in b and numbers"),
-        (FRAME.to_dict("records"), r"a dict is no array.*\{name: \[row\[name\] for row in rows\]"),
+        ([{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2}], r"row 1 lacks or adds .* first, \['a', 'b', 'c'\]: \{'a': 1"),
+        ([{"a": 1, "b": 2, "c": 3}, None], "row 1 lacks or adds"),
+        ([{"a": 1, "b": None, "c": 3}], r"row 0 has NaN at \(1,\)"),
+        ([[1, 2, 3], [1, None, 2]], r"row 1 has NaN at \(1,\)"),
+        (np.array([[1, None, 2]], object), r"row 0 has NaN at \(1,\)"),
         (scipy.sparse.csr_matrix(X), r"give a NumPy array \(x\.toarray\(\)\)$"),
         ([["1", "2", "3"]], r"holds strings.*; they are numbers: x\.astype\('float32'\)$"),
         (np.array([["u", "1", "2"]], object), "holds strings.*; turn words into numbers as it was done in training$"),

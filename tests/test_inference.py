@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import weakref
+from fractions import Fraction
 from types import MappingProxyType
 
 import chex
@@ -185,7 +186,7 @@ def test_progress_counts_rows():
         (np.where(np.arange(50).reshape(10, 5) == 38, np.nan, 1), "row 7 has NaN at"),
         (np.full((1, 5), np.inf), "row 0 has infinity"),
         ([["a", "b", "c", "d", "e"]], r"holds strings, the model takes float32\[None, 5\]; turn words into numbers"),
-        ([[1, None, 2, 3, 4]], r"holds object values.*; they are numbers: x\.astype\('float32'\)"),
+        ([[1, Fraction(1), 2, 3, 4]], r"holds object values.*; they are numbers: x\.astype\('float32'\)"),
         (np.zeros((1, 5), "complex64"), "holds complex64 values"),
         (np.zeros((1, 5), "datetime64[s]"), r"holds datetime64\[s\] values"),
         ([[1, 2, 3, 4, 5], [1]], "rows of different lengths"),

@@ -159,6 +159,20 @@ def test_the_function_for_lambda_scales_as_the_file_says(monkeypatch, tmp_path):
     assert json.loads(done["body"])["outputs"] == [[1, 2]]
 
 
+def test_rows_of_several_inputs_are_dicts(monkeypatch, tmp_path):
+    x = fnet.bind(fnet.input_layer, shape=(None, 1))
+    model = fnet.graph({"a": x, "b": x, "y": (fnet.subtract, ["a", "b"])}, inputs=["a", "b"], outputs={"d": "y"})
+    fnet.save(tmp_path / "m.safetensors", model, {})
+    handler = function_for_lambda(monkeypatch, tmp_path / "m.safetensors").handler
+    assert json.loads(handler({"body": '{"rows": [{"b": 2, "a": 5}]}'}, None)["body"]) == {"outputs": {"d": [[3.0]]}}
+    assert "row 0 has NaN" in handler({"body": '{"rows": [{"b": 2, "a": null}, {"b": 1, "a": 1}]}'}, None)["body"]
+    monkeypatch.syspath_prepend(SERVE)
+    pytest.importorskip("fastapi")
+    app = importlib.import_module("app")
+    rows = app.rows_of("application/json", b'{"rows": [{"b": 2, "a": 5}, {"b": 1, "a": 1}]}', {"a": 1, "b": 1})
+    assert fnet.predict(model, {}, rows)["d"].tolist() == [[3], [0]]
+
+
 def test_the_function_for_lambda_answers(monkeypatch):
     module = function_for_lambda(monkeypatch, MODELS / "nusax-lstm.safetensors")
     done = module.handler({"body": json.dumps({"rows": ["ramah", "kotor"]})}, None)

@@ -128,7 +128,8 @@ def rows_of(content_type: str, body: bytes, spec: Any) -> np.ndarray:
     try:
         if not isinstance(rows, list) or not rows:
             raise ValueError
-        return np.array(rows, object) if text else np.array(rows, getattr(spec, "dtype", "float32"))
+        several = isinstance(spec, dict | list | tuple)  # rows are dicts then
+        return np.array(rows, object if text or several else getattr(spec, "dtype", "float32"))
     except (ValueError, TypeError, OverflowError):
         raise HTTPException(422, f"rows are a list of at least one {'text' if text else f'of {spec}'}") from None
 

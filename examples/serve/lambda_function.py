@@ -24,5 +24,7 @@ def handler(event, context):
         y = fnet.predict(model, params, rows if scale is None else np.asarray(rows, "float32") * np.float32(scale))
     except (KeyError, TypeError, ValueError) as error:  # fnet.InvalidInput is a ValueError
         return {"statusCode": 422, "body": json.dumps({"detail": str(error)})}
-    found = {"outputs": y.tolist(), **({"labels": [labels[i] for i in fnet.classes(model, y)]} if labels else {})}
+    found = {"outputs": fnet.tree.map(lambda a: a.tolist(), y)}
+    if labels:
+        found["labels"] = [labels[i] for i in fnet.classes(model, y)]
     return {"statusCode": 200, "body": json.dumps(found)}

@@ -19,8 +19,8 @@ from fnet.types import Array
 
 NumpyArray = np.ndarray[Any, Any]
 
+NUMBERS = (bool, int, float, np.number, np.bool_, type(None))
 WAYS = {
-    "keys": "of rows that are dicts: {name: [row[name] for row in rows] for name in rows[0]}",
     "collect": "x.collect()",
     "toarray": "x.toarray()",
     "to_tensor": "x.to_tensor()",
@@ -51,7 +51,7 @@ def array(value: Any) -> Any:
     values = value if ops.is_array(value) else _of_object(value)
     if values.ndim and values.dtype.kind == "O" and values.size and _is_row(values.flat[0]):
         return _of_list(list(values))
-    return _native(values)
+    return _native(_with_nan(values))
 
 
 def is_table(value: Any) -> bool:
@@ -87,6 +87,8 @@ def table(value: Any) -> NumpyArray:
     by_name = {key: array(item) for key, item in value.items()} if isinstance(value, Mapping) else columns(value)
     if not by_name:
         raise InvalidInput("a table without columns")
+    if any(part.dtype.kind in "biuf" for part in by_name.values()):  # a column of None alone is one of numbers, too
+        by_name = {name: np.full(part.shape, np.nan) if _is_none(part) else part for name, part in by_name.items()}
     parts = list(by_name.values())
     for what, fits in (("texts", is_strings), ("dates", lambda part: part.dtype.kind in "mM")):
         odd = sorted(name for name, part in by_name.items() if fits(part))
@@ -190,9 +192,20 @@ def _of_list(value: Any) -> Any:
     if not isinstance(first_of(value), bool | int | float | complex | np.ndarray | np.generic | list | tuple | None):
         return _stacked([ops.to_numpy(array(item)) for item in value])
     try:
-        return _native(np.asarray(value))
+        return _native(_with_nan(np.asarray(value)))
     except ValueError as error:
         raise InvalidInput("rows of different lengths: pad them to one, or give one at a time") from error
+
+
+def _with_nan(values: Any) -> Any:
+    """Numbers among which are some None as floats with NaN; anything else as it is."""
+    kinds = set(map(type, values.flat)) if values.dtype.kind == "O" else set()
+    missing = type(None) in kinds and len(kinds) > 1 and all(issubclass(kind, NUMBERS) for kind in kinds)
+    return values.astype(np.float64) if missing else values
+
+
+def _is_none(values: NumpyArray) -> bool:
+    return values.dtype.kind == "O" and all(item is None for item in values.flat)
 
 
 def _stacked(rows: list[NumpyArray]) -> NumpyArray:

@@ -59,6 +59,7 @@ class Door:
         """`x` as arrays in the structure of the inputs, with shapes and dtypes checked. Raises InvalidInput."""
         if x is None or (isinstance(x, Mapping) and not x):
             raise InvalidInput(f"{x} where rows are wanted; give an array, a table or a list")
+        x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:
@@ -220,6 +221,17 @@ def _no_others(x: Mapping[str, Any], names: list[str]) -> None:
         raise InvalidInput(
             f"the model takes the inputs {', '.join(map(repr, names))}; leave out {', '.join(map(repr, others))}"
         )
+
+
+def _by_column(x: Any) -> Any:
+    """Rows that are dicts, as from JSON, as a dict of columns; anything else as it is."""
+    listed = isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1)
+    if not (listed and len(x) and isinstance(x[0], Mapping)):
+        return x
+    for number, row in enumerate(x):
+        if not isinstance(row, Mapping) or row.keys() != x[0].keys():
+            raise InvalidInput(f"row {number} lacks or adds names to those of the first, {list(x[0])}: {row!r:.80}")
+    return {name: [row[name] for row in x] for name in x[0]}
 
 
 def _numbers_of(by_name: Mapping[Any, Any], spec: Spec) -> Array:
