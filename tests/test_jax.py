@@ -113,3 +113,23 @@ def test_a_version_of_xla_without_an_option_compiles_all_the_same(monkeypatch):
     for convolves in (False, True):
         run = jax_backend.ahead(lambda x: x + 1, x, convolves=convolves)
         np.testing.assert_array_equal(run(x), x + 1)
+
+
+def test_a_trace_around_predict_is_told_and_leaves_nothing_behind(tmp_path):
+    """Copies of params that were made inside of one stayed, and every later call failed."""
+    with backend.using("jax"):
+        fnet.save(tmp_path / "m.safetensors", MODEL, fnet.init(MODEL, 0, (None, 8, 8, 3)))
+        model, params = fnet.load(tmp_path / "m.safetensors")
+        x = np.ones((4, 8, 8, 3), "float32")
+        for traced, of in (
+            (jax.jit(lambda x: fnet.predict(model, params, x)), x),
+            (jax.grad(lambda params: fnet.predict(model, params, x).sum()), fnet.tree.map(np.array, params)),
+            (jax.jit(lambda scale: scale * fnet.predict(model, params, x)), 1.0),
+        ):
+            with pytest.raises(TypeError, match=r"JAX traces this call .*: call model\(params, x\) there"):
+                traced(of)
+        inside = jax.jit(lambda x: fnet.compile(model, params)(x))(x)
+        np.testing.assert_allclose(fnet.predict(model, params, x), inside, atol=1e-6)
+        np.testing.assert_allclose(fnet.compile(model, params)(x), inside, atol=1e-6)
+        with pytest.raises(TypeError, match="JAX traces this call"):
+            jax.jit(lambda x: fnet.predict(model, params, x))(x)

@@ -99,7 +99,8 @@ def sequential(*steps: Any, **named: Any) -> Sequential:
 
 def _pair(item: Any) -> tuple[str, Any]:
     if not isinstance(item, list | tuple) or len(item) != 2:
-        raise TypeError(f"sequential takes layers, or pairs of a name and a layer; got {item!r:.80}")
+        hint = "; layers in a list: sequential(*layers)" if callable(item) else ""
+        raise TypeError(f"sequential takes layers, or pairs of a name and a layer; got {item!r:.80}{hint}")
     return item[0], item[1]
 
 

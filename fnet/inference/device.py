@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet import backend
+from fnet import backend, tree
 from fnet.backend import ops
 from fnet.constants import is_constant
 from fnet.inference.arrays import array
@@ -29,9 +29,17 @@ def on_device(leaf: Any) -> Any:
         return kept[1]
     _copies.pop(key, None)
     made = ops.asarray(leaf, copy=True)
-    if value and made is not leaf:
+    if value and made is not leaf and not ops.is_traced(made):  # a trace ends, and its arrays with it
         _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
     return made
+
+
+def require_values(arrays: Any) -> None:
+    """Raise TypeError where JAX traces: what `predict` keeps and gives are values."""
+    if any(map(ops.is_traced, tree.leaves(arrays))):
+        raise TypeError(
+            "JAX traces this call (jit, grad, vmap, ...), and predict gives NumPy arrays: call model(params, x) there"
+        )
 
 
 def _forget(key: int, gone: weakref.ref[Any]) -> None:

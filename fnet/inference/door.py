@@ -59,7 +59,8 @@ class Door:
         """`x` as arrays in the structure of the inputs, with shapes and dtypes checked. Raises InvalidInput."""
         if x is None or (isinstance(x, Mapping) and not x):
             raise InvalidInput(f"{x} where rows are wanted; give an array, a table or a list")
-        x = _by_column(x)
+        if isinstance(self.inputs, str | Mapping) or all(isinstance(part, str) for part in self.inputs):
+            x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
-from fnet.inference.device import is_value, on_device, twin
+from fnet.inference.device import is_value, on_device, require_values, twin
 from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import split_numbers
 from fnet.latest import Latest
@@ -72,7 +72,8 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     if remembered is not None:
         return remembered.filled(leaves)
     if not all(map(is_value, leaves)):
-        return Program(in_predict(model), tree.map(on_device, params), None, Latest(0))
+        require_values(new := tree.map(on_device, params))
+        return Program(in_predict(model), new, None, Latest(0))
     program = _program(model, params, leaves, optimize)
     return _remember(key, model, program, leaves).filled(leaves)
 
@@ -83,7 +84,8 @@ def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> P
     faster, new = rewrites.optimize(model, params) if optimize else (model, params)
     host, faster = split_numbers(faster)
     stand_ins = {id(leaf): _stand_in(leaf, number) for number, leaf in enumerate(leaves)}
-    new = tree.map(lambda leaf: stand_ins.get(id(leaf), leaf), tree.map(on_device, new))
+    require_values(new := tree.map(on_device, new))
+    new = tree.map(lambda leaf: stand_ins.get(id(leaf), leaf), new)
     run = Compiled(faster, new) if may_be_constants(params, new) else None
     return Program(faster, new, run, Latest(_CALLS), host)
 

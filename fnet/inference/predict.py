@@ -15,6 +15,7 @@ from fnet.core import infer, parameters
 from fnet.core.diagnosis import require_order
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows, unanswered
 from fnet.inference.batches import Progress, Runner, Settings
+from fnet.inference.device import require_values
 from fnet.inference.in_predict import in_predict
 from fnet.inference.optimized import optimized
 from fnet.inference.prepared import prepared
@@ -72,6 +73,7 @@ def predict(
             return outputs
     known = prepared(model, program.model)
     given, x = x, known.door.admit(x)
+    require_values(x)
     rows = known.door.rows(x)
     try:
         if rows == 0:
