@@ -141,7 +141,7 @@ PIXELS = (X[4] * 255).astype("uint8")
 
 
 def cast_first(x, *layers):
-    """(model, x) of preprocessing layers, and half of their output, which loses its fraction if it is of integers."""
+    """(model, x) of preprocessing layers in a row, whose input has the dtype of `x`."""
     start = y = keras.Input(x.shape[1:], dtype=x.dtype.name)
     for layer in layers:
         y = layer(y)
@@ -149,12 +149,13 @@ def cast_first(x, *layers):
 
 
 def halved(x, layer):
+    """(model, x) of a layer and half of its output, rounded down, which depends on its dtype."""
     model, _ = cast_first(x, layer)
     return keras.Model(model.input, keras.ops.sum(model.output // 2, axis=1)), x
 
 
 def inside(x, layer):
-    """(model, x) of a nested model that takes bytes."""
+    """(model, x) of a layer before a nested model that takes bytes."""
     start, given = keras.Input(x.shape[1:], dtype="uint8"), keras.Input((3, 4, 3), dtype="uint8")
     return keras.Model(start, keras.Model(given, given + 1)(layer(start))), x
 

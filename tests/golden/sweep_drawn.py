@@ -61,7 +61,7 @@ class Drawing:
                     del part[count:]
 
     def begin(self):
-        """A first tensor: the output of a drawn layer, or half the time a sequence that may have a mask."""
+        """A first tensor: the input or the output of a drawn layer, or a sequence that may have a mask."""
         kind = self.rng.choice(("row", "row", "ids", "gaps", "floats"))
         if kind == "ids":
             self.words.append("ids")
