@@ -1,9 +1,8 @@
-"""Architectures of keras.applications with the weights that they begin with.
+"""Architectures of keras.applications with their initial weights.
 
     python benchmarks/applications.py [--quick] [--only 'ResNet50*'] [--json FILE] [--before DIR]
 
-A thread of BLAS that has to wait for another process holds up every matrix product: on a busy machine compare with
-`--threads 1`.
+A BLAS thread that waits for another process delays every matrix product: on a busy machine compare with `--threads 1`.
 """
 
 from __future__ import annotations

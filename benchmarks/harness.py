@@ -1,11 +1,10 @@
-"""One way to measure speed: contenders in turn, in processes of their own, on the same file and the same rows.
+"""The harness of all speed measurements: contenders take turns, each in its own process, on the same file and rows.
 
 A cell is a Keras model and a number of rows. The model is built and saved once, then every contender loads the file and
-gives NumPy arrays for NumPy arrays. Before anything is timed the outputs are compared. Then the contenders take turns,
+maps NumPy arrays to NumPy arrays. Before anything is timed the outputs are compared. Then the contenders take turns,
 so that a busy machine disturbs all of them; a time is the best or the median of all calls of a contender.
 
-Ratios have one direction everywhere: the time of the fastest peer (or of an earlier fnet) divided by ours. Above 1 we
-are ahead.
+Ratios are always the time of the fastest peer (or of an earlier fnet) divided by ours: above 1 fnet is faster.
 """
 
 from __future__ import annotations
@@ -36,19 +35,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from compare import machine  # noqa: E402 - the checkout that the script is in, wherever it is started
 
 MODELS = ROOT / "benchmarks" / ".models"
-"""Built files are kept here under a name that says which source built them."""
+"""The folder of built files; their names identify the source that built them."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 TURN = 0.03
-"""Seconds for which a contender calls before it is the next one's turn."""
+"""Seconds of a contender's turn."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """A model and rows to time it on.
 
-    build: gives the Keras model; it imports Keras itself. rows: (n) -> the first n rows, the same each time.
-    count: how many rows a call takes. batch: how many of them at a time (0: all). quick: whether the cell belongs to
-    `--quick`.
+    build: makes the Keras model; it imports Keras itself. rows: (n) -> the first n rows, the same each time.
+    count: how many rows a call takes. batch: how many of them at a time (0: all). quick: whether it is in `--quick`.
     """
 
     name: str
@@ -156,7 +154,7 @@ def _litert(file: Path, x: Any, batch: int) -> Callable[[], Any]:
 
     model = keras.saving.load_model(file, compile=False)
     if any(isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) for layer in model.layers):
-        raise NotImplementedError("LiteRT converts no recurrent layers")  # which it takes seconds and pages to find out
+        raise NotImplementedError("LiteRT converts no recurrent layers")  # it takes seconds and pages to say so
     with redirect_stdout(io.StringIO()):  # it prints every variable
         content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()
@@ -222,9 +220,9 @@ def contenders(
 
 
 def _serve(connection: Any, call: Callable[[Path, Any, int], Callable[[], Any]]) -> None:
-    """A contender's process: (file, rows, batch) is answered by the output, seconds by the times of calls.
+    """A contender's process: it answers (file, rows, batch) by the output, and seconds by the times of calls.
 
-    What a contender cannot run, as models that LiteRT does not convert, is answered by the reason.
+    Where the contender cannot run a model, such as one that LiteRT does not convert, it answers by the reason.
     """
     import numpy as np
 
@@ -244,7 +242,7 @@ def _serve(connection: Any, call: Callable[[Path, Any, int], Callable[[], Any]])
 
 
 def _times(run: Callable[[], Any], seconds: float) -> list[float]:
-    """Seconds of each call, for `seconds`, at least one; the first is not counted, others have filled the caches."""
+    """Seconds of each call, for `seconds` and at least one; a first call, which fills the caches, is not counted."""
     times: list[float] = []
     run()
     end = time.perf_counter() + seconds
@@ -257,7 +255,7 @@ def _times(run: Callable[[], Any], seconds: float) -> list[float]:
 
 @contextmanager
 def _process(target: Callable[..., None], environment: dict[str, str], *arguments: Any) -> Iterator[Any]:
-    """A fresh process with that environment, and the connection to it."""
+    """A new process with that environment, and the connection to it."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     before = dict(os.environ)
@@ -278,7 +276,7 @@ def _process(target: Callable[..., None], environment: dict[str, str], *argument
 
 
 def _build(connection: Any, cells: Sequence[Cell], onnx: bool) -> None:
-    """Save the models that are not there yet."""
+    """Save the models that are not yet there."""
     import keras
     import numpy as np
 
@@ -294,7 +292,7 @@ def _build(connection: Any, cells: Sequence[Cell], onnx: bool) -> None:
 
 
 def build(cells: Sequence[Cell], onnx: bool) -> None:
-    """Have Keras save the model of every cell, and its ONNX form, where they are not there."""
+    """Let Keras save the model of every cell, and its ONNX form, if they are not yet there."""
     files = {cell.file: cell for cell in cells}
     absent = [
         c for file, c in files.items() if not (file.exists() and (not onnx or file.with_suffix(".onnx").exists()))
@@ -312,9 +310,9 @@ def build(cells: Sequence[Cell], onnx: bool) -> None:
 
 
 def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str, list[float]]:
-    """{contender: seconds of each call}, the contenders in turn, for about `seconds` each; only those that can run it.
+    """{contender: seconds of each call}, in turns, for about `seconds` each; only contenders that can run the model.
 
-    Raises SystemExit where ours cannot, or outputs differ.
+    Raises SystemExit if ours cannot, or outputs differ.
     """
     import numpy as np
 
@@ -351,7 +349,7 @@ def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str
 def entry(cell: Cell, times: dict[str, list[float]], table: dict[str, Contender], busy: bool = False) -> dict[str, Any]:
     """One line of the result: milliseconds of each contender, and the ratios of each of ours.
 
-    Ratios are of the best times; on busy cores, where the best time is that of a moment of rest, of the mean ones.
+    Ratios are of the best times; on busy cores of the mean times, as the best time is that of a quiet moment.
     """
     best, median, mean = (
         {name: 1e3 * of(ts) for name, ts in times.items()} for of in (min, statistics.median, statistics.fmean)
@@ -369,7 +367,7 @@ def entry(cell: Cell, times: dict[str, list[float]], table: dict[str, Contender]
 
 
 def _burn() -> None:
-    """Work without end, of ordinary priority."""
+    """Endless work, of normal priority."""
     if hasattr(os, "sched_setscheduler"):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     while True:
@@ -378,7 +376,7 @@ def _burn() -> None:
 
 @contextmanager
 def busy_cores() -> Iterator[None]:
-    """Every core with other work, from here on to the end."""
+    """Keep every core busy during the block."""
     burners = [
         multiprocessing.get_context("spawn").Process(target=_burn, daemon=True) for _ in range(os.cpu_count() or 1)
     ]
@@ -395,9 +393,9 @@ def busy_cores() -> Iterator[None]:
 def run(
     cells: Sequence[Cell], table: dict[str, Contender], seconds: float, limits: dict[str, str], busy: bool = False
 ) -> Iterator[Any]:
-    """The line of each cell as soon as it is measured; busy: once more while all cores have other work.
+    """The line of each cell as soon as it is measured; busy: a second time while all cores have other work.
 
-    limits: of the environment of every contender.
+    limits: further environment variables of every contender.
     """
     build(cells, any(c.call is _onnxruntime for c in table.values()))
     with ExitStack() as stack:
@@ -420,7 +418,7 @@ def main(
     measured: Callable[..., Iterator[Any]] = run,
     known: Mapping[str, Contender] = CONTENDERS,
 ) -> None:
-    """Measure the cells that are asked for, print a table, and write JSON where that is asked for."""
+    """Measure the requested cells, print a table, and write JSON if requested."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few telling cells, a third of a second each")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="cells whose name fits, such as 'lstm*'")

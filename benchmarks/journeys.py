@@ -1,10 +1,10 @@
-"""Two journeys through the code, counted: a CNN's `.keras` file into params, and a batch through the model.
+"""Counts two journeys through the code: a CNN's `.keras` file into params, and a batch through the model.
 
-Counted are the files of ours that are passed, how often execution changes file (into a call and back out of it),
-and the Python calls of ours: those of `fnet/core`, which lead from layer to layer, also by themselves. Imports are
-done before.
+It counts the source files of fnet on the way, how often execution changes file (into a call and back out of it), and
+the Python calls in fnet, with a separate count for `fnet/core`, which leads from layer to layer. Imports are done
+before.
 
-    python benchmarks/journeys.py [model.keras] [--calls]    --calls: how often each function is called, too
+    python benchmarks/journeys.py [model.keras] [--calls]    --calls: also how often each function is called
 """
 
 import argparse
@@ -29,7 +29,7 @@ GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
 
 @dataclass
 class Journey:
-    """What execution passed. calls: {(file, function): times}, in the order of their first call."""
+    """The counts. calls: {(file, function): times}, in the order of their first call."""
 
     changes: int = 0
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ def main() -> None:
         ("a batch through the model", lambda: model(params, x)),
         ("a batch through predict", lambda: fnet.predict(model, params, x)),
     ):
-        function()  # what is made once, at the first call, is not counted
+        function()  # work that is done once, at the first call, is not counted
         journey = traced(function)
         calls = sum(journey.calls.values())
         between = sum(n for (home, _), n in journey.calls.items() if home.startswith("fnet/core"))

@@ -2,7 +2,7 @@
 
     python benchmarks/layers.py [--quick] [--only 'depthwise*'] [--contenders '*numpy,tensorflow'] [--json FILE]
 
-Other ways were tried for the NumPy kernels and dropped, for reasons that need no clock:
+Other ways were tried for the NumPy kernels and dropped, for reasons that are clear without measurements:
 
 - gathering all windows at once: memory without bound; in very small blocks the products are too small for BLAS.
 - one matrix product for each tap on shifted rows of the padded image (no gathering at all): each tap passes over
@@ -68,7 +68,7 @@ def one(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> Any:
 
 
 def both_ways(name: str, masked: bool) -> Any:
-    """A bidirectional layer of 64 units that gives sequences; where masked, steps of zeros are padding."""
+    """A bidirectional layer of 64 units that returns sequences; if masked, steps of zeros are padding."""
     from keras import Sequential, layers
 
     layer = layers.Bidirectional(getattr(layers, name)(64, return_sequences=True))

@@ -2,7 +2,7 @@
 
 python benchmarks/loading.py [--quick] [--contenders 'fnet*,bytes'] [--before DIR] [--json FILE]
 
-What a contender gives for the others to be compared with is the number of bytes in the file.
+The output of a contender, for the comparison, is the number of bytes in the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _bytes(file: Path, x: Any, batch: int) -> Callable[[], Any]:
 
 
 def _sized(file: Path, load: Callable[[Path], Any]) -> Callable[[], Any]:
-    """`load(file)`, which gives the size of the file."""
+    """A call that loads the file and returns its size."""
     size = np.array([file.stat().st_size])
 
     def run() -> Any:

@@ -1,8 +1,8 @@
-"""The tables of docs/performance.md made anew from docs/results/speed-*.json, copies of what `make bench` wrote.
+"""Updates the tables of docs/performance.md from docs/results/speed-*.json, copies of the output of `make bench`.
 
     python benchmarks/page.py
 
-Columns of earlier runs, as those of fnet before, stay as they are.
+Columns of earlier runs, such as those of an earlier fnet, are not changed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ RUNS = ROOT / "docs" / "results"
 
 
 def cells() -> dict[str, dict[str, Any]]:
-    """{name: cell} of the committed runs, those that a peer took part in."""
+    """{name: cell} of the committed runs with at least one peer."""
     runs = [json.loads(file.read_text("utf-8")) for file in sorted(RUNS.glob("speed-*.json"))]
     return {cell["cell"]: cell for run in runs for cell in run["cells"] if cell["peer"]}
 
 
 def columns(cell: dict[str, Any]) -> dict[str, str]:
-    """{head of the table: what it says of the cell}: ratios to the fastest peer but LiteRT, the better one in bold."""
+    """{column of the table: text of the cell}: ratios to the fastest peer other than LiteRT, the better one in bold."""
     times = cell["best ms"]
     ours = {name: times[f"fnet {name}"] for name in ("numpy", "jax")}
     peer = min((name for name in times if not name.startswith(("fnet", "litert"))), key=times.__getitem__)

@@ -1,9 +1,9 @@
-"""What one machine does with `fnet.Predict` in processes, and what that makes of a thousand machines.
+"""The throughput of `fnet.Predict` in processes on one machine, and a calculation for a thousand machines.
 
 python benchmarks/scale.py [--seconds 4] [--processes 1,2]
 
-Each process loads the file, then answers batches for some seconds; all at once. Prints Markdown: what was measured, and
-the calculation. docs/howto-scale.md is this output.
+All processes at once load the file and answer batches for some seconds. Prints Markdown: the measurements and the
+calculation. docs/howto-scale.md is this output.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import statistics
 import time
 from pathlib import Path
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a process, a processor
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one processor for each process
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def main():
 
 
 def said(seconds):
-    """Seconds as people say them."""
+    """Seconds in words."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"

@@ -1,4 +1,4 @@
-"""How speed grows with rows (1 to 100,000), steps (10 to 1,000) and pixels (32 to 512), and two more kinds of model.
+"""Speed by number of rows (1 to 100,000), steps (10 to 1,000) and pixels (32 to 512), and of two more kinds of model.
 
 python benchmarks/sizes.py [--quick] [--only 'rows*'] [--contenders 'fnet*,onnx*'] [--json FILE] [--busy]
 """

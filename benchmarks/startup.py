@@ -1,8 +1,8 @@
-"""From nothing to the first prediction: a whole process that starts, loads a file and runs one row.
+"""Time to the first prediction: a whole process that starts, loads a file and runs one row.
 
     python benchmarks/startup.py [--quick] [--contenders 'fnet*,onnx*'] [--before DIR] [--json FILE]
 
-"numpy" is a process that imports NumPy and reads the row: what every contender pays as well.
+"numpy" is a process that imports NumPy and reads the row: a cost that every contender has too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness import Cell, Contender
 from models import cnn, images, lstm, real
 
 LONG = 10
-"""So many times the seconds of a cell are enough for a contender, whatever it has run."""
+"""A contender stops after this many times the seconds of a cell, however many processes it has run."""
 START = "import sys, numpy as np; file, x = sys.argv[1], np.load(sys.argv[2]); "
 CODE = {
     "fnet": "import fnet; model, params = fnet.load_keras(file); fnet.predict(model, params, x)",
@@ -69,10 +69,10 @@ def _in_turn(
 
 
 def _seconds(name: str, contender: Contender, arguments: list[str], limits: dict[str, str]) -> float:
-    """How long one process takes."""
+    """Seconds that one process takes."""
     environment = {**os.environ, **harness.QUIET, **limits, **contender.environment}
     environment["PYTHONPATH"] = environment.get("FNET_FROM", str(harness.ROOT))
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have bytecode
     command = [sys.executable, "-P", "-c", START + CODE[name.split()[0]], *arguments]
     start = time.perf_counter()
     subprocess.run(command, env=environment, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""The site: `make docs` builds it. A warning is an error, so a link to a page, a heading or a name must lead there."""
+"""The configuration of the site, which `make docs` builds. Warnings are errors, so every link must lead somewhere."""
 
 import importlib.util
 import re
@@ -48,7 +48,7 @@ LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#:]+)(#[^)]*)?\)")
 
 
 def link_names(app, doctree):
-    """`fnet.predict` in a text leads to its place in the reference; a name that there is not is a warning."""
+    """Link names such as `fnet.predict` in a text to the reference; an unknown name is a warning."""
     for literal in list(doctree.findall(nodes.literal)):
         name = NAME.fullmatch(literal.astext())
         if name is None or isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
@@ -65,13 +65,13 @@ def link_names(app, doctree):
 
 
 def exists(name):
-    """Whether a dotted name is a module or in one."""
+    """Whether a dotted name is a module or an attribute of one."""
     module, _, last = name.rpartition(".")
     return hasattr(importlib.import_module(module), last) or importlib.util.find_spec(name) is not None
 
 
 def mend_links(app, name, source):
-    """A link that shows the name of a page shows its title; one out of docs, as to `../examples`, is the path there."""
+    """Show the title of a page in a link that shows its name; make links out of docs, such as `../examples`, paths."""
     folder = (HERE / name).parent
 
     def plain(link):
@@ -85,14 +85,14 @@ def mend_links(app, name, source):
 
 
 def trim_code(app, doctree):
-    """An example ends with a blank line, for doctest; a reader needs none."""
+    """Remove the blank line at the end of an example, which only doctest needs."""
     for block in doctree.findall(nodes.literal_block):
         block.rawsource = block.astext().rstrip()
         block.children[:] = [nodes.Text(block.rawsource)]
 
 
 def leave_out_of_search(app, doctree):
-    """The tables of single studies hide what somebody looks for."""
+    """Leave the pages of single studies out of the search: their tables would hide what people look for."""
     page = app.env.docname
     if page.startswith("results/") and page != "results/README":
         app.env.metadata[page]["nosearch"] = True

@@ -1,4 +1,4 @@
-"""The pictures of the tutorial; their numbers are what fnet gives. `python docs/pictures.py` writes them."""
+"""The pictures of the tutorial; fnet computes their numbers. `python docs/pictures.py` writes them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 
 
 def number(value: Any) -> str:
-    """A number in at most four letters."""
+    """A number in at most four characters."""
     return f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0" if abs(value) < 0.005 else "-0")
 
 
@@ -36,7 +36,7 @@ def grid(x: float, y: float, values: Any, title: str = "", lit: dict[tuple[int, 
     """A matrix with its lower right corner below its upper left one at (x, y); `lit` gives cells another look."""
     marks = [text(x, y - 8, title, "soft")] if title else []
     cells = list(np.ndenumerate(np.asarray(values, dtype=object)))
-    for (i, j), value in sorted(cells, key=lambda cell: cell[0] in (lit or {})):  # those in colour come last, on top
+    for (i, j), value in sorted(cells, key=lambda cell: cell[0] in (lit or {})):  # coloured ones last, on top
         left, top = x + j * CELL, y + i * CELL
         marks.append(element("rect", x=left, y=top, width=CELL, height=CELL, class_=(lit or {}).get((i, j), "box")))
         words = value if isinstance(value, str) else number(float(value))
@@ -50,7 +50,7 @@ def box(x: float, y: float, words: str, class_: str = "box", width: float = 62, 
 
 
 def arrow(*points: tuple[float, float]) -> str:
-    """Through the points; its head lies in the direction of the last stretch."""
+    """An arrow through the points; its head has the direction of the last segment."""
     (x0, y0), (x1, y1) = points[-2:]
     size = float(np.hypot(x1 - x0, y1 - y0))
     dx, dy = (x1 - x0) / size, (y1 - y0) / size
@@ -220,7 +220,7 @@ def bidirectional() -> Panel:
 
 
 def pictures() -> Iterator[tuple[str, str]]:
-    """(name, SVG) of each; its colours follow the page's, light or dark."""
+    """(name, SVG) of each picture; its colours follow those of the page, light or dark."""
     palette = (ROOT / "compare" / "palette.css").read_text("utf-8")
     for draw in (dense, convolution, pooling, embedding, simple_rnn, lstm, mask, bidirectional):
         panel = draw()

@@ -1,4 +1,4 @@
-"""The reference of the site, made of the code when the site is built: `pages()` gives {name: Markdown}.
+"""The reference of the site, made from the code when the site is built: `pages()` returns {name: Markdown}.
 
 Sphinx writes them to docs/reference, which is not committed; `python docs/reference_pages.py` does the same.
 """
@@ -29,7 +29,7 @@ GROUPS = {
     "Text": "pack_strings unpack_strings vocabulary_params",
     "Modules": "activation_functions layers operations random",
 }
-"""What is not named here comes last, under "More"; errors have their own page."""
+"""Other names come last, under "More"; errors have their own page."""
 SECTION = re.compile(r"(?P<key>[\w`/]+(?: \w+)?): ")
 FENCE = "`" * 3
 FUNCTION_FENCE = "`" * 4
@@ -62,7 +62,7 @@ def write() -> None:
 
 
 def described_names() -> set[str]:
-    """The full names that have a place in the reference."""
+    """The full names that are in the reference."""
     return {name for text in pages().values() for name in re.findall(r"\{py:\w+\} (fnet[\w.]*)", text)}
 
 
@@ -75,7 +75,7 @@ def is_error(name: str) -> bool:
 
 
 def api_page() -> str:
-    """Every name of `fnet.PUBLIC` that is no error."""
+    """The page of every name in `fnet.PUBLIC` that is not an error."""
     groups = {title: [name for name in names.split() if name in fnet.PUBLIC] for title, names in GROUPS.items()}
     rest = sorted({name for name in fnet.PUBLIC if not is_error(name)} - {name for g in groups.values() for name in g})
     body = [section(title, "fnet", names) for title, names in {**groups, "More": rest}.items() if names]
@@ -89,7 +89,7 @@ def api_page() -> str:
 
 
 def errors_page() -> str:
-    """The errors and warnings, each after its base."""
+    """The page of errors and warnings, each after its base class."""
     errors = sorted((name for name in fnet.PUBLIC if is_error(name)), key=lambda name: len(getattr(fnet, name).__mro__))
     lead = (
         "Loaders raise `fnet.ModelFileError` and nothing else, whatever the bytes of a file. `fnet.InvalidInput` and "
@@ -112,7 +112,7 @@ def family_page(title: str, module: str, families: dict[str, str], doc: str) -> 
 
 
 def command_line_page() -> str:
-    """What every command prints for `--help`, so that it is true."""
+    """The page of the command line: the output of every command for `--help`."""
     top = help_of()
     commands = next(a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
     parts = ["# Command line", f"{FENCE}text\n{top}{FENCE}\n"]
@@ -158,7 +158,7 @@ def described(module: str, name: str) -> str:
 
 
 def signature(value: Any, kind: str) -> str:
-    """Parameters and defaults; types are told in words."""
+    """Parameters and defaults; types are in the text."""
     if kind == "exception":
         return ""
     try:
@@ -170,7 +170,7 @@ def signature(value: Any, kind: str) -> str:
 
 
 class Shown(str):
-    """A default as it is shown: its repr is itself."""
+    """The text of a default, as its own repr."""
 
     __repr__ = str.__str__
 
@@ -185,7 +185,7 @@ def shown(default: Any) -> Any:
 
 
 def prose(doc: str) -> str:
-    """A docstring as Markdown: examples and indented formulas as blocks, `params:` and its like as paragraphs."""
+    """A docstring as Markdown: examples and indented formulas as blocks, `params:` and the like as paragraphs."""
     blocks = (block.strip("\n") for block in re.split(r"\n\s*\n", doc.strip("\n")))
     return "\n\n".join(block_of(block) for block in blocks if block.strip())
 
@@ -206,7 +206,7 @@ def block_of(block: str) -> str:
 
 
 def escaped(line: str) -> str:
-    """Marks of Markdown are letters in docstrings, but for code between backticks."""
+    """A line of a docstring with Markdown's special characters escaped, except in code between backticks."""
     parts = re.split(r"(`[^`]*`)", line)
     return "".join(part if part.startswith("`") else re.sub(r"([*_<\[\]|~#$\\])", r"\\\1", part) for part in parts)
 

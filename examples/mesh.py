@@ -18,7 +18,7 @@ devices = jax.devices()
 mesh = jax.sharding.Mesh(np.array(devices), ("device",))
 everywhere, spread = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("device"))
 
-# Rows: each device has all params and some of the rows; nothing passes between devices.
+# Rows: each device has all params and some of the rows; nothing is sent between devices.
 model, params = fnet.load(MODEL)
 run = fnet.jit(model)
 x = np.random.default_rng(0).uniform(0, 255, (8 * len(devices), 32, 32, 3)).astype("float32")
@@ -27,7 +27,7 @@ shards = y.addressable_shards
 print(f"rows over {len(devices)} devices: {len(shards)} shards of {shards[0].data.shape}")
 print(f"largest difference to one device: {float(np.abs(np.asarray(y) - np.asarray(run(params, x))).max()):.2g}")
 
-# A kernel that does not fit one device: its columns are spread, and so is what it gives; XLA passes what is needed.
+# A kernel that does not fit one device: its columns are spread, and so is the output; XLA sends what is needed.
 layers = {"a": bind(dense, units=128, activation="relu"), "b": bind(dense, units=4)}
 wide = sequential(x=bind(input_layer, shape=(None, 256)), **layers)
 weights = fnet.init(wide, 0)

@@ -2,8 +2,8 @@
 
 python examples/ray_parquet.py MODEL IN OUT --id id --column text    (needs fnet-layers[ray])
 
-With --checkpoint FOLDER, Ray notes there which ids are written; the same command after a crash, or when files were
-added, computes the others.
+With --checkpoint FOLDER, Ray records there which ids are written; the same command after a crash, or with more files,
+computes only the others.
 """
 
 import argparse

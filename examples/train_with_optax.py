@@ -1,4 +1,4 @@
-"""A model composed by hand and made by `fnet.init` trains with optax on JAX.
+"""Trains a model composed by hand, with params from `fnet.init`, with optax on JAX.
 
 pip install '.[jax]' optax scikit-learn, then python examples/train_with_optax.py
 """

@@ -1,6 +1,6 @@
 """The hash functions of TensorFlow's string ops, vectorised over many strings: FarmHash, SipHash, crosses.
 
-All arithmetic is modulo 2**64 on uint64 arrays, one element a string. NumPy on both backends.
+All arithmetic is modulo 2**64 on uint64 arrays with one element for each string. NumPy on both backends.
 Sources: Pike, FarmHash (`Fingerprint64`, which is farmhashna's `Hash64`), 2014; Aumasson and Bernstein,
 "SipHash: a fast short-input PRF", 2012.
 """
@@ -22,7 +22,7 @@ _CROSS = np.uint64(0xC6A4A7935BD1E995)
 
 
 class _Strings:
-    """Strings laid end to end, to read little-endian words at one position of each."""
+    """Strings joined end to end, to read little-endian words at a position of each."""
 
     def __init__(self, strings: Sequence[bytes]) -> None:
         self.lengths = np.array([len(s) for s in strings], np.int64)
@@ -42,7 +42,7 @@ class _Strings:
 
 
 def farmhash64(strings: Sequence[bytes]) -> Words:
-    """FarmHash's Fingerprint64 of each string: what `tf.strings.to_hash_bucket_fast` takes modulo the buckets."""
+    """FarmHash's Fingerprint64 of each string; `tf.strings.to_hash_bucket_fast` takes it modulo the buckets."""
     text = _Strings(strings)
     result = np.full(len(strings), _K2)
     for low, high, function in _FARM:
@@ -65,7 +65,7 @@ def _mix(x: Words) -> Words:
 
 
 def _hash16(u: Words, v: Words, multiplier: Words) -> Words:
-    """The 128 bits (u, v) down to 64."""
+    """The 128 bits (u, v) hashed to 64."""
     a = _mix((u ^ v) * multiplier)
     return _mix((v ^ a) * multiplier) * multiplier
 
@@ -119,7 +119,7 @@ _FARM: tuple[tuple[int, int, Callable[..., Words]], ...] = (
 
 
 def _weak32(text: _Strings, which: Any, at: Any, a: Words, b: Words) -> tuple[Words, Words]:
-    """32 bytes from `at` on and two seeds, weakly down to two words."""
+    """32 bytes from `at` on and two seeds, weakly hashed to two words."""
     w, x, y, z = (text.word(which, at + shift) for shift in (0, 8, 16, 24))
     a = a + w
     b = _rotate(b + a + z, 21)
@@ -129,7 +129,7 @@ def _weak32(text: _Strings, which: Any, at: Any, a: Words, b: Words) -> tuple[Wo
 
 
 def _farm_long(text: _Strings, which: Any, n: Any, blocks: int) -> Words:
-    """More than 64 bytes: 56 bytes of state stirred with each of the 64-byte blocks, then with the last 64 bytes."""
+    """More than 64 bytes: 56 bytes of state mixed with each 64-byte block, then with the last 64 bytes."""
     seed = np.full(len(which), 81, np.uint64)
     y = seed * _K1 + np.uint64(113)
     z = _mix(y * _K2 + np.uint64(113)) * _K2
@@ -146,7 +146,7 @@ def _farm_long(text: _Strings, which: Any, n: Any, blocks: int) -> Words:
 
 
 def _farm_round(text: _Strings, which: Any, at: Any, state: Any, m: Words, nine: Any) -> Any:
-    """One 64-byte block into the state; the last round weighs two words by nine."""
+    """The state mixed with one 64-byte block; the last round multiplies two words by nine."""
     x, y, z, v, w = state
     x = _rotate(x + y + v[0] + text.word(which, at + 8), 37) * m
     y = _rotate(y + v[1] + text.word(which, at + 48), 42) * m
@@ -170,7 +170,7 @@ def siphash64(strings: Sequence[bytes], key: Sequence[int]) -> Words:
     start = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
     state = [np.full(len(order), np.uint64(c) ^ k) for c, k in zip(start, (k0, k1, k0, k1), strict=True)]
     for i in range(int(words.max(initial=0))):
-        active = slice(0, int(np.searchsorted(-words, -i)))  # longest first: those with a word i left
+        active = slice(0, int(np.searchsorted(-words, -i)))  # longest first: the strings with a word i
         _compress([v[active] for v in state], text.word(active, 8 * i), rounds=2)
     _compress(state, _sip_tail(text, words), rounds=2)
     state[2] ^= np.uint64(0xFF)

@@ -1,4 +1,4 @@
-"""Functions of the user's own, by the place that a command line names. Nothing in a model file leads here."""
+"""Imports functions of the user that a command line names. Nothing in a model file is imported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ImportFailed(ValueError):
 
 
 def imported(place: str) -> Any:
-    """What is at "module:name" or "file.py:name". Raises ImportFailed where nothing is."""
+    """The object at "module:name" or "file.py:name". Raises ImportFailed if there is none."""
     module, _, name = place.rpartition(":")
     try:
         return getattr(_module(module), name)
@@ -33,7 +33,7 @@ def named(given: Iterable[str], option: str) -> dict[str, str]:
 
 @functools.cache
 def _module(name: str) -> Any:
-    """A module, or a file as one, which is run once."""
+    """A module, or a file as a module, which runs once."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
     spec = importlib.util.spec_from_file_location(Path(name).stem, name)

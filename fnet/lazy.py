@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazily(package: str, families: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package. families: {module of the package: the names that it has, with spaces}.
+    """`__getattr__` and `__dir__` of a package. families: {module of the package: its names, separated by spaces}.
 
     A name is looked up once; then it is an attribute like any other. Other names raise AttributeError, so that
     submodules are imported as usual.

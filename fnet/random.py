@@ -21,7 +21,7 @@ def key(seed: int) -> Array:
 
 
 def as_key(key_or_seed: Array | int) -> Array:
-    """uint32[2] from such a key, on JAX a typed one too, or a seed. Raises InvalidInput for any other array."""
+    """uint32[2] from a key (on JAX also a typed one) or a seed. Raises InvalidInput for any other array."""
     if isinstance(key_or_seed, int):
         return key(key_or_seed)
     key_or_seed = ops.key_data(key_or_seed)

@@ -47,13 +47,13 @@ def taps(size: int, count: int, interpolation: str, antialias: bool) -> Taps:
 
 
 def require_interpolation(interpolation: str) -> None:
-    """Raises ValueError for an unknown one, naming the known ones."""
+    """Raise ValueError for an unknown interpolation, naming the known ones."""
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"no interpolation {interpolation!r}; known: {', '.join(INTERPOLATIONS)}")
 
 
 def _centers(size: int, count: int) -> Floats:
-    """Where the middle of each output pixel lies, in input pixels."""
+    """The centre of each output pixel, in input pixels."""
     return (np.arange(count, dtype=F32) + F32(0.5)) * (F32(size) / F32(count))
 
 
@@ -71,7 +71,7 @@ def _bilinear(size: int, count: int) -> Taps:
 
 
 def _bilinear_from_corners(size: int, count: int) -> Taps:
-    """As TensorFlow 1 had it: pixels are points, the first of the output lies on the first of the input."""
+    """Bilinear as in TensorFlow 1: pixels are points, the first of the output is at the first of the input."""
     at = np.arange(count, dtype=F32) * (F32(size) / F32(count))
     floor = np.floor(at)
     low = floor.astype(np.int64)
@@ -79,7 +79,7 @@ def _bilinear_from_corners(size: int, count: int) -> Taps:
 
 
 def _bicubic(size: int, count: int) -> Taps:
-    """Keys's cubic (a = -1/2) from a table; pixels outside of the image weigh nothing, the rest sums to 1."""
+    """Keys's cubic (a = -1/2) from a table; pixels outside the image have weight 0, the others sum to 1."""
     at = _centers(size, count) - F32(0.5)
     floor = np.floor(at)
     near, far = _cubic_table()
@@ -102,7 +102,7 @@ def _cubic_table() -> tuple[Floats, Floats]:
 
 
 def _normalised(weights: Floats) -> Floats:
-    """Weights that sum to 1 for each output pixel; those that sum to nothing stay as they are."""
+    """Weights that sum to 1 for each output pixel; weights whose sum is 0 stay as they are."""
     total = weights.sum(0, dtype=F32)
     safe = np.abs(total) >= F32(1000) * np.finfo(F32).tiny
     return weights * np.where(safe, F32(1) / np.where(safe, total, F32(1)), F32(1))
@@ -117,12 +117,12 @@ def _area(size: int, count: int) -> Taps:
     pixels = first + np.arange(most)[:, None]
     left, right = pixels.astype(F32), pixels.astype(F32) + F32(1)
     covered = np.clip(np.minimum(right, stop) - np.maximum(left, start), F32(0), F32(1))
-    covered = np.where((left < start) & (right > stop), scale, covered)  # all of an output pixel in one pixel
+    covered = np.where((left < start) & (right > stop), scale, covered)  # an output pixel inside one input pixel
     return np.minimum(pixels, size - 1), (covered / scale).astype(F32)
 
 
 def _spans(size: int, count: int, kernel: Callable[[Floats], Floats], radius: float, antialias: bool) -> Taps:
-    """A kernel around each output pixel, widened by the factor of shrinking when `antialias`."""
+    """A kernel around each output pixel; with `antialias` widened by the factor of shrinking."""
     scale = F32(count) / F32(size)
     inverse = F32(1.0 / float(scale))
     widened = max(inverse, F32(1)) if antialias else F32(1)
@@ -172,7 +172,7 @@ _PLAIN: dict[str, Callable[[int, int], Taps]] = {
     "bicubic": _bicubic,
     "area": _area,
 }
-"""What TensorFlow has a kernel of its own for, without antialiasing."""
+"""{interpolation with a special kernel in TensorFlow, without antialiasing: its taps}."""
 
 KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "bilinear": (_triangle, 1.0),
@@ -182,9 +182,9 @@ KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "gaussian": (_gaussian, 1.5),
     "mitchellcubic": (_mitchell_cubic, 2.0),
 }
-"""{interpolation: (kernel, radius)} where it may be widened."""
+"""{interpolation with a kernel that can be widened: (kernel, radius)}."""
 
 INTERPOLATIONS = ("nearest", *KERNELS, "area")
 
 BLURRING = ("gaussian", "mitchellcubic")
-"""Those that change an image which has the size already."""
+"""Interpolations that change even an image of the right size."""

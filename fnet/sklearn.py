@@ -1,6 +1,6 @@
-"""`FnetClassifier`: a Keras model in scikit-learn, as features under a head that is fitted, or as it was trained.
+"""`FnetClassifier`: a Keras model in scikit-learn, as features for a head that is fitted, or as it was trained.
 
-Needs scikit-learn, which nothing else of fnet does; so it is imported as `from fnet.sklearn import FnetClassifier`.
+Only this module needs scikit-learn, so it is imported as `from fnet.sklearn import FnetClassifier`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from fnet.inference.labels import final_activation
 
 
 class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose features are what flows at a step of a model; the model itself is not trained.
+    """A classifier whose features are the output of a step of a model; the model itself is not trained.
 
-    source: a model file, or (model, params); None for the columns of X themselves.
-    at: the step whose output the head reads, as "mean" or "block/pool"; None for what the model gives. More than one
-    axis is flattened.
+    source: a model file, or (model, params); None: the columns of X are the features.
+    at: the step whose output the head reads, such as "mean" or "block/pool"; None for the output of the model. Several
+    axes are flattened.
     head: a classifier of scikit-learn that `fit` fits; None for LogisticRegression.
     batch_size: rows at a time.
 
@@ -80,7 +80,7 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.head_.predict(self._features(self._checked(X)))
 
     def _plain(self) -> bool:
-        """Whether the model does not say what it takes, so that X is any table of numbers."""
+        """Whether the model does not declare its inputs, so that X is any table of numbers."""
         return fnet.core.infer.input_spec(self._model[0]) is None if self._model else True
 
     def _checked(self, X: Any) -> Any:  # noqa: N803
@@ -108,7 +108,7 @@ def _loaded(source: Any) -> tuple[Any, Any, Any]:
 
 
 def _probabilities(y: Any, logits: bool) -> Any:
-    """(rows, classes) of scores: logits become probabilities; of one unit it is that of the second class."""
+    """(rows, classes) from scores: logits become probabilities; a single unit is the second of two classes."""
     scores = np.asarray(y, np.float64).reshape(len(y), -1)
     if scores.shape[1] == 1:
         second = 1 / (1 + np.exp(-scores)) if logits else scores

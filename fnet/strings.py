@@ -1,4 +1,4 @@
-"""Strings as numbers: packed tables for the params tree, and the UTF-8 bytes of what users feed.
+"""Strings as numbers: packed tables for the params tree, and the UTF-8 bytes of inputs.
 
 NumPy on both backends: strings never reach an accelerator.
 """

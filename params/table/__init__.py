@@ -1,1 +1,1 @@
-"""What is known of each Keras class and operation."""
+"""The conversion tables: an entry for each Keras class, operation and function."""

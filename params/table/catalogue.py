@@ -1,4 +1,4 @@
-"""What Keras 3.15 has and what fnet makes of it: the table that users read."""
+"""The catalogue of all classes and operations of Keras 3.15 and their state in fnet, for users."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOTES = {
         "loaded."
     )
 }
-"""{family: what readers of the table must know}."""
+"""{family: a note for readers of the catalogue}."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """One line of the table that users read."""
+    """One line of the catalogue."""
 
     family: str
     keras: str
@@ -39,7 +39,7 @@ class Status:
 
 
 def catalogue() -> Iterator[Status]:
-    """Every public layer class of Keras 3.15 and every operation that the table knows, with what fnet makes of it."""
+    """Every public layer class of Keras 3.15 and every operation in the tables, with its state in fnet."""
     from params.table.tf_functions import DIFFERENT, listed  # 230 functions, which few files need
 
     for family, names in FAMILIES.items():

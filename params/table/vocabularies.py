@@ -13,7 +13,7 @@ from params.table.entry import Vocabulary
 
 
 def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> dict[str, Any]:
-    """The tokens of a lookup: from its file or the caller, or else its config."""
+    """The params of a lookup's vocabulary, from its file or the caller (`asset`), or else from its config."""
     name = quoted(config.get("name"))
     integers = step.function is lookup.integer_lookup
     tokens: Any = config.get("vocabulary") if asset is None else asset.tokens
@@ -40,11 +40,11 @@ def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> d
 
 
 def written_lines(data: bytes, *, empty_word: bool) -> Iterator[str]:
-    """The words of a `vocabulary.txt` as the Keras that wrote it had them: joined by the end of line of its system.
+    """The words of a `vocabulary.txt` as in the Keras that wrote it: joined by the line ending of its system.
 
-    Keras reads the file as lines of any kind, which moves the ids after a word with U+2028 or a carriage return in
-    it; those of the model that was saved are given here. An empty last line is a word only where there can be an
-    `empty_word`, once; else somebody's editor added it.
+    Keras reads the file with any kind of line ending, which shifts the ids after a word that contains U+2028 or a
+    carriage return; here ids are those of the saved model. An empty last line is a word only if an `empty_word` is
+    possible, and only once; otherwise an editor added it.
     """
     try:
         text = data.decode("utf-8")
@@ -69,7 +69,7 @@ def written_lines(data: bytes, *, empty_word: bool) -> Iterator[str]:
 
 
 def _with_specials(tokens: Iterator[Any], step: Any) -> Iterator[Any]:
-    """The tokens of a file, in which Keras writes the special ones first."""
+    """The tokens of a file after a check that the special ones come first, as Keras writes them."""
     specials = specials_of(step).tokens
     first = list(islice(tokens, len(specials)))
     if first != specials:
@@ -78,12 +78,12 @@ def _with_specials(tokens: Iterator[Any], step: Any) -> Iterator[Any]:
 
 
 def idf_arrays(config: dict[str, Any]) -> tuple[str, ...]:
-    """The arrays of a lookup: its idf weights, even where the config holds them as well."""
+    """The arrays of a lookup: its idf weights, even if they are also in the config."""
     return ("idf_weights",) if config.get("output_mode") in ("tf_idf", "tf-idf") else ()
 
 
 def modern_mode(config: dict[str, Any]) -> dict[str, Any]:
-    """Output modes by their present names."""
+    """The config with today's names of output modes."""
     old = {"binary": "multi_hot", "tf-idf": "tf_idf"}
     return {
         key: old.get(value, value) if key == "output_mode" and isinstance(value, str) else value
