@@ -45,14 +45,14 @@ from fnet.masks import Masked
 from fnet.strings import is_strings
 
 
-def _of_texts_too(name: str) -> Callable[..., Any]:
-    """The function of jax.numpy; that of NumPy for strings, alone or in a list, which no device holds."""
-    of_numbers, of_texts = getattr(jnp, name), getattr(np, name)
+def _also_for_strings(name: str) -> Callable[..., Any]:
+    """The function of jax.numpy for numbers, that of NumPy for arrays and lists of strings."""
+    for_numbers, for_strings = getattr(jnp, name), getattr(np, name)
 
-    @functools.wraps(of_numbers)
+    @functools.wraps(for_numbers)
     def call(x: Any, *args: Any, **options: Any) -> Any:
-        texts = is_strings(x) and not isinstance(x, str)
-        return (of_texts if texts else of_numbers)(x, *args, **options)
+        strings = is_strings(x) and not isinstance(x, str)
+        return (for_strings if strings else for_numbers)(x, *args, **options)
 
     return call
 
@@ -61,8 +61,8 @@ _MOVING = (
     *("broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat", "reshape", "roll", "split"),
     *("squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose"),
 )
-"""Functions that move what arrays hold."""
-xp = SimpleNamespace(**vars(jnp) | {name: _of_texts_too(name) for name in _MOVING})
+"""Functions that only move entries, and so also take strings, which stay in NumPy: no device holds them."""
+xp = SimpleNamespace(**vars(jnp) | {name: _also_for_strings(name) for name in _MOVING})
 P = ParamSpec("P")
 R = TypeVar("R")
 

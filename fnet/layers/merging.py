@@ -12,8 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, cast
 
-import numpy as np
-
 from fnet.backend import ops, xp
 from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
@@ -234,8 +232,6 @@ def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: Me
     """
     x = _several("concatenate", x)
     arrays = [values_of(a) for a in x]
-    if is_strings(arrays[0]):  # which no device holds
-        return np.concatenate(arrays, axis=axis)
     lost = masks == "keras3.3" or all(mask_of(a) is None for a in x)
     mask = None if lost else _all_of(x, axis) if masks == "keras2" else _concatenated_mask(x, axis)
     return masked(xp.concatenate(arrays, axis=axis), mask)
