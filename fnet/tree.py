@@ -180,6 +180,11 @@ def nest(pairs: Mapping[Path, Any]) -> dict[str, Any]:
     return root
 
 
+def path_name(path: Path) -> str:
+    """A path as one name, for messages and tables: "block/conv"."""
+    return "/".join(builtins.map(str, path))
+
+
 def get(tree: Any, path: Path) -> Any:
     """The subtree at `path`."""
     for key in path:

@@ -129,7 +129,7 @@ def _require(traced: infer.TracedStep, does: str, needed: int, allowed: int) -> 
 
 
 def _path(traced: infer.TracedStep) -> str:
-    return quoted("/".join(map(str, traced.path)))
+    return quoted(tree.path_name(traced.path))
 
 
 def _is_open(traced: infer.TracedStep, shapes: list[Shape]) -> bool:

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         rows = fnet.trace(model, fnet.core.infer.input_spec(model))[:-1]
         steps = [
-            {"step": "/".join(map(str, row.path)), "layer": repr(row.step), "output": str(row.outputs)} for row in rows
+            {"step": fnet.tree.path_name(row.path), "layer": repr(row.step), "output": str(row.outputs)} for row in rows
         ]
         print(json.dumps({"steps": steps, **info}, indent=1))
     else:

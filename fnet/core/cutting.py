@@ -290,7 +290,7 @@ def _input_layers(model: Any, starts: list[str]) -> Iterable[tuple[str, Node]]:
     if takes is None:
         return
     input_layer = _first_of_inputs(model)
-    rows = {"/".join(map(str, row.path)): row.outputs for row in infer.trace(model, takes)}
+    rows = {tree.path_name(row.path): row.outputs for row in infer.trace(model, takes)}
     for path in starts:
         if isinstance(spec := rows.get(path), Spec):
             yield path, Node(bind(input_layer, shape=spec.shape, dtype=spec.dtype))

@@ -165,7 +165,7 @@ def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str 
         """The first param that an input like `spec` needs in another shape."""
         params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
         wrong = (
-            f"a {'/'.join(map(str, path))} of {want}, and it has {have[path]}"
+            f"a {tree.path_name(path)} of {want}, and it has {have[path]}"
             for path, want in params_needed
             if not fits(have[path], want)
         )

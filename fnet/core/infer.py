@@ -77,7 +77,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, steps: list[TracedStep]) 
         outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else bind(step).infer(x)
     except Exception as error:  # re-raised with a note of where it happened
         if path and not getattr(error, "__notes__", None):
-            error.add_note(f"in {'/'.join(map(str, path))!r}: {brief(step, 120)} got {x}")
+            error.add_note(f"in {tree.path_name(path)!r}: {brief(step, 120)} got {x}")
         raise
     steps.append(TracedStep(path, step, x, outputs, params, entry))
     return outputs
@@ -157,7 +157,7 @@ def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
         seen.add(traced.entry)
         total += count
         name = bind(traced.step).function.__name__
-        lines.append((printable("/".join(map(str, traced.path))), name, _shapes(traced.outputs), f"{count:,}"))
+        lines.append((printable(tree.path_name(traced.path)), name, _shapes(traced.outputs), f"{count:,}"))
     return lines, total
 
 

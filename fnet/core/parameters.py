@@ -111,7 +111,7 @@ def check(model: Any, params: Params, *input_shapes: Any) -> None:
 
 
 def _join(path: Path) -> str:
-    return printable("/".join(map(str, path)))
+    return printable(tree.path_name(path))
 
 
 def _described(param: Param) -> str:

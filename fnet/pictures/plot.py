@@ -153,7 +153,7 @@ class _Drawing:
     def of_step(self, step: Any, path: tree.Path, entry: tree.Path) -> _Box:
         """A layer, or a nested model, opened or not."""
         name, traced = str(path[-1]), self.steps.get(path)
-        where = "/".join(map(str, path))
+        where = tree.path_name(path)
         if (why := self.refused.get(where)) is not None:
             return _box(name, [f"refused: {why.partition(':')[0]}"], "", f"{where}: {why}", "refused")
         if not isinstance(step, Model):

@@ -30,7 +30,7 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
         if path not in arrays and path[-1] == OF_TRAINING:
             arrays = {**arrays, path: np.zeros(param.shape, param.dtype)}
         if path not in arrays:
-            raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
+            raise WeightsMismatch(f"no array for {quoted(tree.path_name(path))}")
         compare_with(path, arrays[path], param)
     read: dict[str, Array] = {}
     loaded = {}
@@ -50,7 +50,7 @@ def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
     shape, dtype = tuple(item.shape), str(item.dtype)
     if shape == tuple(param.shape) and dtype == param.dtype:
         return
-    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
+    name, place = tree.path_name(path), getattr(item, "place", "the config")
     if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
         expected = ["any" if d is None else d for d in param.shape]
         raise WeightsMismatch(f"{quoted(name)} must have the shape {expected}, but {quoted(place)} has {list(shape)}")
@@ -66,7 +66,7 @@ def _checked(path: tuple[Any, ...], value: Array) -> Array:
     """A constant array. Raises WeightsMismatch for NaN, infinity or a negative variance."""
     array = np.asarray(value)
     if (wrong := faulty(path, array)) is not None:
-        raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
+        raise WeightsMismatch(f"{quoted(tree.path_name(path))} {wrong}")
     return constant(array)
 
 
@@ -88,7 +88,7 @@ def from_cudnn(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[
         if gates == 3 and len(want[paths[2]].shape) == 1 and bias.shape in ((6 * units,), (2, 3 * units)):
             raise WeightsMismatch(
                 f"{quoted(bias.place)} has two biases a gate, as CuDNNGRU and GRU(reset_after=True) have; the "
-                f"layer at {quoted('/'.join(map(str, paths[2][:-1])))} is a GRU with reset_after=False, which has one"
+                f"layer at {quoted(tree.path_name(paths[2][:-1]))} is a GRU with reset_after=False, which has one"
             )
         if bias.shape == (2 * gates * units,):
             changed |= {path: _converted(loaded[path], n, gates) for n, path in enumerate(paths) if path in loaded}

@@ -22,7 +22,7 @@ Rows = Mapping[str, infer.TracedStep]
 
 
 def by_path(steps: Sequence[infer.TracedStep]) -> dict[str, infer.TracedStep]:
-    return {"/".join(map(str, step.path)): step for step in steps}
+    return {tree.path_name(step.path): step for step in steps}
 
 
 def sizes(rows: Rows) -> dict[str, dict[str, int | None]]:

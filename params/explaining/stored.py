@@ -86,4 +86,4 @@ def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **
     function = None if bound is None else bound.function
     kind = type(step).__name__ if function is None else class_of(function) or function.__name__
     policy = "float32" if bound is None or bound.dtype is None else bound.dtype
-    return Step("/".join(map(str, path)), kind, brief(step, 400), "supported", "", policy, output, mask=mask, **size)
+    return Step(tree.path_name(path), kind, brief(step, 400), "supported", "", policy, output, mask=mask, **size)

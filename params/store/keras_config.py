@@ -86,7 +86,7 @@ class Writing:
         try:
             return self.layer(bound, name, params, path)
         except ExportError as error:
-            error.add_note(f"in {'/'.join(map(str, path)) or name!r}: {brief(bound)}")
+            error.add_note(f"in {tree.path_name(path) or name!r}: {brief(bound)}")
             raise
 
     def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _compare(data: bytes, model: Any, params: Params, custom: Mapping[str, Calla
         if path not in back:
             continue
         if not np.array_equal(ops.to_numpy(leaf).astype(back[path].dtype), back[path]):
-            raise ExportError(f"{'/'.join(map(str, path))} would not be the same in the file")
+            raise ExportError(f"{tree.path_name(path)} would not be the same in the file")
 
 
 def _require_same(ours: Any, read: Any) -> None:

@@ -271,7 +271,7 @@ def _check(model: Any, params: Params, limits: Limits) -> None:
             require_fit(rows)
         for path, leaf in tree.items(params):
             if (wrong := parameters.faulty(path, leaf)) is not None:
-                raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
+                raise WeightsMismatch(f"{quoted(tree.path_name(path))} {wrong}")
         for row in rows:
             if "vocabulary" in row.params:
                 _check_vocabulary(row.step, tree.get(params, row.entry)["vocabulary"])

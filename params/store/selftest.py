@@ -93,7 +93,7 @@ def _leaves(y: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 def _named(y: Any) -> dict[str, Any]:
     """{path: leaf} of the outputs."""
-    return {"/".join(map(str, path)) or "output": leaf for path, leaf in tree.items(y)}
+    return {tree.path_name(path) or "output": leaf for path, leaf in tree.items(y)}
 
 
 def run(model: Any, params: Params, size: int, below: int, ids: bool) -> Any:

@@ -108,7 +108,7 @@ def _unusual(params: Params) -> Iterator[str]:
     for path, leaf in tree.items(params):
         array = np.asarray(leaf)
         if array.dtype.kind == "f" and array.size > 1 and (what := _oddity(path, array, params)):
-            oddities.setdefault(what, []).append("/".join(map(str, path)))
+            oddities.setdefault(what, []).append(tree.path_name(path))
     for what, names in oddities.items():
         yield f"{what}: {', '.join(names[:5])}" + f" and {len(names) - 5} more" * (len(names) > 5)
 
