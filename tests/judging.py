@@ -1,6 +1,6 @@
-"""Which faults make tests fail?  For `tests.mutants`: a plugin of pytest, in a tree with the faults behind switches.
+"""Which faults make tests fail?  A pytest plugin for `tests.mutants`, in a tree with the faults behind switches.
 
-One collection serves all faults: for each, a fork puts it in force and runs its tests until one fails that passes
+One collection serves all faults: for each, a fork switches it on and runs its tests until one fails that passes
 without it. A test that does not end decides nothing.
 """
 
@@ -17,12 +17,12 @@ import pytest
 from tests.reach import FAULT
 
 PLAN = "FNET_PLAN"
-"""The variable that names the file of [[number of a fault, {test: its CPU seconds} or None for all], ...]."""
+"""The environment variable with the file of [[number of a fault, {test: its CPU seconds} or None: all], ...]."""
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Instead of the tests as they are: print [number, "found" | "survived" | "undecided" | "untested", by which test];
-    nothing for a fault in force from the start that collection fails with."""
+    """Instead of running the tests, print [number, "found" | "survived" | "undecided" | "untested", by which test] for
+    each fault; nothing for a fault that is on from the start and makes collection fail."""
     if session.testsfailed and FAULT in os.environ:
         return True
     items = {item.nodeid: item for item in session.items}
@@ -57,7 +57,7 @@ def _function(item: pytest.Item) -> str:
 
 
 def _run(number: int, chosen: list[tuple[pytest.Item, float]]) -> tuple[str, int]:
-    """What became of a fault in a fork, and the place of the test that ended it."""
+    """(end of a fault in a fork, index of the test that decided)."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -69,7 +69,7 @@ def _run(number: int, chosen: list[tuple[pytest.Item, float]]) -> tuple[str, int
         os._exit(_failed(chosen, writing))
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # what the tests started
+        os.killpg(child, signal.SIGKILL)  # processes that the tests started
     begun = os.read(reading, 1 << 16)
     os.close(reading)
     os.close(writing)
@@ -78,7 +78,7 @@ def _run(number: int, chosen: list[tuple[pytest.Item, float]]) -> tuple[str, int
 
 
 def _failed(chosen: list[tuple[pytest.Item, float]], begun: int) -> int:
-    """Whether a test fails; a byte is written as each begins. A signal ends one that takes far longer than it does."""
+    """Whether a test fails; a byte is written as each begins. A signal ends a test that takes far longer than usual."""
     reports: list[pytest.TestReport] = []
 
     class Log:
@@ -90,7 +90,7 @@ def _failed(chosen: list[tuple[pytest.Item, float]], begun: int) -> int:
         for place, (item, cost) in enumerate(chosen):
             os.write(begun, b".")
             signal.setitimer(signal.ITIMER_PROF, 10 + 10 * cost)
-            signal.setitimer(signal.ITIMER_REAL, 600 + 60 * cost)  # one that waits takes no CPU time
+            signal.setitimer(signal.ITIMER_REAL, 600 + 60 * cost)  # a waiting test takes no CPU time
             later = chosen[place + 1][0] if place + 1 < len(chosen) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=later)
             if any(report.failed for report in reports):

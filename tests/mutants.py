@@ -1,16 +1,16 @@
-"""Small faults put in on purpose: which of them do the tests find?  `make mutants`, `python -m tests.mutants --help`.
+"""Mutation testing: which small faults do the tests find?  `make mutants`, `python -m tests.mutants --help`.
 
 A fault is one change of one place that a reviewer would call a bug: a sign, an off-by-one, a dropped term, swapped
 operands, a wrong default, an ignored option, a removed check, a wrong error type. They are drawn with a seed, package
-by package, from what the syntax trees offer, and `TELLING` adds some by hand that no rule makes. All go into a scratch
-copy of the tree, behind switches. The fast suite runs there once, with probes at all of them (`tests.reach`). Then one
-after the other is in force, and the tests that reach it run, the quickest first, until one fails (`tests.judging`);
-with `--slow`, what is not found is given to the slow tests of its place (`PLACES`).
+by package, from the syntax trees; `TELLING` adds some that no rule makes. All go into a scratch copy of the tree,
+behind switches. The fast suite runs there once, with probes at all of them (`tests.reach`). Then they are switched on
+one at a time, and the tests that reach a fault run, the quickest first, until one fails (`tests.judging`); with
+`--slow`, the slow tests of its place (`PLACES`) then judge the faults that were not found.
 
 Why not mutmut or cosmic-ray: both judge every fault of every line; here that is 15,000 tests for 50,000 faults. A
 sample with a seed says as much.
-Imports and collection take longer than most faults to be found, so tests run in forks of one process that is past
-them; a fault that acts there has a process of its own.
+Imports and collection take longer than finding most faults, so tests run in forks of a process that has done both; a
+fault that acts there gets a separate process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SHARES = {
     "compare/": 8,
     "train_keras/": 3,
 }
-"""How many of a hundred faults a folder gets; a file counts for the first that it lies below."""
+"""{folder: how many of a hundred faults it gets}; a file counts for the first folder that it is in."""
 
 PACKAGES = ("fnet/", "params/", "compare/", "train_keras/")
 
@@ -195,7 +195,7 @@ PLACES = {
     "compare/": f"compare {STUDIES} cli",
     "train_keras/": "train data study published",
 }
-"""{beginning of a path: the names of its test files}: the first that fits; a file for which none does is a fault."""
+"""{beginning of a path: its test files}; the first that fits counts, and every file must have one."""
 
 SKIPPED = (
     *(f"{folder}/__init__.py" for folder in ("fnet", "fnet/core", "fnet/inference", "fnet/operations", "params")),
@@ -238,7 +238,7 @@ TWINS = {
     ) for pair in ((a, b), (b, a))),
 }  # fmt: skip
 CASTS = {"astype", "cast", "asarray", "float", "int", "abs", "absolute"}
-"""Calls that leave a value of the same meaning when they go."""
+"""Calls that can be removed without changing what a value is."""
 SYMMETRIC = {
     "isinstance",
     "maximum",
@@ -256,7 +256,7 @@ SYMMETRIC = {
 
 
 def faults_of(path: str, source: bytes) -> list[Fault]:
-    """Every fault that the rules make of a file."""
+    """Every fault that the rules make in a file."""
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -273,7 +273,7 @@ def faults_of(path: str, source: bytes) -> list[Fault]:
 
 
 def _code(tree: ast.AST) -> Iterator[tuple[ast.AST, dict[str, ast.expr]]]:
-    """(node, the keyword-only options of the function around it), without annotations, texts and what is for types."""
+    """(node, keyword-only options of the function around it), without annotations, texts and code for types only."""
 
     def walk(node: ast.AST, options: dict[str, ast.expr]) -> Iterator[tuple[ast.AST, dict[str, ast.expr]]]:
         yield node, options
@@ -297,7 +297,7 @@ def _code(tree: ast.AST) -> Iterator[tuple[ast.AST, dict[str, ast.expr]]]:
 
 
 def _changes(node: ast.AST, options: dict[str, ast.expr]) -> Iterator[tuple[str, ast.AST, str]]:
-    """(kind, the node that is replaced, its new text)."""
+    """(kind, node to replace, its new text)."""
     yield from _operators(node)
     yield from _choices(node)
     yield from _places(node)
@@ -341,7 +341,7 @@ def _choices(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
 
 
 def _places(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
-    """Positions, axes and numbers."""
+    """Faults in positions, axes and numbers."""
     text = ast.unparse
     match node:
         case ast.Subscript(slice=ast.Constant(value=0)):
@@ -364,7 +364,7 @@ def _places(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
 
 
 def _statements(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
-    """Errors, calls for their effect, entries of tables."""
+    """Faults in raised errors, calls for their effect, entries of tables."""
     text = ast.unparse
     match node:
         case ast.Raise(exc=ast.Call(func=ast.Name(id=name) as function)) if name != "RuntimeError":
@@ -420,7 +420,7 @@ TELLING = [
     ("compare/studies/statistics.py", "(len(pairs) - rank) * pair.p", "len(pairs) * pair.p"),
     ("compare/studies/statistics.py", "largest = max(largest, min(1.0,", "largest = max(0.0, min(1.0,"),
 ]  # fmt: skip
-"""(path, text, its replacement) that no rule makes: a lost fsync, one key for all params, a lost second mean."""
+"""(path, text, its replacement): faults that no rule makes, such as a lost fsync or one key for all params."""
 
 
 def by_hand() -> list[Fault]:
@@ -439,7 +439,7 @@ def by_hand() -> list[Fault]:
 
 
 def drawn(count: int, seed: int, only: str = "") -> list[Fault]:
-    """`count` faults: folders by their shares, files by size, then a kind, then a place."""
+    """`count` drawn faults: folders by their shares, files by size, then a kind, then a place."""
     rng = random.Random(seed)
     folders: dict[str, list[str]] = {}
     for path in modules():
@@ -466,7 +466,7 @@ def drawn(count: int, seed: int, only: str = "") -> list[Fault]:
 
 
 def modules() -> list[str]:
-    """The files that get faults."""
+    """The paths of the files that get faults."""
     return [path for path in _tracked("*.py") if path.startswith(tuple(SHARES)) and path not in SKIPPED]
 
 
@@ -482,9 +482,9 @@ FAST = ("-m", "not slow")
 
 
 def switched(faults: Mapping[int, Fault], sources: Mapping[str, bytes]) -> tuple[dict[str, bytes], set[int]]:
-    """The sources with faults behind switches, and which those are: what is no expression has none."""
+    """(the sources with faults behind switches, the faults that have one: those in expressions)."""
     texts, numbers = dict(sources), set()
-    for n, fault in sorted(faults.items(), key=lambda item: -item[1].start):  # from the end: places before it stay
+    for n, fault in sorted(faults.items(), key=lambda item: -item[1].start):  # from the end, to keep earlier places
         source = texts[fault.path]
         changed = "None" if fault.text == "pass" else fault.text
         before = reach.SWITCH.format(changed=changed, numbers=(n,), number=n).encode()
@@ -497,7 +497,7 @@ def switched(faults: Mapping[int, Fault], sources: Mapping[str, bytes]) -> tuple
 
 
 def scratch_copy(folder: Path, faults: Mapping[int, Fault]) -> set[int]:
-    """The tracked files of the tree as they are now, with switches and probes; the faults that have a switch."""
+    """Copy the tracked files of the tree, with switches and probes; returns the faults that have a switch."""
     for path in _tracked():
         if (ROOT / path).is_file():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -518,7 +518,7 @@ def files_of(path: str) -> list[str]:
 
 
 def run(folder: Path, *words: str, **variables: str) -> Iterator[str]:
-    """What pytest prints, in a scratch copy."""
+    """Run pytest in a scratch copy; yields the lines that it prints."""
     command = [sys.executable, "-m", "pytest", "-s", *QUIET, *words]
     known = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(command, cwd=folder, env=known | variables, stdout=subprocess.PIPE, text=True) as process:
@@ -526,7 +526,7 @@ def run(folder: Path, *words: str, **variables: str) -> Iterator[str]:
 
 
 def reached(folder: Path, jobs: int) -> Mapping[int, dict[str, float]]:
-    """{number of a fault: the fast tests that run what it changes, and how long each takes}."""
+    """{number of a fault: {fast test that runs the changed code: its seconds}}."""
     rows = folder / "reached"
     rows.mkdir()
     list(run(folder, "-p", "tests.reach", "-n", str(jobs), *FAST, **{reach.FOLDER: str(rows)}))
@@ -538,8 +538,8 @@ End = tuple[int, str, str]
 
 
 def judged(folder: Path, plan: Mapping[int, dict[str, float] | None], *words: str, **variables: str) -> Iterator[End]:
-    """How faults end whose switches one process turns, by these tests or by all that the words choose; nothing where
-    that process does not come to its tests."""
+    """The ends of faults that one process switches on in turn, judged by these tests or by all that the words choose;
+    nothing if that process fails before its tests."""
     file = folder / "plan.json"
     file.write_text(json.dumps(list(plan.items())))
     files = sorted({test.partition("::")[0] for tests in plan.values() for test in tests or () if test})
@@ -550,8 +550,8 @@ def judged(folder: Path, plan: Mapping[int, dict[str, float] | None], *words: st
 
 
 def judged_anew(folder: Path, n: int, fault: Fault | None, plan: dict[str, float] | None, *words: str) -> End:
-    """How a fault ends that is in force from the start of a process of its own, by a switch or, given, by a change of
-    its file. A test that fails without it too is passed over."""
+    """The end of a fault that is on from the start of a separate process, by a switch or, if `fault` is given, by a
+    change of its file. A test that also fails without it is ignored."""
     file = folder / (fault.path if fault else "plan.json")
     while True:
         kept = file.read_bytes() if fault else b""
@@ -575,7 +575,7 @@ def judged_anew(folder: Path, n: int, fault: Fault | None, plan: dict[str, float
 def ends(
     folder: Path, faults: Mapping[int, Fault], switches: set[int], tests: Mapping[int, dict[str, float]], slow: bool
 ) -> Iterator[tuple[str, End]]:
-    """(suite, how a fault ends there) in a scratch copy. What no fast test reaches, all those of its place judge."""
+    """(suite, end of a fault) in a scratch copy. If no fast test reaches a fault, all tests of its place judge it."""
     last: dict[int, str] = {}
 
     def anew(n: int, plan: dict[str, float] | None, *words: str) -> End:

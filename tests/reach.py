@@ -1,7 +1,8 @@
-"""Which tests run what a fault changes?  For `tests.mutants`: probes in a scratch copy, and one run of the suite there.
+"""Which tests run the code that a fault changes?  Probes in a scratch copy, and one run of its suite.
 
-A probe is a call before a statement; it notes the numbers of the faults that the statement stands for. Loaded into
-pytest (`-p tests.reach`), this module writes a line for each test: what it took, and which faults it reached.
+For `tests.mutants`. A probe is a call before a statement; it records the numbers of the faults that affect the
+statement. Loaded into pytest (`-p tests.reach`), this module writes a line for each test: its time, and the faults that
+it reached.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from typing import Any
 import pytest
 
 FAULT = "FNET_FAULT"
-"""The variable that holds the number of the fault in force."""
+"""The environment variable with the number of the fault that is on."""
 
 FOLDER = "FNET_REACH"
-"""The variable that names the folder where the processes of a run write what they saw."""
+"""The environment variable with the folder in which the processes of a run write their records."""
 
 PROBE = '__import__("builtins").__dict__.get("_reached", len)({numbers})'
-"""In a process that some test starts nobody listens: there a probe does nothing."""
+"""A probe; in a process that a test starts nothing records, and it does nothing."""
 
 SWITCH = f'(({{changed}}) if [{PROBE}] and __import__("os").environ.get("{FAULT}") == "{{number}}" else ('
-"""Before the expression that a fault changes, with "))" behind it: what the variable names is in force."""
+"""The text before an expression that a fault changes; "))" follows it. The variable selects the fault."""
 
 Place = tuple[str, int]
 """A file and a line in it."""
@@ -41,7 +42,7 @@ Place = tuple[str, int]
 
 
 def probed(changes: Mapping[int, Place], sources: Mapping[str, str]) -> dict[str, str]:
-    """The sources with a probe before each statement that the changes, by their numbers, reach."""
+    """The sources with a probe before each statement that the numbered changes affect."""
     trees = {path: ast.parse(text) for path, text in sources.items()}
     users = _users(trees)
     probes: dict[Place, list[int]] = defaultdict(list)
@@ -57,8 +58,8 @@ def probed(changes: Mapping[int, Place], sources: Mapping[str, str]) -> dict[str
 
 
 def _statements_of(change: Place, trees: Mapping[str, ast.Module], users: Mapping[str, set[Place]]) -> set[Place]:
-    """The statements of functions that do something else after a change: the one around it, or those that use what
-    it binds at import."""
+    """The statements in functions that a change affects: the one around it, or those that use a name that it binds at
+    import."""
     todo, seen, places = [change], set(), set()
     while todo:
         path, line = place = todo.pop()
@@ -68,7 +69,7 @@ def _statements_of(change: Place, trees: Mapping[str, ast.Module], users: Mappin
         *above, statement = _around(trees[path], line)
         if any(isinstance(node, ast.FunctionDef) for node in above):
             places.add((path, _probe_line([*above, statement])))
-        elif isinstance(statement, ast.FunctionDef):  # its decorators and defaults
+        elif isinstance(statement, ast.FunctionDef):  # in its decorators or defaults
             places.add((path, _begin(statement.body[bool(ast.get_docstring(statement)) :][0])))
         elif names := _bound(statement):
             todo += [user for name in names for user in users[name]]
@@ -78,7 +79,7 @@ def _statements_of(change: Place, trees: Mapping[str, ast.Module], users: Mappin
 
 
 def _around(tree: ast.AST, line: int) -> list[ast.stmt]:
-    """The statements that a line is in, from the outermost in."""
+    """The statements around a line, the outermost first."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.ExceptHandler | ast.match_case):
             if inner := _around(node, line):
@@ -93,7 +94,7 @@ def _begin(node: ast.stmt) -> int:
 
 
 def _probe_line(around: list[ast.stmt]) -> int:
-    """The line before which the probe of the innermost statement can go: an `elif` belongs to its `if`."""
+    """The line before which the probe of the innermost statement goes; for an `elif` it is that of its `if`."""
     *above, node = around
     while above and isinstance(node, ast.If) and isinstance(above[-1], ast.If):
         if above[-1].orelse != [node] or above[-1].col_offset != node.col_offset:
@@ -103,13 +104,13 @@ def _probe_line(around: list[ast.stmt]) -> int:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives a value."""
+    """The names that a statement binds."""
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return {name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)}
 
 
 def _users(trees: Mapping[str, ast.Module]) -> Mapping[str, set[Place]]:
-    """{name: where it is used}."""
+    """{name: places of its uses}."""
     users: dict[str, set[Place]] = defaultdict(set)
     for path, tree in trees.items():
         for node in ast.walk(tree):
@@ -125,7 +126,7 @@ def _users(trees: Mapping[str, ast.Module]) -> Mapping[str, set[Place]]:
 _numbers: set[int] = set()
 _failed: set[str] = set()
 _kept: dict[Any, set[int]] = {}
-"""{a fixture that was set up: what that reached}"""
+"""{fixture that was set up: the faults that this reached}"""
 
 
 builtins._reached = _numbers.update  # type: ignore[attr-defined]
@@ -133,7 +134,7 @@ builtins._reached = _numbers.update  # type: ignore[attr-defined]
 
 @contextlib.contextmanager
 def _apart() -> Iterator[set[int]]:
-    """What is reached inside, which stays reached after it."""
+    """The set of faults reached in the block; they also count for the test around it."""
     before, inside = _numbers.copy(), set[int]()
     _numbers.clear()
     try:
@@ -144,7 +145,7 @@ def _apart() -> Iterator[set[int]]:
 
 
 def _told(maxsize: Any = 128, typed: bool = False) -> Any:
-    """`functools.lru_cache`, of which every call reaches what the first one did."""
+    """`functools.lru_cache` in which every call reaches the faults that the first call reached."""
     if callable(maxsize):
         return _told()(maxsize)
 
@@ -182,7 +183,7 @@ def pytest_fixture_setup(fixturedef: Any) -> Iterator[Any]:
 
 
 def pytest_collection_finish() -> None:
-    """What imports and collection reached is a row without a name."""
+    """Write the faults that imports and collection reached as a line without a test name."""
     _write("", 0.0)
 
 
@@ -213,8 +214,8 @@ def _write(name: str, seconds: float) -> None:
 
 
 def tests_of(folder: Path) -> Mapping[int, dict[str, float]]:
-    """{fault: {test that passes and reaches it: its CPU seconds}}: one row of every test, the quickest, then the second
-    rows, and so on; "" where imports or collection reach it."""
+    """{fault: {test that passes and reaches it: its CPU seconds}}: first the quickest case of each test function, then
+    the second ones, and so on; the test "" where imports or collection reach it."""
     rows = [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
     ranked: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
     same: Counter[tuple[int, str]] = Counter()

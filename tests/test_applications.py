@@ -32,13 +32,13 @@ SIZES = {
     "VGG16": 48,
     "Xception": 71,
 }
-"""{architecture: height and width of the images}, the least that it takes or little more."""
+"""{architecture: height and width of the images}, near the smallest that it takes."""
 
 ROWS = 2
 
 SEEDS = {"EfficientNetV2S": 1}
-"""Of weights; 0 for others. That of 0 lets rounding errors of some images grow to hundredths of the largest value, in
-any order of sums: there the yardstick would measure luck."""
+"""{architecture: seed of its weights}; 0 for others. Here seed 0 makes rounding errors of some images grow to
+hundredths of the largest value, in any order of sums: the yardstick would measure luck."""
 
 
 def drawn(name, shape, rng):
@@ -52,7 +52,7 @@ def drawn(name, shape, rng):
 
 
 def settle(model, size, rng):
-    """Give every batch normalization the statistics of what reaches it, disturbed."""
+    """Give every batch normalization the statistics of its inputs, disturbed."""
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in layers:
         layer.momentum = 0.0

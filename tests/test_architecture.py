@@ -16,7 +16,7 @@ from tests import mutants
 
 ROOT = Path(__file__).parent.parent
 
-# Who may import whom: each tier sees itself and the tiers above it in this list.
+# The allowed imports: each tier imports itself and the tiers above it in this list.
 TIERS = [
     {"constants", "errors", "hashes", "importing", "latest", "lazy", "masks", "records", "shapes", "starting"}
     | {"strings", "tree", "types", "writing"},
@@ -63,7 +63,7 @@ def test_packages_import_in_one_direction(package):
 
 
 def test_examples_import_what_is_installed_under_its_name():
-    """In an installed wheel the other packages are inside `fnet`; make.py is of the project itself."""
+    """In an installed wheel the other packages are inside `fnet`; make.py belongs to the project."""
     for path in set((ROOT / "examples").rglob("*.py")) - {ROOT / "examples" / "models" / "make.py"}:
         assert not [name for name in imports(path) if name.split(".")[0] in set(PACKAGES) - {"fnet"}], path
 
@@ -97,7 +97,7 @@ COMPARE = [
     {"cli", "demo"},
     {"studies"},
 ]
-"""The modules of compare/; the studies, which come last, use the tool, and the tool knows nothing of them."""
+"""The modules of compare/; the studies come last: they use the tool, and the tool does not know them."""
 
 
 def test_inside_compare_imports_go_to_the_left_and_none_to_the_studies():
@@ -110,11 +110,11 @@ def test_inside_compare_imports_go_to_the_left_and_none_to_the_studies():
 
 
 LAZY = {("fnet", "params")}
-"""(who, whom): imports for type checkers, which happen when a name is first used."""
+"""(importing module, imported module): imports for type checkers, done only when a name is first used."""
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    """Imports anywhere in a file count: one inside a function is a circle that waits."""
+    """Imports anywhere in a file count: one inside a function can also close a circle."""
     files = {name(path): path for package in ("fnet", "params", "compare") for path in (ROOT / package).rglob("*.py")}
     graph = {}
     for module, path in files.items():
@@ -163,7 +163,7 @@ def test_importing_fnet_loads_no_family_of_layers_or_operations():
 
 @pytest.mark.parametrize("package", [fnet, fnet.layers, fnet.operations])
 def test_no_public_name_is_that_of_a_module(package):
-    """`fnet.layers.x` would be one or the other, depending on what has been imported before."""
+    """`fnet.layers.x` would be one or the other, depending on earlier imports."""
     modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
     assert modules & set(package.__all__) <= {"activation_functions", "layers", "operations", "random"}
     assert len(fnet.__all__) < 55
@@ -225,7 +225,7 @@ def test_every_module_has_test_files_of_its_own_that_exist():
 
 
 BUILT = {"_Box", "_Building", "_Calls", "_Cut", "Converted", "Marks", "Plan", "Walk"}
-"""What is filled while something is made of it; all other records are values."""
+"""Records that are filled step by step; all others are values."""
 
 
 def test_records_are_frozen():

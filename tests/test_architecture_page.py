@@ -16,7 +16,7 @@ NAME_IN_FILE = re.compile(r"`(\w+)`\s+in\s+`([\w/]+\.py)`")
 
 
 def names_of(path):
-    """What a file defines, at its top or in a class."""
+    """The names that a file defines, at the top level or in a class."""
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign)]
     targets = [t for node in assigned for t in (node.targets if isinstance(node, ast.Assign) else [node.target])]
@@ -59,7 +59,7 @@ def test_the_picture_shows_every_folder_and_module_of_fnet_and_params_and_nothin
 
 
 def calls_of(function):
-    """(name, file) of the functions of ours that a call runs, each once, in the order of their first call."""
+    """(name, file) of our functions that a call runs, each once, in the order of their first call."""
     return [(name, file) for file, name in traced(function).calls]
 
 
@@ -82,7 +82,7 @@ def test_the_journey_of_a_batch_is_made_in_this_order(cnn):
 
 
 def follow(title, calls, unordered):
-    """The names of a section are called, those that are not `unordered` in the order of the page."""
+    """Assert that the names of a section are called, in the order of the page except for those in `unordered`."""
     pairs = NAME_IN_FILE.findall(section(title))
     assert len(pairs) > 7
     assert [pair for pair in pairs if pair not in calls] == []

@@ -97,7 +97,7 @@ def test_wrong_inputs_are_named(x, message):
 
 
 def _weights(mask, step=None, **options):
-    """The weights of attention of four places over each other under an attention_mask."""
+    """The attention weights of four positions over each other, with an attention_mask."""
     step = step or bind(fnet.multi_head_attention, **ATTENTION)
     step = bind(step, return_attention_scores=True, **options)
     shape = (1, 2, 2, 4) if "attention_axes" in options else (1, 4, 4)

@@ -50,7 +50,7 @@ def test_sums_of_sizes_that_an_export_leaves_open(sizes):
 
 
 def planes(f, *shapes):
-    """What a convolution gives as XLA's own and as a sum of planes, of the same random numbers."""
+    """A convolution by XLA and as a sum of planes, on the same random numbers."""
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
     results = []
@@ -203,8 +203,8 @@ def test_the_slope_of_tanh_on_jax():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_numpy_backend_leaves_the_process_as_it_was():
-    """Freed memory goes back to the system: the allocator is the host's to tune. What is small and stays comes after
-    the arrays: it would hold them, were they in the heap as they are where somebody has raised glibc's threshold."""
+    """Freed memory goes back to the system: the allocator belongs to the host. Small objects that stay come after the
+    arrays: they would keep these in memory if arrays were in the heap, as where glibc's threshold has been raised."""
     code = """
 import fnet, numpy as np
 def held():

@@ -41,7 +41,7 @@ LACKING = {
 
 
 def drawn(name):
-    """(step, params, x) of a row, all params drawn."""
+    """(step, params, x) of a case, all params drawn."""
     step, shape = ROWS[name]
     rng = np.random.default_rng(0)
     ids = name == "embedding"
@@ -73,7 +73,7 @@ def test_there_and_back_is_the_same(library, name):
 
 @pytest.mark.parametrize("library", WAYS)
 def test_every_row_of_the_table_crosses_whole_or_is_refused(library):
-    """By layers alone, without the other library: below are those that are run in it."""
+    """Without the other library; the cases below run in it."""
     layouts, (there, back) = {"torch": TORCH, "flax": FLAX, "equinox": EQUINOX}[library], WAYS[library]
     for case in (case for cases in exported.cases().values() for case in cases if case.layer in layouts):
         params = exported.model_of(case)[1].get("layer", {})
@@ -176,7 +176,7 @@ def assert_same(ours, theirs):
 
 
 def torch_module(torch, name, x):
-    """The module of a row, and what it makes of `x` with channels last."""
+    """The module of a case, and its output for `x` with channels last."""
     nn, channels = torch.nn, x.shape[-1]
     first = lambda module: lambda x: module(x.movedim(-1, 1)).movedim(1, -1)  # noqa: E731
     rnn = lambda module: lambda x: module(x)[0]  # noqa: E731

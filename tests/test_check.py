@@ -1,4 +1,4 @@
-"""`make check`: which tests it takes, in which order, and that it ends in time."""
+"""`make check`: the tests that it selects, their order, and that it ends in time."""
 
 import subprocess
 import time

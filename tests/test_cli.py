@@ -288,7 +288,7 @@ def test_a_command_that_was_forgotten_is_told(words, capsys):
 
 
 def test_a_terminal_obeys_no_name_of_a_file(tmp_path, capsys):
-    """Of a file that is missing, whole, and one too many."""
+    """For a missing file, a whole one, and one too many."""
     hostile = tmp_path / "a\x1b[31mb.keras"
     said = subprocess.run(
         [sys.executable, "-m", "fnet", "explain", hostile], capture_output=True, text=True, check=False, cwd=ROOT

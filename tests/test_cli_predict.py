@@ -1,4 +1,4 @@
-"""`fnet predict`: what it reads, what it writes, how it streams, and what it says to a newcomer. Needs no Keras."""
+"""`fnet predict`: inputs, outputs, streaming, and messages for newcomers. Needs no Keras."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ ROWS = [[1, 2, 3], [4, 5, 6], [7, 8, 9.5]]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the models that are shipped, one on three numbers, one on two inputs, and inputs for them."""
+    """A folder with the example models, one on three numbers, one on two inputs, and inputs for them."""
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)
@@ -615,7 +615,7 @@ def test_a_reader_who_leaves_and_ctrl_c_are_quiet(folder):
 
 
 def interrupted(folder, monkeypatch, *arguments):
-    """A run with --output that Ctrl-C ends in its third batch; what is kept."""
+    """The journal of a run with --output that Ctrl-C ends in its third batch."""
     predict, calls = fnet.predict, []
 
     def until_the_third(*args, **options):

@@ -40,7 +40,7 @@ def small(units=3, activation="softmax", **options):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """model.keras; wrong.keras with one weight changed; inputs and labels that the model gets right."""
+    """A folder with model.keras; wrong.keras with one weight changed; inputs and labels that the model gets right."""
     made = tmp_path_factory.mktemp("compare")
     model = small()
     model.save(made / "model.keras")
@@ -281,7 +281,7 @@ def test_arguments_that_do_not_fit(folder, more, message, caplog):
 
 
 def other_side(x):
-    """As the model of `small`, in NumPy alone; `wrong_side` is off by 1e-3."""
+    """The model of `small` in NumPy; `wrong_side` is off by 1e-3."""
     import fnet
 
     model, params = fnet.load_keras(other_side.file)

@@ -1,4 +1,4 @@
-"""What the values in a config mean: what Python made of them in the Keras that wrote the file; and what is not read."""
+"""The meaning of values in a config, which is that in Python in the Keras that wrote the file; and unread ones."""
 
 import io
 import json
@@ -174,7 +174,7 @@ def test_a_function_is_keras_s_where_its_module_is():
 
 
 def on_theano(data, *turned):
-    """A legacy file as Keras on Theano would have written it."""
+    """A legacy file as if written by Keras on Theano."""
     buffer = io.BytesIO(data)
     with h5py.File(buffer, "r+") as file:
         for holder in (file, file["model_weights"]):
@@ -315,7 +315,7 @@ OLD_OPTIONS = {
 
 
 def test_states_that_are_numbers_in_a_call_of_keras_2_are_one_each():
-    """It wrote them without a word of where one ends and the next begins."""
+    """It wrote them without marking where one ends and the next begins."""
     states = [[[0.0, 1.0]] * 2, [[2.0, 3.0]] * 2]
     layers = [
         {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],

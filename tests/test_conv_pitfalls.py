@@ -1,4 +1,4 @@
-"""The known ways to get convolution and pooling wrong, each pinned; and what Keras on TensorFlow cannot show.
+"""The known ways to get convolution and pooling wrong, each with a test; and cases that Keras on TensorFlow cannot run.
 
 Expected values are written out or computed by plain loops over windows, independent of fnet and of Keras.
 """
@@ -136,7 +136,7 @@ def test_nan_and_infinity_stay_within_their_window_of_a_convolution():
 @pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_adaptive_pooling_to_size_one_is_global_pooling(rank):
-    """TensorFlow aborts the whole process here, so no row of the table can show it."""
+    """TensorFlow aborts the whole process here, so it cannot be a case of the table."""
     x = image(2, *(5, 4, 3)[:rank], 2)
     axes = tuple(range(1, rank + 1))
     for kind, reduce in (("max", np.max), ("average", np.mean)):

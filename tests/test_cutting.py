@@ -15,7 +15,7 @@ MANY = sequential({f"dense_{i}": bind(dense, units=2) for i in range(20)})
 
 
 def residual():
-    """x -> a -> b -> c with a way around b."""
+    """x -> a -> b -> c with a shortcut around b."""
     return graph(
         inputs="x",
         x=bind(fnet.input_layer, shape=(None, 4)),

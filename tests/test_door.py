@@ -1,4 +1,4 @@
-"""What people hand to `predict`: tables, columns, tensors, lists, any byte order; and what it refuses or marks."""
+"""The inputs that people give to `predict`: tables, columns, tensors, lists, any byte order; refusals and marks."""
 
 import importlib.util
 import io
@@ -41,7 +41,7 @@ def only(name, source):
 
 
 class Tensor:
-    """As torch's: one in a gradient, or of bfloat16, gives no array."""
+    """Like torch's: one that needs a gradient, or of bfloat16, gives no array."""
 
     def __init__(self, values, gradient=True, half=False):
         self.values, self.gradient, self.half = values, gradient, half

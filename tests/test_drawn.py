@@ -1,4 +1,4 @@
-"""What random whole models have found: each a small model next to Keras, saved and loaded."""
+"""Faults that random whole models have found: for each a small model next to Keras, saved and loaded."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a config says in files of an earlier Keras: files of this Keras are told to be of that one."""
+"""The meaning of configs of earlier versions of Keras: files of this Keras with the version changed."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
 
 
 def of_an_earlier_keras(keras_model, version, **options):
-    """A file that says it is of this version, with the last layer's options changed."""
+    """A file that claims this version, with the last layer's options changed."""
     keras_model.set_weights([RNG.standard_normal(weight.shape) for weight in keras_model.get_weights()])
     data = parity.saved(keras_model)
     config = config_in(data)
@@ -428,7 +428,7 @@ CHANGES = {
     (3, 14): "LayerNormalization",
     (3, 15): "GroupNormalization",
 }
-"""{version of Keras: what computes otherwise from it on}, as docs/generations.md has it."""
+"""{version of Keras: the classes that compute differently from it on}, as in docs/generations.md."""
 TELLING = {
     **{key: {"dtype": "int32", "output_mode": "count"} for key in ("CategoryEncoding", "Discretization")},
     **{key: {"attention_axes": [-1]} for key in ("GroupQueryAttention", "MultiHeadAttention")},
@@ -442,7 +442,7 @@ TELLING = {
     "ops.Einsum": {"subscripts": "ab,bc"},
     "ops.Normalize": {"axis": [1, 2]},
 }
-"""{class: options with which every change shows}."""
+"""{class: options that make every change visible}."""
 
 
 def test_layers_change_at_the_versions_at_which_those_of_keras_did():

@@ -1,4 +1,4 @@
-"""The HDF5 reader, structure by structure: one field of an honest file is made wrong at a time."""
+"""The HDF5 reader, structure by structure: one field of a valid file is wrong at a time."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def patched(data, signature, offset, new, nth=0):
 
 
 def reference(length, index):
-    """How the text "dense" of WEIGHTS is named: length, heap, number."""
+    """The reference to the text "dense" of WEIGHTS: length, heap, number."""
     return struct.pack("<IQI", length, WEIGHTS.index(b"GCOL"), index)
 
 
@@ -154,7 +154,7 @@ def load_all(data):
 
 @pytest.fixture
 def any_checksum(monkeypatch):
-    """Structures whose checksum was taken after they were changed."""
+    """Accept any checksum, as if it was taken after the change."""
     monkeypatch.setattr(hdf5, "check_sum", lambda data, told, at: None)
 
 
@@ -235,7 +235,7 @@ def test_many_chunks_make_a_tall_tree():
 
 @pytest.mark.parametrize("name", make_hdf5.WRITTEN)
 def test_a_file_with_a_changed_byte_is_refused_or_read_as_hdf5_reads_it(name):
-    """What was recorded next to h5py. Whoever makes the reader stricter writes it anew (tests/golden/make_hdf5.py)."""
+    """Against a record made with h5py; a stricter reader needs a new one (tests/golden/make_hdf5.py)."""
     record = json.loads(archives.read(make_hdf5.ARCHIVE, "record.json"))[name]
     expected = [end for end, count in record["ends"] for _ in range(count)]
     files = make_hdf5.changed(archives.read(make_hdf5.ARCHIVE, f"{name}.h5"), record["guarded"])
@@ -247,7 +247,7 @@ def test_a_file_with_a_changed_byte_is_refused_or_read_as_hdf5_reads_it(name):
     ("one_chunk", 144), ("dense", 526),
 ])  # fmt: skip
 def test_each_structure_counts_its_steps(name, steps):
-    """Without one of them, structures that lie over each other cost more than `Limits.steps` allows."""
+    """If one were not counted, overlapping structures would cost more than `Limits.steps` allows."""
     data = archives.read(make_hdf5.ARCHIVE, f"{name}.h5")
     assert make_hdf5.ours(data, steps)
     with pytest.raises(LimitExceeded, match=r"Limits\.steps"):

@@ -88,7 +88,7 @@ def damaged_member():
 
 
 def of_an_odd_float(file):
-    """32 bits, but of another exponent."""
+    """A float of 32 bits with another exponent size."""
     kind = h5py.h5t.IEEE_F32LE.copy()
     kind.set_ebias(126)
     hostile.dense_vars(file, kernel=None)
@@ -118,7 +118,7 @@ TOLD = {
 
 @pytest.mark.parametrize("what", TOLD)
 def test_messages_name_what_is_wrong(what):
-    """They were words of Python: an unhashable type, an invalid start byte, a key that is missing."""
+    """They were messages of Python: an unhashable type, an invalid start byte, a missing key."""
     build, message = TOLD[what]
     with pytest.raises(ModelFileError, match=message):
         load_keras(build())
@@ -145,7 +145,7 @@ def test_bytes_are_unshuffled_that_are_no_whole_number_of_values():
 
 
 def seeds():
-    """Small honest files of every container and HDF5 format."""
+    """Small valid files of every container and HDF5 format."""
     new = hostile.h5(hostile.dense_vars, libver="latest")
     many = hostile.h5(many_groups, libver=("v108", "v108"))
     chunked = hostile.h5(lambda f: hostile.dense_vars_with(
@@ -240,7 +240,7 @@ def test_work_is_bounded():
 
 
 def calling_twice(levels):
-    """A model that calls the one inside it twice, as that does the next."""
+    """A model that calls the model in it twice, and so on for `levels` levels."""
     inside = calling_twice(levels - 1) if levels > 1 else {}
     return {"config": {"layers": [inside]}, "inbound_nodes": [[], []]}
 
@@ -314,7 +314,7 @@ ALLOWED = {
     ("params/table/layers.py", "getattr"),  # names of the table in the same file
     ("params/table/operations.py", "getattr"),
 }
-"""(file, what) that is allowed all the same, because no text from a model file gets there."""
+"""(file, what) that is allowed, because no text from a model file gets there."""
 
 
 def sources():
@@ -324,7 +324,7 @@ def sources():
 
 
 def findings(tree):
-    """What a source does that could turn text into code, as (line, what)."""
+    """(line, what) of everything in a source that could turn text into code."""
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -336,7 +336,7 @@ def findings(tree):
 
 
 def used(node):
-    """The forbidden things that one expression uses."""
+    """The forbidden names that one expression uses."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         if node.func.id in FORBIDDEN_NAMES:
             yield node.func.id

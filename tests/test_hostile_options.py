@@ -46,7 +46,7 @@ def test_an_option_that_keras_refuses_is_refused_by_name(row):
 
 
 def assert_refused(class_name, shape, options):
-    """The options themselves are refused, by name."""
+    """Assert that the options are refused, by name."""
     with pytest.raises(ModelFileError) as caught:
         load_keras(model_file(class_name, shape, options))
     assert "does not have" not in str(caught.value)
@@ -144,9 +144,9 @@ def ones_of(specs, dtype="float32"):
 
 
 NOT_THERE = "picks what is not there"
-"""Of an index beyond a table, which numbers decide."""
+"""The message for an index beyond a table, which depends on numbers."""
 OF_TOKENS = ("string_lookup", "integer_lookup", "text_vectorization")
-"""Their params are tables that not any numbers make."""
+"""Layers whose params are tables, which cannot hold any numbers."""
 
 
 @pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 8))])
@@ -298,7 +298,7 @@ FREE = {
 
 
 def texts():
-    """(layer or operation, its options in some row, one of them that is a text, what it takes)."""
+    """(layer or operation, its options in some case, the name of one that is a text, Specs of its inputs)."""
     seen = set()
     for case in [*all_cases(), *CASES]:
         for name, default in option_names(case.layer).items():
@@ -311,7 +311,7 @@ def texts():
 
 @pytest.mark.parametrize(("case", "name"), list(texts()), ids=lambda value: getattr(value, "id", value))
 def test_a_text_that_an_option_does_not_know_is_refused_by_its_rule(case, name):
-    """Some of them were taken for the default, others found out at the first call."""
+    """Some were taken for the default, others were noticed at the first call."""
     with pytest.raises((ValueError, TypeError, KeyError)):
         infer.infer(bind(case.layer, **{**case.options, name: "magic"}), specs(case))
 
@@ -440,7 +440,7 @@ def test_windows_that_a_convolution_copies_count():
 
 
 def test_what_each_step_in_time_reads_counts():
-    """Zeros of 60 MB deflate to 60 KB; each step in time reads them all."""
+    """Zeros of 60 MB compress to 60 KB; each step in time reads all of them."""
     images = bind(fnet.conv_lstm2d, filters=2, kernel_size=1000, padding="same")
     long = bind(fnet.lstm, units=2000)
     for step, shape, does in ((long, (None, 2000, 1), "writes"), (images, (None, 24, 6, 5, 2), "holds")):
@@ -500,7 +500,7 @@ A_LAYER = list({case.layer: case for case in BATCHED}.values())
 
 
 def test_what_a_layer_declares_grows_with_the_rows():
-    """Twice the rows hold twice as much, and of the work only what is done once for all rows stays."""
+    """Twice the rows need twice the memory; only work that is done once for all rows stays the same."""
     for case in BATCHED:
         x, rule = infer.spec(case.inputs()), case.step.fill(rules(case.step).room)
         one, two, three = (
@@ -522,7 +522,7 @@ def test_what_a_layer_takes_is_about_what_it_declares(cases):
 
 
 def longer(x, times, axis, least):
-    """`x` with so many times the numbers along an axis, in arrays of at least so many axes."""
+    """`x` with `times` as many numbers along an axis, in arrays of at least `least` axes."""
     return fnet.tree.map(lambda a: np.concatenate([a] * times, axis) if np.ndim(a) >= least else a, x)
 
 
@@ -531,7 +531,7 @@ def specs_of(x):
 
 
 def assert_takes_what_it_says(label, step, params, x):
-    """Neither far more nor far less, with what comes in as numbers of four bytes."""
+    """Assert that a call takes neither far more nor far less than declared, with inputs of four bytes a number."""
     step(params, x)  # what is kept from the first call on is not counted
     tracemalloc.start()
     try:
@@ -552,7 +552,7 @@ AN_OPERATION = list({case.layer: case for case in ALL_OPERATIONS[::-1]}.values()
     "cases", [AN_OPERATION, pytest.param(ALL_OPERATIONS, marks=pytest.mark.slow)], ids=["an operation", "all"]
 )
 def test_what_an_operation_takes_is_about_what_it_declares(cases):
-    """However long an axis is of all that comes in, or of what has the most axes; a few take no longer ones."""
+    """For longer axes of all inputs, or of those with the most axes; a few operations take no longer ones."""
     done = set()
     for case in cases:
         step, x = bind(case.layer, **case.options), fnet_input(case, case.draw())
@@ -669,7 +669,7 @@ COSTLY = {
     **{name: (MATRIX, {}) for name in ("inv", "det", "svd", "eigh", "eig", "qr", "pinv", "matrix_rank", "cholesky")},
     "norm": (MATRIX, {"ord": 2}),
 }  # fmt: skip
-"""{operation: (Specs of its inputs, options)}: small files may ask for these, which take gigabytes or minutes."""
+"""{operation: (Specs of its inputs, options)} that small files may ask for, and that take gigabytes or minutes."""
 
 
 @pytest.mark.parametrize("name", COSTLY)
@@ -806,7 +806,7 @@ def test_numbers_beyond_int32_are_no_other_numbers():
 
 
 def test_an_axis_that_an_operation_does_not_have_is_refused_by_its_rule():
-    """Some were found out at the first call."""
+    """Some were noticed at the first call."""
     seen = set()
     for case in CASES:
         for name in option_names(case.layer):

@@ -1,4 +1,4 @@
-"""Every hostile file, whatever it says, is answered in 2 seconds of work and 512 MiB of memory."""
+"""Every hostile file is loaded or refused in 2 seconds of work and 512 MiB of memory."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def peak(reset=False):
 
 
 def answer(load, data):
-    """(what `load` makes of a file: an error or None, seconds of work, bytes of memory)."""
+    """(the error of `load` for a file, or None; seconds of work; bytes of memory)."""
     measured = sys.platform == "linux" and os.access("/proc/self/clear_refs", os.W_OK)
     before = peak(reset=True) if measured else 0
     start = time.process_time()

@@ -108,7 +108,7 @@ def test_outputs_that_cannot_be_joined_are_refused():
 
 
 def test_outputs_with_as_many_rows_as_a_batch_by_chance_are_joined_one_after_the_other():
-    """Keras joins whatever batches give; one row in place of two is not written twice."""
+    """Keras joins the outputs of batches as they are; one row in place of two is not repeated."""
     model = fnet.sequential(fnet.bind(fnet.input_layer, shape=(None,), dtype="int32"), operations.unique)
     x = np.array([1, 2, 3, 3, 4, 5], "int32")
     np.testing.assert_array_equal(fnet.predict(model, fnet.init(model, 0), x, batch_size=2), [1, 2, 3, 4, 5])
@@ -128,7 +128,7 @@ def test_batches_are_filled_up_only_where_rows_stay_apart():
 
 
 def of_rows(step, x):
-    """A model of a step that says what it takes of each row; None for inputs that are not all of the same rows."""
+    """A model of a step that declares the spec of a row; None for inputs with different numbers of rows."""
     arrays = {f"x{n}": a for n, a in enumerate(arrays_of(x))}
     sizes = {a.shape[:1] for a in arrays.values()}
     if len(sizes) != 1 or sizes <= {(), (1,)}:
@@ -257,7 +257,7 @@ def test_strings_run_in_front_of_the_jitted_part(each_backend, model):
 
 
 def test_params_changed_in_place_count_from_the_next_call_on(each_backend):
-    """Also where all other arrays cannot change, so that the tree looks as if it could not, either."""
+    """Even if all other arrays are constant, so that the whole tree looks constant."""
     given = dict(tree.items(fnet.init(DENSE, 0)))
     x = np.random.default_rng(0).standard_normal((7, 5)).astype("float32")
     for path in given:

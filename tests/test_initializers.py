@@ -1,4 +1,4 @@
-"""What params begin with, and the random numbers behind it: bounds, moments, independence."""
+"""Initial params, and the random numbers for them: bounds, moments, independence."""
 
 import itertools
 import math

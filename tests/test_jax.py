@@ -1,4 +1,4 @@
-"""What JAX people do with a model: jit or not, on a device or on none, over several devices, without tracing again."""
+"""Uses of a model in JAX: with or without jit, on one device or several, without tracing again."""
 
 import os
 import subprocess

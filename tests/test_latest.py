@@ -1,4 +1,4 @@
-"""What is remembered of the latest things, by several threads."""
+"""The cache of the latest things, with several threads."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor

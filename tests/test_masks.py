@@ -1,4 +1,4 @@
-"""Masks: Keras's rules as data, held against the installed Keras, and what recurrent layers do with them."""
+"""Masks: Keras's rules as data, compared with the installed Keras, and masks in recurrent layers."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Normalization of hard data, and what must not change it."""
+"""Normalization of difficult data, and changes that must have no effect."""
 
 import keras
 import numpy as np

@@ -11,7 +11,7 @@ ORDER = [
     *("errors", "file", "output_sizes", "table", "convert", "assign", "loading", "store", "explaining", "bridges"),
     *("predicting", "__init__"),
 ]
-"""Each sees itself and those before it."""
+"""Each may import itself and those before it."""
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "params").rglob("*.py")

@@ -95,7 +95,7 @@ def assert_equal_in_modes(modes, model, params, x, expected):
 
 
 def in_float64(name, scheme, model, x):
-    """What Keras gives for the same integers and scales when it computes in float64."""
+    """Keras's output for the same integers and scales, computed in float64."""
     keras.config.set_dtype_policy("float64")
     try:
         wide = quantize(model_of(*LAYERS[name]), SCHEMES[scheme]())
@@ -106,7 +106,7 @@ def in_float64(name, scheme, model, x):
 
 
 def tells(name, scheme):
-    """Whether the file of such a layer says all: integers in an attention layer do not say how inputs are treated."""
+    """Whether the file of a layer is complete: integers in an attention layer do not show how inputs are treated."""
     return "attention" not in name or scheme not in ("int8_weight_only", "int4_dynamic")
 
 

@@ -37,7 +37,7 @@ def both(**options):
 
 
 def seen(cls, *values, **named):
-    """What somebody who holds two of a class sees of them."""
+    """The visible behaviour of two instances of a class."""
     a, b, c = cls(*values, **named), cls(*values, **named, third=2.0), cls(*values, **named, hidden="other")
     by_value = a == b, a == c, a == 1, dataclasses.asdict(a), dataclasses.replace(b, hidden="x").hidden
     shown = None if "<" in repr(a) else repr(a)

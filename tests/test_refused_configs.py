@@ -68,12 +68,12 @@ ELLIPSIS = {"class_name": "__ellipsis__", "config": {}}
 
 
 def spelled(**config):
-    """A graph whose one tensor says `config` of itself."""
+    """A graph whose only tensor has the entries `config`."""
     return functional(node(DENSE, {**INPUT, "config": {**INPUT["config"], **config}}))
 
 
 def without(key):
-    """A graph whose one tensor does not say `key` of itself."""
+    """A graph whose only tensor lacks the entry `key`."""
     said = {name: value for name, value in INPUT["config"].items() if name != key}
     return functional(node(DENSE, {**INPUT, "config": said}))
 
@@ -85,13 +85,13 @@ def operation(name, *args, config=None, **kwargs):
 
 
 def piece(*bounds, leave_out=None):
-    """A slice as files hold it."""
+    """A slice in the form of files."""
     config = dict(zip(("start", "stop", "step"), bounds, strict=True))
     return {"class_name": "__slice__", "config": {key: item for key, item in config.items() if key != leave_out}}
 
 
 def twice(key):
-    """An input that says its shape under another key, too."""
+    """An input with its shape under a second key."""
     made = input_entry(3)
     made["config"][key] = [None, 3]
     return made

@@ -1,4 +1,4 @@
-"""Noise layers under an rng: distribution and scaling as Keras has them in training; the identity without."""
+"""Noise layers with an rng: distribution and scaling as in Keras's training; without one they are the identity."""
 
 import keras
 import numpy as np

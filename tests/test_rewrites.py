@@ -1,4 +1,4 @@
-"""`fnet.optimize`: what every rewrite gives is a model that gives the same; where it does not fit, nothing changes."""
+"""`fnet.optimize`: every rewrite keeps the outputs of a model; where it does not fit, nothing changes."""
 
 import gc
 import weakref
@@ -275,7 +275,7 @@ CASES = [case for case in all_cases() if case.plain is None and not has_host(cas
 
 
 def model_of(case):
-    """(a graph of a row, its params, inputs); a layer with a kernel has batch normalization and relu after it."""
+    """(a graph of a case, its params, inputs); a layer with a kernel has batch normalization and relu after it."""
     x = case.inputs()
     after = {"norm": batch_normalization, "act": relu} if case.layer in folding.KERNELS else {}
     names = iter(f"x{i}" for i in range(100))
@@ -297,7 +297,7 @@ def test_every_row_of_the_table_gives_the_same_optimised(case):
 
 
 SLOPED = {case.layer: case for case in CASES if case.layer in folding.KERNELS or part(case.step) is not None}
-"""The last row of each layer that a rewrite changes."""
+"""The last case of each layer that a rewrite changes."""
 
 
 @pytest.mark.slow

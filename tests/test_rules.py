@@ -1,4 +1,4 @@
-"""Shape rules next to the calls that they speak for, on inputs of other shapes than the rows of the tables have."""
+"""Shape rules next to the calls that they describe, on inputs with other shapes than in the cases of the tables."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.cases.operations import OpCase
 from tests.operation_parity import fnet_input
 
 ROWS = {}
-"""{layer or operation: [(its row as a step, the inputs of the row, its params or None)]}."""
+"""{layer or operation: [(a case as a step, its inputs, its params or None)]}."""
 for case in (*all_cases(), *OPERATIONS):
     operation = isinstance(case, OpCase)
     x = fnet_input(case, case.draw()) if operation else case.inputs()
@@ -25,7 +25,7 @@ def spec_of(x):
 
 
 def with_leaf(x, number, leaf):
-    """A tree with another leaf in the place of that number."""
+    """A tree with leaf number `number` replaced by `leaf`."""
     leaves = iter([leaf if i == number else old for i, old in enumerate(tree.leaves(x))])
     return tree.map(lambda _: next(leaves), x)
 
@@ -34,12 +34,12 @@ NEED_SIZES = {
     *("group_normalization", "group_query_attention", "locally_connected1d", "locally_connected2d"),
     *("multi_head_attention", "operations.cross", "operations.unstack"),
 }
-"""Whose rules refuse some unknown size: that decides what they give or hold, or Keras refuses it too."""
+"""Layers and operations whose rules refuse some unknown size: outputs or memory depend on it, or Keras refuses."""
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_rule_says_of_unknown_sizes_nothing_that_is_not_so(name):
-    """Each size above 1 in turn: the rule says of the rest what is so in the row, or what it needs."""
+    """With each size above 1 unknown in turn, the rule is right about the other sizes, or says what it needs."""
     for step, x, _ in ROWS[name]:
         specs = spec_of(x)
         known = tree.leaves(fnet.infer(step, specs)[0])
@@ -68,7 +68,7 @@ def test_what_a_slice_takes_of_an_unknown_size_is_unknown(home):
 
 
 def as_told(step, x, params):
-    """The arrays that a step gives, which are as its rule says; None where the rule refuses its inputs."""
+    """The output arrays of a step, checked against its rule; None where the rule refuses the inputs."""
     specs = spec_of(x)
     try:
         told = tree.leaves(fnet.infer(step, specs)[0])
@@ -84,13 +84,13 @@ def as_told(step, x, params):
 
 
 def alike(x):
-    """The arrays of a row, where all are of one shape."""
+    """The arrays of a case, if all have the same shape."""
     arrays = [leaf for leaf in tree.leaves(x) if isinstance(leaf, np.ndarray)]
     return arrays if len({a.shape for a in arrays}) == 1 else []
 
 
 def changes(arrays):
-    """What makes arrays longer or shorter along each axis; and one alone, with an axis more and an axis less."""
+    """Functions that make arrays longer or shorter along an axis, and that add or drop an axis of a single array."""
     shape = arrays[0].shape if arrays else ()
     for axis, size in enumerate(shape):
         if size > 1:
@@ -104,7 +104,7 @@ def changes(arrays):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_rule_refuses_what_the_call_refuses(name):
-    """So that a file is refused when it is loaded. Inputs of one shape are changed alike."""
+    """So that files are refused at load. Inputs of the same shape are changed alike."""
     for step, x, given in ROWS[name]:
         for change in changes(alike(x)):
             inputs = tree.map(lambda a, change=change: change(a) if isinstance(a, np.ndarray) else a, x)
@@ -115,13 +115,13 @@ ALONG = {
     name: [row for row in rows if isinstance(row[0].all_options.get("axis"), int) and alike(row[1])]
     for name, rows in ROWS.items()
 }
-"""The rows that go along one axis."""
+"""The cases that work along one axis."""
 del ALONG["operations.multi_hot"]  # along an axis that is joined later
 
 
 @pytest.mark.parametrize("name", [name for name, rows in ALONG.items() if rows])
 def test_every_axis_may_be_counted_from_the_end(name):
-    """Of what comes in or goes out, whichever has more of them; and the call gives what the rule says."""
+    """Axes of the input or the output, whichever has more; and the output of the call fits the rule."""
     for step, x, given in ALONG[name]:
         specs = spec_of(x)
         there = [leaf for leaf in tree.leaves([specs, fnet.infer(step, specs)[0]]) if isinstance(leaf, fnet.Spec)]

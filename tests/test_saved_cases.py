@@ -1,7 +1,7 @@
-"""Every row of the table as a model of one layer, saved by Keras: what is loaded is the row itself.
+"""Every case of the table as a model of one layer, saved by Keras: the loaded model is the step of the case.
 
-`tests/test_cases.py` holds the rows against Keras; here the file gives the same step with the same parameters.
-Masks are made by a `Masking` layer in front, which takes them from the values.
+`tests/test_cases.py` compares the cases with Keras; here the file gives the same step with the same parameters.
+Masks are made by a `Masking` layer in front, from the values.
 """
 
 import keras
@@ -30,7 +30,7 @@ def masked_inputs(case):
 
 
 def can_be_masked(case):
-    """Whether `Masking` makes just these masks: of sequences of vectors, and the same at each call."""
+    """Whether `Masking` can make these masks: for sequences of vectors, and the same at each call."""
     return all(x.ndim == 3 and x.dtype.kind == "f" and mask.ndim == 2 for x, mask in masked_inputs(case).values())
 
 
@@ -44,7 +44,7 @@ OF_KERAS_2 = ("locally_connected1d", "locally_connected2d", "random_fourier_feat
 
 
 CASES = [case for case in all_cases() if can_be_masked(case) and is_of_keras_3(case) and case.plain is None]
-"""Without what `fnet.optimize` makes, of which Keras has no layer."""
+"""Without layers that only `fnet.optimize` makes."""
 
 
 def replaced(x, at, value):
@@ -74,14 +74,14 @@ def symbolic(x, static):
 
 
 def twin(case):
-    """The Keras layer of a row; of Keras's own class, where the twin is a subclass that only computes otherwise."""
+    """The Keras layer of a case; of Keras's own class, where the twin is a subclass that only computes differently."""
     layer = case.keras_layer(keras, "float32")
     known = next(c for c in type(layer).__mro__ if c.__module__.startswith("keras."))
     return layer if type(layer) is known else known(**case.options)
 
 
 NOT_ALWAYS_BUILT = {"conv2d_transpose", "equalization", "group_query_attention", "hashed_crossing"}
-"""Layers with rows that Keras computes, but does not take in a functional model."""
+"""Layers with cases that Keras computes, but not in a functional model."""
 
 
 def keras_model_of(case, x):

@@ -20,7 +20,7 @@ TEXTS = str(ROOT / "examples" / "models" / "nusax-lstm.safetensors")
 
 @pytest.fixture
 def numbers(tmp_path):
-    """A file with labels and a scale, of a model on three numbers."""
+    """A file with labels and a scale, with a model on three numbers."""
     path = tmp_path / "m.safetensors"
     model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=bind(fnet.dense, units=2, activation="softmax"))
     fnet.save(path, model, fnet.init(model, 0), labels=["no", "yes"], scale=0.5)

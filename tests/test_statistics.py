@@ -21,7 +21,7 @@ def test_macro_f1_is_scikit_learns():
 
 
 def scored(scores, rows=50):
-    """Scores whose rows have no influence."""
+    """Scores with rows without influence."""
     return statistics.Scored(np.array(scores), np.zeros((len(scores), rows)))
 
 
@@ -50,7 +50,7 @@ def test_an_influence_is_the_derivative_of_macro_f1_by_the_weight_of_a_row():
 
 
 def test_the_error_of_a_mean_is_that_of_new_seeds_and_new_rows():
-    """Trainings are drawn over and over from known components; the mean's spread is what one table says it is."""
+    """Trainings are drawn many times from known components; the spread of the means is what one table estimates."""
     rng, means, errors = np.random.default_rng(0), [], []
     for _ in range(400):
         table = rng.normal(0, 1, 80) + rng.normal(0, 0.2, (4, 1)) + rng.normal(0, 1.5, (4, 80))

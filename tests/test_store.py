@@ -1,4 +1,4 @@
-"""The store: what is saved comes back, a failing disk loses nothing, a broken file is a typed error."""
+"""The store: saved models come back, a failing disk loses nothing, a broken file is a typed error."""
 
 import contextlib
 import json
@@ -293,7 +293,7 @@ def test_the_golden_file_of_version_1_still_loads():
 
 
 def golden_model():
-    """What the golden file holds; it was written by `params.save(GOLDEN, *golden_model(), ["no", "yes"], 0.5)`."""
+    """The model in the golden file, which was written by `params.save(GOLDEN, *golden_model(), ["no", "yes"], 0.5)`."""
     model = graph(
         {
             "tokens": bind(fnet.input_layer, shape=(None, 5), dtype="int32"),
@@ -312,7 +312,7 @@ def golden_model():
 
 
 def failing(monkeypatch, number, action):
-    """Make the n-th call to the disk fail, of all calls that a save makes. Gives the count of calls so far."""
+    """Make the n-th call to the disk of a save fail. Returns the count of calls so far."""
     count = [0]
 
     def wrap(owner, name):
@@ -652,7 +652,7 @@ def test_neither_saving_nor_loading_needs_the_library(tmp_path):
 
 
 def saved_as(model, weights, **metadata):
-    """The bytes of a model that is checked when it is loaded, with another model text or arrays than `save` takes."""
+    """The bytes of a file with a model text or arrays that `save` would refuse, for the checks at load."""
     return packed(model=records.encode(model, {f: n for n, f in reversed(records.known_layers().items())}),
                   weights=weights, **metadata)  # fmt: skip
 

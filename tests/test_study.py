@@ -401,7 +401,7 @@ def test_killed_and_resumed_gives_the_rows_of_an_uninterrupted_study(tmp_path):
 
 
 def made_row(run, loaded, rng, quality):
-    """A row as `finish` would give it, its numbers made up."""
+    """A row like those of `finish`, with invented numbers."""
     y, classes = loaded.test.y, len(loaded.classes)
     right = rng.random(len(y)) < quality
     predicted = np.where(right, y, (y + rng.integers(1, classes, len(y))) % classes)
@@ -438,7 +438,7 @@ def made_row(run, loaded, rng, quality):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A results folder of made-up rows: average pooling much worse than maximum; one seed of the text runs missing."""
+    """A results folder of invented rows: average pooling much worse than maximum; one seed of the text runs missing."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         tiny_studies.install(patch.setitem, patch.delitem)

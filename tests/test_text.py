@@ -1,4 +1,4 @@
-"""Text to ids: equal to TensorFlow's on adversarial strings and on real ones; what goes wrong says so."""
+"""Text to ids: equal to TensorFlow's on adversarial and real strings; clear errors."""
 
 import csv
 import os
@@ -298,7 +298,7 @@ def test_ten_thousand_sentences_take_well_under_a_second():
 
 
 def timed(f):
-    """Of the processor: what else runs beside the tests does not count."""
+    """Processor time, so that other processes do not count."""
     start = time.process_time()
     f()
     return time.process_time() - start

@@ -1,4 +1,4 @@
-"""Functions of TensorFlow that Keras 2 wrote into graphs: files of three versions, next to what TensorFlow gave."""
+"""Functions of TensorFlow that Keras 2 wrote into graphs: files of three versions, against TensorFlow's outputs."""
 
 import functools
 import pickle
@@ -21,14 +21,14 @@ from tests.test_hostile_options import NOT_THERE, ones_of, other_sizes
 
 ARCHIVES = sorted(archives.FOLDER.glob("tf-functions-*.zip"))
 NODES = archives.FOLDER / "tf-nodes-2.4.zip"
-"""What TensorFlow 2.0 to 2.3 wrote: nodes of graphs (`TensorFlowOpLayer`)."""
+"""The form of TensorFlow 2.0 to 2.3: nodes of graphs (`TensorFlowOpLayer`)."""
 FILES = [*archives.files("tf-functions-*.zip"), *archives.files(NODES.name)]
 NARROW = {"int64": "int32", "float64": "float32", "complex128": "complex64"}
 """What JAX makes of 64 bits unless told otherwise."""
 
 
 def read(archive, name):
-    """(model, params, inputs, {case: what TensorFlow gave})."""
+    """(model, params, inputs, {case: TensorFlow's output})."""
     record = archives.npz(archive, name.rpartition(".")[0])
     model, params = load_keras(archives.read(archive, name))
     inputs = {key.removeprefix("x_"): record[key] for key in record if key.startswith("x_")}
@@ -239,7 +239,7 @@ def test_what_loads_can_be_called(part):
 
 
 OF_NUMBERS = ("reshape", "broadcast_to")
-"""Whose sizes may be numbers of other arrays."""
+"""Functions whose sizes may be numbers of other arrays."""
 
 
 @pytest.mark.parametrize(

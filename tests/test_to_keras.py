@@ -1,4 +1,4 @@
-"""`to_keras`: what it writes is what our loader and Keras itself read, and what no file can say is refused."""
+"""`to_keras`: our loader and Keras itself read back the same model, and a model that no file can hold is refused."""
 
 import io
 import json
@@ -77,7 +77,7 @@ def test_arrays_of_other_dtypes_are_refused():
 
 
 def is_written(case):
-    """Whether a file of Keras 3 can say what the row says."""
+    """Whether a file of Keras 3 can express the case."""
     trains = bool({"training", "virtual_batch_size"} & set(case.options))
     one = case.layer is fnet.add and len(case.shapes) == 1
     trains |= case.layer is fnet.separable_conv1d and case.options.get("padding") == "causal"
@@ -295,7 +295,7 @@ def test_what_no_file_can_say_is_refused_and_nothing_is_written(name, tmp_path):
 
 
 def old_text_model():
-    """What a `.keras` of Keras 2 says of a BiLSTM on texts."""
+    """A BiLSTM on texts, as loaded from a `.keras` of Keras 2."""
     inner = bind(fnet.lstm, units=3, masks="keras2")
     return fnet.sequential(
         x=bind(fnet.input_layer, shape=(None, 1), dtype="string"),
@@ -364,7 +364,7 @@ def test_meanings_tell_models_apart():
 
 
 def again(keras, model, params, path, *shapes):
-    """The Keras model that Keras makes of what `to_keras` writes; its own file holds bit by bit the same weights."""
+    """The Keras model from a file of `to_keras`; the file that Keras then saves has the same weights, bit by bit."""
     fnet.to_keras(model, params, path / "ours.keras", *shapes)
     theirs = keras.saving.load_model(path / "ours.keras")
     theirs.save(path / "again.keras")
@@ -377,7 +377,7 @@ def again(keras, model, params, path, *shapes):
 
 
 def outputs_of(keras, model, x):
-    """What a Keras model gives at inference."""
+    """The outputs of a Keras model at inference."""
     import tensorflow as tf
 
     feed = tree.map(lambda a: tf.constant(a.astype(object) if a.dtype.kind in "US" else a), x)
@@ -440,7 +440,7 @@ def test_keras_loads_golden_files_to_what_they_gave(archive, name, tmp_path):
 
 
 def refusal(model, params):
-    """Why a model cannot be written; None where it can."""
+    """Why a model cannot be written, or None."""
     try:
         keras_bytes(model, params)
     except ExportError as error:

@@ -1,4 +1,4 @@
-"""Training: what it gives does not depend on interruptions, and nothing is trained on bad data."""
+"""Training: the result does not depend on interruptions, and nothing is trained on bad data."""
 
 import dataclasses
 import errno
@@ -61,7 +61,7 @@ def assert_same_run(a, b):
 
 @pytest.fixture(autouse=True)
 def every_epoch_written(monkeypatch):
-    """As the epochs of a long training are."""
+    """Write a checkpoint after every epoch, as in a long training."""
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", -1.0)
 
 

@@ -1,4 +1,4 @@
-"""jax.jit, jax.vmap and jax.grad over the trainable part, on loaded models and on every row of the table."""
+"""jax.jit, jax.vmap and jax.grad over the trainable part, on loaded models and on every case of the table."""
 
 import numpy as np
 import pytest
@@ -140,7 +140,7 @@ def test_products_that_optimize_makes_keep_all_bits_too(chosen, told):
 
 
 def _all_products(text, told, at_least):
-    """Of a program, as its text, `at_least` so many products are there, and all have the precision that was `told`."""
+    """Assert that a program, given as text, has `at_least` this many products, all with the precision `told`."""
     products = text.count("dot_general[") + text.count("conv_general_dilated[")
     assert products >= at_least
     assert text.count(f"(Precision.{told}, Precision.{told})") == products

@@ -1,7 +1,7 @@
 """docs/try: the page on which a visitor drops a model. Its Python here and under WASI, the page itself in Chromium.
 
-In Chromium, where there is no network, Pyodide is stood in for by a module that hands each call to this process, which
-runs the same page.py: so the page, its settings and its Python are tried together, Pyodide's own part is not.
+In Chromium, where there is no network, a module replaces Pyodide and passes each call to this process, which runs the
+same page.py: so the page, its settings and its Python are tested together, without Pyodide itself.
 """
 
 import contextlib
@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_file_is_said(page):
 
 @contextlib.contextmanager
 def served(folder, page):
-    """The address of a server of the page's folder, with the stand-in for Pyodide."""
+    """The address of a server of the page's folder, with the replacement for Pyodide."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_POST(self):

@@ -1,4 +1,4 @@
-"""`verify`: digests, the self-test that a store carries, and numbers that are worth a look."""
+"""`verify`: digests, the self-test of a store, and numbers that are worth a look."""
 
 import hashlib
 import json

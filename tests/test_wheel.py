@@ -89,7 +89,7 @@ assert isinstance(loaded, fnet.Sequential | fnet.Graph)
 
 
 def run(*command, **options):
-    """The standard output of a process that must end well. fnet's checkout is not on its path."""
+    """The standard output of a process that must succeed. fnet's checkout is not on its path."""
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run([str(word) for word in command], env=env, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -124,7 +124,7 @@ def python(wheel, tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where the user works: a model, rows, and modules that happen to be called as our folders are."""
+    """A user's folder: a model, rows, and modules with the same names as our folders."""
     (tmp_path / "cnn.keras").write_bytes(golden("cnn.keras"))
     np.save(tmp_path / "cnn.npy", npz(NEWEST, "cnn")["x0"])
     (tmp_path / "params.py").write_text("MINE = True")

@@ -98,7 +98,7 @@ def test_what_is_opened_is_closed(tmp_path, monkeypatch):
 
 
 def left_over(folder):
-    """What a killed process left."""
+    """The files that a killed process left."""
     (folder / f"{writing.PREFIX}{'0' * 16}{writing.SUFFIX}").write_bytes(b"1")
 
 
