@@ -248,6 +248,7 @@ def test_summary_and_layers(folder, capsys):
         (["explain", "image.h5"], 1, "; is image.keras meant?"),
         (["explain", "C:\\models\\image.keras"], 1, "; is image.keras meant?"),
         (["explain", "https://example.org/image.keras"], 1, "No such file or directory; fetch it first"),
+        (["predict", "image.keras", "https://example.org/a.png"], 1, "No such file or directory; fetch it first"),
         (["predict", "image.keras", "in/oen.png"], 1, "in/oen.png: No such file or directory"),
         (["predict", "image.keras", "./oen.png"], 1, "; is one.png meant?"),
         (["predict", "text.keras", "text.csv"], 1, "; is texts.csv meant?"),

@@ -785,6 +785,11 @@ def test_states_go_on_over_all_rows(folder, capsys):
         ([IMAGES, "examples/models"], "examples/models is a folder without images"),
         ([IMAGES, "cnn.keras"], "cnn.keras: not read; use .csv, .jsonl, .npy"),
         ([TEXTS, "photos/0.png"], "photos/0.png is an image, but the model takes texts"),
+        (
+            ["numbers.safetensors", "words.txt"],
+            "lines of text in words.txt, and the model takes float32[None, 3]: give a",
+        ),
+        (["numbers.safetensors", "-"], "lines of text in -, and the model takes float32[None, 3]: say what it holds"),
         ([TEXTS, "--text", "a", "--top", "0"], "--batch-size and --top are at least 1"),
         ([TEXTS, "--text", "a", "--json", "--output", "y.csv"], "--format jsonl writes .jsonl"),
         ([IMAGES, "broken.jsonl"], "broken.jsonl, line 1: not JSON"),

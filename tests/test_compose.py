@@ -306,3 +306,9 @@ def test_a_pickle_holds_a_model_and_nothing_that_calls_made_of_it():
 def test_who_looks_for_a_method_of_keras_is_told_the_function():
     with pytest.raises(AttributeError, match=r"a model has no 'predict': .* as fnet.predict\(model, params, x\)"):
         sequential(a=identity).predict  # noqa: B018 - asking raises
+    with pytest.raises(AttributeError, match=r"x\); what Keras calls so is model\.names here$"):
+        sequential(a=identity).layers  # noqa: B018
+    with pytest.raises(fnet.InvalidInput, match=r"the order is with_rng\(model, params, key\)"):
+        fnet.with_rng({}, sequential(a=identity), 0)
+    with pytest.raises(TypeError, match=r"pairs of a name and a layer; .*; layers in a list: sequential\(\*layers\)$"):
+        sequential([identity, identity])

@@ -540,7 +540,7 @@ def test_duplicate_keys_in_the_header_are_refused(tmp_path):
 def test_a_keras_file_is_named(tmp_path):
     for begin in (b"PK\3\4", b"\x89HDF\r\n\x1a\n"):
         (tmp_path / "m").write_bytes(begin + bytes(99))
-        with pytest.raises(CorruptFile, match="it is a Keras file: load_keras reads it"):
+        with pytest.raises(CorruptFile, match="it is a zip or HDF5, as the files of Keras are: load_keras reads those"):
             params.load(tmp_path / "m")
 
 

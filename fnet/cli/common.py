@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def near(name: str) -> str:
     """A question after the name of a missing file: whether one with a similar name is meant."""
     import difflib  # rarely needed
 
-    if "://" in name:
+    if re.match(r"\w\w+:/", name):  # an address, of whose slashes a Path leaves one
         return "; fetch it first, and give the file"
     path = Path(name)
     missing = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)

@@ -158,6 +158,9 @@ def source(request: Request) -> Source:
     kind = kinds.pop()
     if kind not in READERS:
         raise UsageError(f"{names[0]}: {_hint(names[0], request)}")
+    if kind == ".txt" and not (request.takes_text or request.spec is None):
+        way = "say what it holds, --stdin-format csv" if names[0] == "-" else "give a .csv, .jsonl, .parquet or .npy"
+        raise UsageError(f"lines of text in {names[0]}, and the model takes {request.spec}: {way}")
     if kind not in TABLES:
         _require_columns(request, names[0])
     with _naming(names[0]):

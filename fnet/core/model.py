@@ -26,6 +26,12 @@ from fnet.types import Params
 
 EMPTY: Params = {}
 
+IN_KERAS = {
+    "layers": "model.names", "get_layer": "model[name]", "summary": "fnet.summary(model)", "weights": "params",
+    "get_weights": "params", "save": "fnet.save(path, model, params)",
+}  # fmt: skip
+"""{attribute of Keras's models: what it is here}."""
+
 Tap: TypeAlias = Callable[[str, Any], None]
 """Called with (path, value) for every step that a model runs."""
 
@@ -137,6 +143,7 @@ class Model:
             raise AttributeError(
                 f"a model has no {name!r}: it is a value, and what is done with it is a function, "
                 "as fnet.predict(model, params, x)"
+                + (f"; what Keras calls so is {IN_KERAS[name]} here" if name in IN_KERAS else "")
             )
 
 

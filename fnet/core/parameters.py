@@ -123,6 +123,7 @@ def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
 
     These steps act then as under Keras's `training=True`; without `rng` they are the identity.
     """
+    require_order("with_rng(model, params, key)", model, params)
     return _with_rng(model, params, random.as_key(key))
 
 

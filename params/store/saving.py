@@ -86,7 +86,7 @@ def load(
     Raises ModelFileError for anything wrong with the file, OSError when it does not exist.
     """
     limits = limits or DEFAULT
-    with reading(quoted(Path(path).name)):
+    with reading(quoted(Path(path).name or str(path))):
         model, params = _unpacked(content(Path(path), limits.total), custom, limits)
         _check(model, params, limits)
     return model, params
@@ -98,7 +98,7 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
     `labels` and `scale` are None if they were not given to `save`.
     """
     limits = limits or DEFAULT
-    with reading(quoted(Path(path).name)):
+    with reading(quoted(Path(path).name or str(path))):
         metadata = _read(content(Path(path), limits.total), limits)[0]
         return {"format_version": VERSION, **info_of(metadata, limits)}
 
@@ -225,7 +225,7 @@ def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[
 def _read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, Any], memoryview]:
     """`safetensors.read`; refuses files that `save` did not write."""
     if bytes(data[:8]).startswith(KERAS):
-        raise CorruptFile("it is a Keras file: load_keras reads it")
+        raise CorruptFile("it is a zip or HDF5, as the files of Keras are: load_keras reads those")
     metadata, header, stored = read(data, limits)
     if metadata.get("format") != "fnet":
         raise CorruptFile("a .safetensors file that fnet.save did not write: it holds no model")
