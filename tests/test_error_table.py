@@ -352,6 +352,10 @@ def test_offsets_that_do_not_cut_a_packed_table(offsets):
         fnet.unpack_strings({"bytes": np.zeros(3, np.uint8), "offsets": np.array(offsets)})
 
 
+def test_a_packed_table_is_a_value():
+    assert [array.flags.writeable for array in fnet.pack_strings(["a"]).values()] == [False, False]
+
+
 def test_what_is_no_string_is_not_packed():
     with pytest.raises(TypeError, match="1 is a int, not a string"):
         fnet.pack_strings(["a", 1])

@@ -23,6 +23,8 @@ def test_a_model_in_float64_is_the_reference():
     model, params = small()
     x = drawn(fnet.Spec((None, 4)), 3)
     assert in_float64(model)(tree.map(np.float64, params), np.float64(x)).dtype == np.float64
+    plain = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 4)), y=fnet.operations.exp)
+    assert in_float64(plain)({}, np.float64(x)).dtype == np.float64
     (same,) = verdicts(model, params, x, model(params, x))
     assert same.holds
     assert 0 < same.error == same.own < 1e-6
@@ -179,6 +181,9 @@ MODELS = {"images": image_model, "texts": text_model, "attention": attention_mod
 def test_a_program_is_read_from_a_path_and_from_bytes(tmp_path):
     model, params = small()
     assert all(verdict.holds for verdict in fnet.to_stablehlo(model, params, tmp_path / "m.stablehlo"))
+    export = pytest.importorskip("jax.export")
+    program = export.deserialize(bytearray((tmp_path / "m.stablehlo").read_bytes()))
+    assert program.platforms == ("cpu", "cuda", "tpu")
     x = drawn(fnet.Spec((None, 4)), 5)
     for source in (tmp_path / "m.stablehlo", str(tmp_path / "m.stablehlo"), (tmp_path / "m.stablehlo").read_bytes()):
         (y,) = fnet.load_stablehlo(source)(x)
