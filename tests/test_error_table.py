@@ -416,6 +416,8 @@ MISUSES = [
     (lambda: fnet.load_keras(3), TypeError, "a path, bytes or a binary file object, not int"),
     (lambda: fnet.load_keras(io.StringIO("x")), TypeError, "opened in binary mode; reading it gave str"),
     (lambda: literal(object()), ExportError, "a object has no form in a config: <object"),
+    *((lambda w=w: fnet.vocabulary_params(bind(fnet.string_lookup, output_mode="tf_idf"), ["a"], w), ValueError,
+       f"finite numbers, one for each of the 1 tokens{end}") for w, end in (([np.nan], ""), ([1.0, 2.0], "$"))),
     (with_renorm, ValueError, "renorm and virtual batches are not trained here"),
     (lambda: require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), Limits()),
      LimitExceeded, "gives 65 axes; 64 are possible"),

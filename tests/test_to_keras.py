@@ -127,6 +127,14 @@ def test_sizes_that_only_the_params_tell_are_written():
     assert read["scores"] == model["scores"]
 
 
+def test_the_size_of_a_vocabulary_is_that_of_its_tokens():
+    step = bind(fnet.string_lookup, output_mode="one_hot", vocabulary_size=3)
+    model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="string"), y=step)
+    params = {"y": fnet.vocabulary_params(step, ["a", "b"])}
+    read, arrays = fnet.load_keras(keras_bytes(model, params))
+    np.testing.assert_array_equal(read(arrays, [["b"]]), model(params, [["b"]]))
+
+
 def test_graphs_with_shared_layers_constants_and_masks():
     nodes = {
         "ids": bind(fnet.input_layer, shape=(None, 6), dtype="int32"),

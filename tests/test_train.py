@@ -425,6 +425,7 @@ def test_a_configuration_that_trains_nothing_is_refused(changed):
     ("family", "changed", "message"),
     [
         ("cnn", {"recipe": "sgd"}, "recipe 'sgd'; use one of adam, one-cycle"),
+        *(("cnn", {"average": n}, f"average is a momentum between 0 and 1, got {n}") for n in (0.0, 1.0)),
         ("cnn", {"recipe": "one-cycle", "decay": True}, "a falling rate of its own"),
         ("rnn", {"recipe": "one-cycle"}, "'one-cycle' is for images"),
     ],
