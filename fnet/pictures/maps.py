@@ -13,9 +13,9 @@ from fnet.errors import InvalidInput
 
 Array = np.ndarray[Any, Any]
 LEAST, SHEET, GAP = 48, 400, 2
-"""Pixels of the longer side of a map and of all, at least; between maps."""
+"""The least pixels of the longer side of a map, and of the picture; pixels between maps."""
 ABOVE, BELOW, PAPER = (12, 74, 140), (178, 34, 34), (255, 255, 255)
-"""Colours of the largest number, of the least, and of zero."""
+"""The colours of the largest number, of the smallest, and of zero."""
 
 
 def png(pixels: Array) -> bytes:
@@ -32,7 +32,7 @@ def png(pixels: Array) -> bytes:
 
 
 def feature_maps(values: Array) -> bytes:
-    """What flows out of a step for one row, as a PNG: white is 0, blue above, red below, all maps on one scale.
+    """The output of a step for one row as a PNG: white is 0, blue above, red below, all maps on the same scale.
 
     values: (height, width, channels), a map for each channel in a square of them; (steps, features), one map with a
     row for each feature; (features,), one line. NaN is grey. Raises InvalidInput for other ranks.
@@ -57,7 +57,7 @@ def feature_maps(values: Array) -> bytes:
 
 
 def _colours(numbers: Array) -> Array:
-    """(...,) -> (..., 3) uint8: from white to the colour of the sign, by the part of the largest finite number."""
+    """(...,) -> (..., 3) uint8: from white to the colour of the sign, by the fraction of the largest finite number."""
     finite = np.isfinite(numbers)
     largest = float(np.abs(numbers, where=finite, out=np.zeros_like(numbers)).max()) or 1.0
     share = np.clip(np.where(finite, numbers, 0) / largest, -1, 1)[..., None]

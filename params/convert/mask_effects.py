@@ -126,8 +126,8 @@ def _keep_given_mask_inside(
 ) -> None:
     """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one.
 
-    Keras writes every mask into the call of its reader, but for those that merging reads: refused by name where the
-    mask that was given, which the output carries here, is not made of what its input is made of.
+    Keras writes every mask into the call of its reader, except those that merging layers read. These are refused where
+    the given mask, which the output carries in fnet, comes from other inputs than the values.
     """
     masks = [sources["mask"]] if isinstance(sources, Mapping) and sources.get("mask") is not None else []
     values: list[str] = []

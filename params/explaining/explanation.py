@@ -109,7 +109,7 @@ def _policy(source: KerasObject) -> str:
 
 
 def _trains(layer: KerasObject) -> bool:
-    """Whether a layer with dropout, noise or batch statistics is called with training=True."""
+    """Whether a call of a layer in the config has training=True."""
     calls = [call for call in layer.calls if isinstance(call, dict) and isinstance(call.get("kwargs"), dict)]
     return any(call["kwargs"].get("training") in (True, 1) for call in calls)
 

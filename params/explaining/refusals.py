@@ -75,7 +75,7 @@ class Refusals:
             except ModelFileError as error:
                 path = getattr(error, "path", None) or self._culprit(str(error))
                 if self.of_layers.keys() - self.outputs.keys() and isinstance(error, CorruptFile):
-                    return None  # shapes after a layer of which the file says nothing are a guess
+                    return None  # shapes are a guess after a layer whose output is not in the file
                 if path is None or path in self.of_layers:
                     self.of_file.append(str(error))
                     return None

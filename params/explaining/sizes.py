@@ -14,11 +14,11 @@ from fnet.core.room import width
 from params.explaining.record import total
 
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
-"""Layers that compute nothing, and dropouts."""
+"""Layers that compute nothing, besides dropouts."""
 
 
 Rows = Mapping[str, infer.TracedStep]
-"""{path: the step, as `trace` sees it}; that of the whole model is ""."""
+"""{path: traced step}; the path of the whole model is ""."""
 
 
 def by_path(steps: Sequence[infer.TracedStep]) -> dict[str, infer.TracedStep]:

@@ -35,7 +35,7 @@ BEGINNINGS = {
     b"\xff\xd8\xff": "a picture, not a model",
     b"\0\0\6\x08\1\x1a\2": f"the index of {CHECKPOINT}",
 }
-"""{first bytes in lower case where they are letters of text: what it is}."""
+"""{first bytes, text in lower case: what the file is}."""
 PATTERNS: dict[bytes, tuple[type[ModelFileError], str]] = {
     rb'.{5}\0\0\0\{"': (CorruptFile, "a .safetensors file: fnet.load reads those that fnet.save wrote"),
     rb"\x80[\x02-\x05]": (UnsafeFile, f"a pickle, which is code that runs when it is read: {AGAIN}"),
@@ -45,7 +45,8 @@ PATTERNS: dict[bytes, tuple[type[ModelFileError], str]] = {
     rb"\x08.[\x12:]": (CorruptFile, f"an ONNX model: {CONVERTED}"),
     rb".*\x12\x0bPlaceholder": (UnsupportedLayer, f"a frozen graph (.pb), {GRAPH}"),
 }
-"""{what the first bytes match: (the error, what it is)}. The length at the head of .safetensors may be a pickle's."""
+"""{pattern of the first bytes: (the error, what the file is)}. A .safetensors begins with a length, which may look like
+a pickle."""
 PARTS = {
     "data.pkl": "a model of PyTorch, which is pickled code: rebuild it in Keras and save it as .keras",
     ".npy": "NumPy arrays (.npz), not a model",

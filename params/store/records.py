@@ -35,7 +35,7 @@ NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[str, Callable[..., Any]]:
     """{name in a file: function}: fnet's layers, its operations and functions of TensorFlow, and `custom`.
 
-    text: the JSON to be read; what it does not name is not imported (None: all is).
+    text: the JSON to be read, so that only functions that it names are imported; None: all.
     """
     named = None if text is None else set(re.findall(r'"((?:operations\.|tf_functions\.)?\w+)"', text))
     functions: dict[str, Callable[..., Any]] = {}
@@ -47,7 +47,7 @@ def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[
 
 
 def _families(named: set[str] | None) -> Iterator[tuple[str, Any]]:
-    """(beginning of the names in files, module) of the functions, where `named` has one of them."""
+    """(prefix of the names in files, module) of the functions, where `named` has one of them; None: of all."""
     yield "", fnet.layers
     if named is None or any(name.startswith("operations.") for name in named):
         from fnet import operations

@@ -111,4 +111,4 @@ MOST_BINS = 1_000_000
 """The largest number of bins of such a layer."""
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
-"""What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""
+"""{option: values without effect}: sparse tensors of Keras are dense here (but see `params.table.layers.BY_ENTRY`)."""

@@ -109,10 +109,10 @@ RESTS_BY_DEFAULT = frozenset(
 BY_ENTRY = frozenset(
     {"Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"}
 )
-"""Layers that see only the entries which a sparse tensor holds: not what they would make of the dense array."""
+"""Layers that process only the stored entries of a sparse tensor, so that a dense array would give other values."""
 
 GIVES_INDICES = BY_ENTRY | {"CategoryEncoding"}
-"""Layers whose dtype policy is that of the indices they give; they take what they get as it is."""
+"""Layers whose dtype policy is the dtype of their output indices; they do not cast inputs."""
 
 TRAINING_MATTERS = frozenset(
     {*AUGMENTATION, "RandomHeight", "RandomWidth", "BatchNormalization", "SpectralNormalization"}
