@@ -1,4 +1,4 @@
-"""Pooling to a wanted size: adaptive_average_pooling1d/2d/3d, adaptive_max_pooling1d/2d/3d.
+"""Pooling to a given output size: adaptive_average_pooling1d/2d/3d, adaptive_max_pooling1d/2d/3d.
 
 Along an axis of n, output i of m covers the inputs from floor(i n / m) to ceil((i + 1) n / m): windows of one size
 or of two neighbouring sizes, overlapping where m does not divide n, and repeating where m > n.
@@ -36,7 +36,7 @@ def _adaptive_rule(
 
 
 def _adaptive_room(rank: int, x: Spec, *, output_size: PerAxis | None, data_format: str | None) -> tuple[int, int]:
-    """Each axis is pooled by itself, so the results for the first ones are held; and each tap of a window is read."""
+    """Axes are pooled one after the other, which holds intermediate results; each tap of a window is read."""
     spatial, channels = split_shape("adaptive_pooling", x.shape, rank, data_format)
     sizes, held, work = list(sized(spatial, 1)), 0, 0
     for axis, count in enumerate(_output(rank, output_size)):
@@ -78,8 +78,8 @@ def _max_axis(x: Array, axis: int, count: int) -> Array:
 
 
 def _average_axis(x: Array, axis: int, count: int) -> Array:
-    """The taps that all windows have are added; then the last one of the larger windows, by selection, so that
-    what lies outside a window (NaN, say) cannot touch it."""
+    """The taps that all windows have are added; then the last one of the larger windows, by selection, so that numbers
+    outside a window, such as NaN, have no effect."""
     first, last = _intervals(x.shape[axis], count)
     sizes = last - first + 1
     shape = (count, *(1,) * (x.ndim - axis - 1))

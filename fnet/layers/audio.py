@@ -24,7 +24,7 @@ Samples: TypeAlias = Annotated[int, Range(1, 1 << 24)]
 """Steps of a signal that a frame may span: minutes."""
 
 AnyWindow: TypeAlias = str | Sequence[float] | None
-"""Of kernels that are made once: SciPy's other names too, of which only the kernels that a file holds are known."""
+"""Windows of kernels that are made once: also SciPy's other names, for which the kernels must be in the file."""
 
 
 # --- windows and frames ---------------------------------------------------------------------------
@@ -33,7 +33,7 @@ AnyWindow: TypeAlias = str | Sequence[float] | None
 def window_of(window: AnyWindow, length: int, periodic: bool) -> NumpyArray:
     """float64[length]: "hann" or "hamming" by name, given numbers, or ones for None.
 
-    Raises ValueError for another name: SciPy, which knows more, is not needed to run a model, only to make one.
+    Raises ValueError for another name: SciPy, which has more, is needed to make a model, not to run one.
     """
     if window is None:
         return np.ones(length)
@@ -48,9 +48,9 @@ def window_of(window: AnyWindow, length: int, periodic: bool) -> NumpyArray:
 
 
 def frame_window(window: Window, length: int, size: int) -> NumpyArray | None:
-    """float64[size]: a window of `length` in the middle of zeros, or None where frames are not weighed at all.
+    """float64[size]: a window of `length` in the middle of zeros, or None where frames are not weighted.
 
-    By name it is periodic where `length` is even, as TensorFlow's.
+    A window given by name is periodic if `length` is even, as in TensorFlow.
     """
     if window is None:
         return None
@@ -59,13 +59,13 @@ def frame_window(window: Window, length: int, size: int) -> NumpyArray | None:
 
 
 def require_window(window: AnyWindow, length: int, fft_length: int) -> None:
-    """Raise ValueError where a window does not have its `length`, or is longer than what is transformed."""
+    """Raise ValueError where a window does not have its `length`, or is longer than `fft_length`."""
     if length > fft_length or not (window is None or isinstance(window, str) or len(window) == length):
         raise ValueError(f"a window of {length} numbers for a transform of {fft_length}: got window={window!r:.60}")
 
 
 def frame_count(time: int | None, length: int, step: int) -> int | None:
-    """How many windows of `length`, one every `step`, fit into `time` steps; None where those are not known."""
+    """How many windows of `length`, one every `step`, fit into `time` steps; None where that is unknown."""
     return None if time is None else max((time - length) // step + 1, 0)
 
 
@@ -182,7 +182,7 @@ def stft_spectrogram(
 
 
 def _combined(mode: str, real: Array, imag: Array | None = None) -> Array:
-    """What `mode` asks for, of the real and imaginary part (one alone for "real" and "imag")."""
+    """The output of `mode`, from the real and imaginary parts (only one of them for "real" and "imag")."""
     if imag is None:
         return real
     if mode == "angle":

@@ -44,11 +44,11 @@ def input_layer(
     optional: bool = False,
     masks: Masks = "keras3",
 ) -> Any:
-    """What a model takes: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
+    """An input of a model: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
 
-    As in Keras, a trailing axis of size 1 is added or dropped where only that keeps `x` from the rank wanted.
-    It may come as the only item of a list, tuple or dict. An `optional` input may be None.
-    Mask: kept; with masks="keras2" only where `x` is taken as it is, neither cast nor reshaped.
+    As in Keras, a trailing axis of size 1 is added or dropped if `x` then has the expected rank.
+    It may be the only item of a list, tuple or dict. An `optional` input may be None.
+    Mask: kept; with masks="keras2" only where `x` is neither cast nor reshaped.
     Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
     """
     if isinstance(x, list | tuple | dict):
@@ -188,7 +188,7 @@ def _constant_rule(x: Any, *, shape: Sequence[int], dtype: str) -> tuple[Spec, P
 
 @layer(shape=_constant_rule, mask="drop")
 def constant(params: Params, x: Any, *, shape: Sequence[int], dtype: str = "float32") -> Array:
-    """An array that a graph holds, whatever `x` is; feed it with the empty tuple of sources.
+    """An array in a graph, which does not depend on `x`; its node has the empty tuple of sources.
 
     params: value, of `shape` and `dtype`. Mask: none. Source: arrays in the calls of a Keras functional model.
     """

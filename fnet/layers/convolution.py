@@ -1,4 +1,4 @@
-"""Convolutions: conv1d, conv2d, conv3d. Transposed and depthwise ones have files of their own.
+"""Convolutions: conv1d, conv2d, conv3d. Transposed and depthwise ones have their own files.
 
 Source: keras.layers.Conv1D, Conv2D, Conv3D. Arrays are correlated with the kernel (it is not mirrored).
 """
@@ -59,13 +59,13 @@ def conv_rule(
 
 
 def padded_room(window: Windows, x: Spec) -> tuple[int, int]:
-    """What a convolution declares that holds its input with padding, twice."""
+    """The room of a convolution that holds its padded input twice."""
     padded = 2 * size(window.padded(x))
     return padded, padded
 
 
 def conv_room(window: Windows, x: Spec, *, batch_axes: int = 1) -> tuple[int, int]:
-    """What a convolution declares that also copies its windows, a row at a time."""
+    """The room of a convolution that also copies its windows, one row at a time."""
     if batch_axes > 1:
         x = Spec((math.prod(sized(x.shape[:batch_axes], 1)), *x.shape[batch_axes:]), x.dtype)
     padded, _ = padded_room(window, x)
@@ -78,7 +78,7 @@ def conv_room(window: Windows, x: Spec, *, batch_axes: int = 1) -> tuple[int, in
 def convolution(
     family: str, shape: Callable[..., tuple[Spec, ParamTree]], room: Callable[..., tuple[int, int]]
 ) -> Callable[[Callable[Concatenate[int, P], R]], Callable[[int, str], Callable[P, R]]]:
-    """`over_axes` by rules that are given the window."""
+    """`over_axes` with rules that take the window."""
     return over_axes(family, windowed(family, shape), windowed(family, room), mask="drop", floats=True)
 
 

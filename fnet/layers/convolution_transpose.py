@@ -68,8 +68,8 @@ def _transpose_rule(
 
 
 def _transpose_room(window: Windows, x: Spec, *, filters: int | None) -> tuple[int, int]:
-    """It holds what it gives before that is cropped, or with strides of 1 what it reads with padding, twice, and for a
-    row of pixels at a time its windows: with strides of 1 those that it reads, otherwise those that it adds up."""
+    """Held twice: the output before cropping, or with strides of 1 the padded input; and the windows of one row of
+    pixels at a time: with strides of 1 those that are read, otherwise those that are added up."""
     spatial, channels = window.split(x.shape)
     read = sized(spatial, 1)
     sizes = [(n - 1) * s + 2 * w for n, s, w in zip(read, window.strides, window.extent, strict=True)]
@@ -83,9 +83,9 @@ def _transpose_room(window: Windows, x: Spec, *, filters: int | None) -> tuple[i
 
 
 BLOCK = 1 << 20
-"""Windows are added up for about so many bytes of them at a time, of whole rows."""
+"""About how many bytes of windows are added up at a time, in whole rows."""
 TAP = 1 << 15
-"""A tap of the window takes as long as writing this many bytes, about, each time that something is added there."""
+"""The overhead of adding up one tap of the window: about as long as writing this many bytes."""
 
 
 @remembered

@@ -28,9 +28,9 @@ def _by_channel(
     depth_multiplier: int | None,
     clamp: tuple[float | None, float | None] | None = None,
 ) -> Array:
-    """Every channel with its own `depth_multiplier` windows; the result is channels last, clamped to (least, most).
+    """Each channel with its own `depth_multiplier` kernels; the result is channels last, clamped to (least, most).
 
-    kernel: (*kernel_size, channels, depth_multiplier). As a convolution with one group for each channel.
+    kernel: (*kernel_size, channels, depth_multiplier). It is a convolution with one group for each channel.
     """
     pads, channels = _pads(window, x.shape, kernel.shape, depth_multiplier)
     return ops.conv(
@@ -83,7 +83,7 @@ def _depthwise(
 
 depthwise_conv1d = _depthwise(
     1,
-    """(batch, steps, in) -> (batch, new steps, in * depth_multiplier): each channel by kernels of its own.
+    """(batch, steps, in) -> (batch, new steps, in * depth_multiplier): each channel with its own kernels.
 
     params: kernel (kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
     Output channel c * depth_multiplier + m is channel c by its kernel m. Other options, mask (dropped) and

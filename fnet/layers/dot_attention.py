@@ -21,7 +21,7 @@ SEQUENCES = ("query", "value", "key")
 
 
 def named_inputs(name: str, x: Any, masks: Sequence[str] = ()) -> dict[str, Any]:
-    """`x` of an attention layer as a dict: query, value, perhaps key, and the explicit `masks` that were given."""
+    """`x` of an attention layer as a dict: query, value, perhaps key, and explicit masks, whose names are `masks`."""
     inputs = dict(x) if isinstance(x, Mapping) else None
     if isinstance(x, tuple | list) and len(x) in (2, 3):
         inputs = dict(zip(SEQUENCES, x, strict=False))
@@ -69,24 +69,24 @@ def drops(*, dropout: float) -> bool:
 
 
 def _of_tanh(*, use_scale: bool) -> str:
-    """tanh makes float32 of integers, whatever the policy; a wider scale makes more of it."""
+    """The dtype of tanh for integers: float32 under any policy, or that of a wider scale."""
     return "32 of integers" if use_scale else "of floats"
 
 
 def _of_scores(*, use_scale: bool, score_mode: str) -> str | None:
-    """With "concat" and no scale as above; a scale comes before tanh."""
+    """The same for "concat" without a scale; a scale is applied before tanh."""
     return "32 of integers" if score_mode == "concat" and not use_scale else None
 
 
 def _pairs_room(x: Any) -> tuple[int, int]:
-    """For each query and key the sum of both."""
+    """The sum of each query and key."""
     query, _, key = shapes_of("additive_attention", x)
     pairs = Spec((*query.shape[:-1], *key.shape[-2:]), floats_of(query).dtype)
     return 2 * room.size(pairs), 2 * room.size(pairs)
 
 
 def _attention_room(x: Any, *, score_mode: str) -> tuple[int, int]:
-    """For each query and key a weight."""
+    """The weight of each query and key."""
     if score_mode == "concat":
         return _pairs_room(x)
     query, _, key = shapes_of("attention", x)
@@ -171,12 +171,12 @@ def additive_attention(
 
 
 def after_dropout(params: Params, weights: Array, dropout: float) -> Array:
-    """The weights that are left after dropout, which acts where params hold `rng`."""
+    """The weights after dropout, if params hold `rng`."""
     return drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
 
 
 def _pairs(query: Array, key: Array) -> Array:
-    """(..., tq, dim), (..., tk, dim) -> (..., tq, tk, dim): the sum of each two, which wraps around for bytes."""
+    """(..., tq, dim), (..., tk, dim) -> (..., tq, tk, dim): the sum of each pair, which wraps around for bytes."""
     query, key = promoted(query, key)
     return query[..., :, None, :] + key[..., None, :, :]
 
@@ -208,7 +208,7 @@ def _attend(
 
 
 def _seen(mask: Array | None, logits: Array, causal: bool) -> Array | None:
-    """What of logits (batch, tq, tv) counts, by the mask (batch, tv) of the values and by causality."""
+    """Which of the logits (batch, tq, tv) are visible, by the mask (batch, tv) of the values and by causality."""
     ahead = causal_mask(logits.shape[-2], logits.shape[-1])[None] if causal else None
     if mask is None:
         return ahead

@@ -29,10 +29,10 @@ def hash_buckets(strings: Sequence[bytes], buckets: int, salt: Salt) -> NumpyArr
 
 
 def encode(ids: Array, mode: str, depth: int, dtype: Any, weights: Array = None, backend: Any = numpy_backend) -> Array:
-    """Ids as `mode` says: "int", "one_hot", "multi_hot" or "count" over `depth` columns.
+    """Ids in the form of `mode`: "int", "one_hot", "multi_hot" or "count" over `depth` columns.
 
     one_hot: (..., n) -> (..., n, depth), a last axis of size 1 is dropped first. multi_hot, count: (n,) ->
-    (depth,), (batch, n, ...) -> (batch, ..., depth). Ids outside 0..depth-1 have no column. weights: what each id
+    (depth,), (batch, n, ...) -> (batch, ..., depth). Ids outside 0..depth-1 have no column. weights: how much each id
     counts, of the shape of `ids`. backend: the operations to count with; NumPy's for layers that run there.
     """
     if mode == "int":
@@ -58,7 +58,7 @@ def _counted(ids: Array, mode: str, depth: int, dtype: Any, weights: Array) -> A
 
 
 def _samples_last(a: Array) -> Array:
-    """(batch, n, ...) -> (batch, ..., n): what is counted together is the last axis."""
+    """(batch, n, ...) -> (batch, ..., n): ids that are counted together are in the last axis."""
     a = a.reshape(1) if a.ndim == 0 else a
     return a.transpose(0, *range(2, a.ndim), 1) if a.ndim > 2 else a
 
@@ -73,7 +73,7 @@ def count_rows(
     weights: Array = None,
     backend: Any = numpy_backend,
 ) -> Array:
-    """(*shape, depth): how often (multi_hot: whether) each id occurs in each row; rows, ids: one entry a token."""
+    """(*shape, depth): how often (multi_hot: whether) each id occurs in each row; rows, ids: one entry per token."""
     size = math.prod(shape) * depth
     inside = (ids >= 0) & (ids < depth)
     bins = (rows * depth + ids + 1) * inside - 1  # -1 where there is no column
@@ -82,7 +82,7 @@ def count_rows(
 
 
 TOKENS = Rounding(keeps=("inputs", "params"), gives=lambda: "float32")
-"""What layers of tokens do under any dtype policy: Keras keeps the tf-idf weights, and what they give, in float32."""
+"""The rounding of token layers under any dtype policy: in Keras tf-idf weights and their outputs are float32."""
 
 
 def weigh(params: Params, counted: Callable[[str], NumpyArray], mode: str) -> NumpyArray:

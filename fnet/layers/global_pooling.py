@@ -18,7 +18,7 @@ from fnet.masks import parted
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 CHUNK = 256
-"""Sums over longer axes are made of partial sums, whose rounding errors do not pile up."""
+"""Sums over longer axes are made of partial sums, so that rounding errors do not accumulate."""
 
 
 def _global_rule(rank: int, x: Spec, *, data_format: str | None, keepdims: bool) -> tuple[Spec, ParamTree]:
@@ -95,9 +95,9 @@ def global_average_pooling1d(
 ) -> Array:
     """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the mean.
 
-    No params. Mask: used up; masked steps count neither in the sum nor in the number, and a row without any
+    No params. Mask: dropped after use; masked steps count neither in the sum nor in the number, and a row without any
     step left is NaN, as in Keras. data_format: "channels_last" (also None) or "channels_first".
-    weighs: numbers in a mask are weights, as in Keras before 3.15; without it what is not 0 is seen.
+    weighs: numbers in a mask are weights, as in Keras before 3.15; otherwise any number but 0 is True.
     keeps_integers: without a mask, the mean of integers is an integer, truncated towards 0, as in Keras 2.
     Errors: InvalidInput for zero steps. Source: keras.layers.GlobalAveragePooling1D.
 

@@ -1,7 +1,7 @@
-"""Convolutions whose kernel is another one at every place: locally_connected1d, locally_connected2d, of Keras 2.
+"""Convolutions with a different kernel at each position: locally_connected1d, locally_connected2d, of Keras 2.
 
-Keras 2 kept the kernel in one of three forms, `implementation`; here each is brought into that of the first, a matrix
-for every place, (places, taps * channels, filters). Source: keras.layers.LocallyConnected1D and 2D of Keras 2.
+Keras 2 kept the kernel in one of three forms, `implementation`; here all are converted to the first, a matrix for each
+position, (places, taps * channels, filters). Source: keras.layers.LocallyConnected1D and 2D of Keras 2.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Pos
 
 
 class Taps(NamedTuple):
-    """Which places of the input each place of the output sees."""
+    """Which positions of the input each position of the output reads."""
 
     at: np.ndarray
-    """(places, taps): of the flattened spatial axes; the last one again where a window is cut short."""
+    """(places, taps): positions in the flattened spatial axes; the last one is repeated where a window is cut short."""
     number: np.ndarray
-    """(places, taps): of a tap among those of its window that are there."""
+    """(places, taps): the number of a tap among those of its window that exist."""
     counts: np.ndarray
-    """(places,): taps that are there."""
+    """(places,): how many taps exist."""
     there: np.ndarray
-    """(places, taps), bool."""
+    """(places, taps), bool: whether the tap exists."""
 
 
 def _spans(window: Windows, sizes: Sizes) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -1,8 +1,8 @@
 """Merge layers: several arrays into one. `x` is a tuple or list of arrays.
 
 Arrays of lower rank get axes of size 1 after the batch axis until the ranks agree; then NumPy's broadcasting
-holds. Mask: the OR of the masks if every input has one, else none; with masks="keras2" the AND of those that there
-are, which hide nothing of the values. Concatenate and dot have rules of their own.
+applies. Mask: the OR of the masks if every input has one, else none; with masks="keras2" the AND of the existing ones,
+which do not affect the values. Concatenate and dot have their own rules.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def dense_params(
 
 
 def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Axes of an input of `rank` over which it attends; None: all between batch and features. The last, of the
-    features, is that of the heads in what is projected."""
+    """The attention axes of an input of `rank`; None: all between batch and features. The last axis, of the features,
+    is that of the heads in the projected input."""
     if axes is None:
         return tuple(range(1, rank - 1))
     chosen = tuple(positive(a, rank) for a in ((axes,) if isinstance(axes, int) else axes))
@@ -162,19 +162,19 @@ def multi_head_attention(
 
     For each head softmax(query @ key^T / sqrt(key_dim)) @ value of the projected inputs; the heads, times a
     sigmoid gate of the query with `use_gate`, are projected to the output. Inputs may have more axes;
-    `attention_axes` says over which it attends (default: all between batch and features; -1: over the heads).
-    Of (batch, t, dim) it is always t where neither dropout nor scores are asked for, but up to Keras 3.6.
+    `attention_axes`: the axes over which it attends (default: all between batch and features; -1: over the heads).
+    For (batch, t, dim) without dropout and scores it is always t, except up to Keras 3.6.
     `sliding_window`: |t - s| < window only; `use_causal_mask`: s <= t only. `return_attention_scores` adds the
     softmax (batch, heads, t, s).
     params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias
     (heads, size); output_dense: kernel (heads, value_dim, out), bias (out,); rng drops scores at `dropout`. With
     `quantization` ("int8", ...) each of these is as in `fnet.layers.quantized.kernel_params`.
     Mask: those of query, value and key, the explicit attention_mask (batch, t, s), value_mask, key_mask, and the
-    causal one all hide; the output carries the query's, the scores
-    what hid them. Keras reads no explicit query_mask, so it changes nothing; up to Keras 3.7 it does.
+    causal one are combined; the output carries the query's, the scores the combined one. An explicit query_mask counts
+    up to Keras 3.7 only.
     Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras. Up to 3.9
-    (masks="keras3.8") they are not 0 but those that there would be without the masks, up to 3.6 ("keras2") always.
-    Up to 3.7 numbers in an attention_mask that is the only mask weigh, as in `softmax`.
+    (masks="keras3.8") they are not 0 but those without the masks, up to 3.6 ("keras2") always.
+    Up to 3.7 numbers in an attention_mask that is the only mask are weights, as in `softmax`.
     Source: keras.layers.MultiHeadAttention; Vaswani et al. 2017.
 
     >>> import fnet

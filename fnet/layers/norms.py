@@ -65,9 +65,9 @@ def batch_normalization(
     with `renorm` moving_stddev, renorm_mean, renorm_stddev, which inference does not read. Keras 2 has two more
     forms: over several axes they have the rank of x, 1 at the other axes, and with `virtual_batch_size` (of training)
     another axis of 1 after the first.
-    training: the mean and variance of this very batch take the place of the moving ones, as where a Keras model calls
-    the layer with training=True. Mask: kept; with `training` only what it shows counts,
-    unless `masked_moments` is False, as before Keras 2.12.
+    training: use the mean and variance of the batch in place of the moving ones, as in a Keras model that calls the
+    layer with training=True. Mask: kept; with `training` they are those of the visible entries, unless
+    `masked_moments` is False, as before Keras 2.12.
     Source: keras.layers.BatchNormalization; Ioffe and Szegedy 2015.
 
     >>> one = np.ones(2)
@@ -96,7 +96,7 @@ def _wide(shape: Shape, axes: Sequence[int]) -> Shape:
 
 
 def batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Array, Array]:
-    """The mean and variance over all axes but `kept`, of what `mask` shows."""
+    """The mean and variance over all axes but `kept`, of the entries where `mask` is True."""
     axes = tuple(a for a in range(x.ndim) if a not in kept)
     if mask is None:
         return xp.mean(x, axis=axes), ops.center(x, axes)[1]
@@ -135,7 +135,7 @@ def _layer_rule(
 
 
 def _moved(y: Array, params: Params, wide: Shape, scale: bool, center: bool) -> Array:
-    """`y`, an array of the layer's own, times gamma plus beta, each of the sizes `wide`."""
+    """`y`, an array made by the layer, times gamma plus beta, each of the sizes `wide`."""
     if scale:
         y *= params["gamma"].reshape(wide)
     if center:
@@ -289,7 +289,7 @@ def _spectral_children(*, layer: Callable[..., Any]) -> dict[str, Any]:
 def spectral_normalization(
     params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: Positive = 1, keeps_integers: bool = True
 ) -> Any:
-    """What `layer` gives: at inference its stored kernel, which training has normalized, is used as it is.
+    """The output of `layer`: at inference its stored kernel, which training has normalized, is used as it is.
 
     params: "layer", those of `layer`; vector_u (1, n), of training. `power_iterations` matters in training only.
     The result has the dtype of x, integers too, as in Keras 3, unless `keeps_integers` is False.

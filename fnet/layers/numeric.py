@@ -109,8 +109,8 @@ def normalization(
     """(...) -> (...): (x - mean) / max(sqrt(variance), 1e-7); `invert`: x * max(sqrt(variance), 1e-7) + mean.
 
     params: mean, variance (sizes of the kept axes), unless both are given as options: numbers or lists that
-    broadcast over the kept axes from the right. axis: the axes with statistics of their own (None: none; the batch
-    axis counts). Mask: kept; lost with masks="keras2". Source: keras.layers.Normalization.
+    broadcast over the kept axes from the right. axis: the axes with separate statistics (None: none; the batch axis
+    counts). Mask: kept; lost with masks="keras2". Source: keras.layers.Normalization.
 
     >>> normalization({}, np.array([[1.0], [3.0]]), mean=3.0, variance=4.0)
     array([[-1.],
@@ -197,7 +197,7 @@ def _category_rule(
 
 
 def _with_weights(x: Any) -> tuple[Any, Any]:
-    """(inputs, count weights or None) of what the layer is fed with."""
+    """(inputs, count weights or None) from the input of the layer."""
     if isinstance(x, Mapping):
         return x["inputs"], x.get("count_weights")
     return (x[0], x[1]) if isinstance(x, tuple | list) else (x, None)

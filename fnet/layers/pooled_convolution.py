@@ -1,4 +1,4 @@
-"""Convolutions as `fnet.optimize` writes them: pooled before bias and activation, and in Winograd's form."""
+"""Convolutions that `fnet.optimize` makes: pooled before bias and activation, and in Winograd's form."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def pooled_conv2d(
 ) -> Array:
     """(batch, height, width, in) -> (batch, pooled height, pooled width, filters): conv2d, max pooling, activation.
 
-    y = activation(max over windows of (x * kernel) + bias), with windows of `pool_size` next to each other. For an
-    activation that never falls, as linear, relu and relu6, it is the pooling of conv2d. Options and params as conv2d.
+    y = activation(max over windows of (x * kernel) + bias), with adjacent windows of `pool_size`. For a non-decreasing
+    activation, such as linear, relu and relu6, it equals the pooling of conv2d. Options and params as conv2d.
     Mask: dropped. Errors: as conv2d.
 
     >>> pooled_conv2d({"kernel": np.ones((2, 2, 1, 1)), "bias": np.zeros(1)}, np.ones((1, 5, 5, 1))).shape
@@ -99,7 +99,7 @@ def winograd_conv2d(
 
     Computed in tiles of `tile` x `tile` outputs (2 or 4) with 2.25 or 4 times fewer products; a NaN or infinity
     shows in its whole tile. pool=2 takes the maxima of 2x2 windows, as pooled_conv2d does.
-    params: kernel ((tile + 2)^2, in, filters), which `fnet.backend.winograd.of_kernel` makes of that of conv2d; bias
+    params: kernel ((tile + 2)^2, in, filters), made from that of conv2d by `fnet.backend.winograd.of_kernel`; bias
     (filters,) unless `use_bias=False`. Mask: dropped. Errors: InvalidParams for another kernel. Source: Lavin and
     Gray 2016, Fast Algorithms for Convolutional Neural Networks.
 

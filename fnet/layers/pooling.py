@@ -33,7 +33,7 @@ def _pool_rule(
 def _pool_room(
     rank: int, x: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
 ) -> tuple[int, int]:
-    """Each axis is gone through once for each tap of its windows."""
+    """Each axis is read once for each tap of its windows."""
     y, _ = _pool_rule(rank, x, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
     window = _windows(rank, pool_size, strides, padding, data_format)
     sizes, _ = window.split(x.shape)
@@ -56,7 +56,7 @@ def _plan(window: Windows, shape: Sizes) -> tuple[Sizes, Pads, np.ndarray]:
 
 
 def _pool(window: Windows, average: bool, x: Array) -> Array:
-    """What all of them do."""
+    """Maximum or average pooling for any rank."""
     taps, pads, counts = _plan(window, x.shape)
     pool = ops.sum_pool if average else ops.max_pool
     first = window.data_format == "channels_first"

@@ -26,7 +26,7 @@ from fnet.records import dataclass
 from fnet.types import Array, Param, Params, Shape
 
 EXACT = 1024
-"""So many products of values from -128 to 127 add up exactly in float32: 1024 * 128 * 128 = 2^24."""
+"""How many products of values from -128 to 127 add up exactly in float32: 1024 * 128 * 128 = 2^24."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scheme:
 
 @functools.cache
 def scheme(quantization: str) -> Scheme:
-    """What the option says. Raises ValueError for anything else than the forms above."""
+    """The scheme of an option value. Raises ValueError for anything but the forms above."""
     known = {
         "int8": Scheme(8, inputs=True),
         "int8_weight_only": Scheme(8),

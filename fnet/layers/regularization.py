@@ -88,7 +88,7 @@ def spatial_dropout3d(
 
 
 SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
-"""What selu tends to at minus infinity: the value that alpha dropout puts in."""
+"""The limit of selu at minus infinity: the value that alpha dropout inserts."""
 
 
 @layer(shape=infer.identity, rng=_by_rate)
@@ -135,7 +135,7 @@ def gaussian_noise(params: Params, x: Array, *, stddev: NotNegative) -> Array:
 
 @layer(shape=infer.identity)
 def activity_regularization(params: Params, x: Array) -> Array:
-    """(...) -> (...): `x` itself; the penalties of training have no place here.
+    """(...) -> (...): `x` itself; its penalty matters in training only.
 
     Source: keras.layers.ActivityRegularization.
     """

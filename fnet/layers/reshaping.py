@@ -48,7 +48,7 @@ def _reshape_rule(x: Spec, *, target_shape: Sequence[int | None]) -> tuple[Spec,
 
 @layer(shape=_reshape_rule, mask="drop")
 def reshape(params: Params, x: Array, *, target_shape: Sequence[int | None]) -> Array:
-    """(batch, ...) -> (batch, *target_shape); one size may be -1 or None: what is left for it.
+    """(batch, ...) -> (batch, *target_shape); one size may be -1 or None: it follows from the others.
 
     Errors: InvalidInput where the sizes do not agree. Source: keras.layers.Reshape.
 

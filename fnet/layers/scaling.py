@@ -1,4 +1,4 @@
-"""Layers that keras.applications brings along: LayerScale and StochasticDepth (ConvNeXt), CustomScaleLayer
+"""Layers of keras.applications: LayerScale and StochasticDepth (ConvNeXt), CustomScaleLayer
 (InceptionResNetV2)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Vocabularies: tables in the params, in the order of the ids, and how the id of a token is found in them.
+"""Vocabularies: tables in the params, in the order of the ids, and the search for the id of a token.
 
 Special tokens are included, as Keras's `get_vocabulary()` gives them. NumPy on both backends.
 """
@@ -138,7 +138,7 @@ def _of_kind(token: Any, kind: type, number: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """What is derived from a table: its tokens in the order of ids, and how to find the id of one."""
+    """Derived from a table: its tokens in the order of ids, and a function that finds ids."""
 
     tokens: Any
     find: Callable[[Any, int], NumpyArray]

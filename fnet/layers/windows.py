@@ -25,7 +25,7 @@ Pads: TypeAlias = tuple[tuple[int, int], ...]
 """(before, after) for each spatial axis; negative values crop."""
 
 LARGEST = 1 << 31
-"""What no size, stride or rate of a window reaches."""
+"""An upper bound of sizes, strides and rates of windows."""
 
 DATA_FORMATS = (None, "channels_last", "channels_first")
 
