@@ -839,3 +839,27 @@ def test_loading_imports_neither_keras_nor_a_framework(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+LOSSES = {
+    "an operation": lambda x, t: ops.binary_crossentropy(t, ops.sigmoid(x)),
+    "whatever it says": lambda x, t: ops.categorical_crossentropy(t, ops.softmax(x), from_logits=True),
+    "an activation": lambda x, t: ops.binary_crossentropy(t, layers.Activation("sigmoid")(x)),
+    "a layer": lambda x, t: ops.categorical_crossentropy(t, layers.Softmax()(x)),
+    "classes": lambda x, t: ops.sparse_categorical_crossentropy(ops.argmax(t, -1), layers.Softmax()(x)),
+    "the end of a layer": lambda x, t: ops.binary_crossentropy(t, layers.Dense(3, activation="sigmoid")(x)),
+    "a mean": lambda x, t: keras.losses.binary_crossentropy(t, layers.Dense(3, activation="sigmoid")(x)),
+    "an input": lambda x, t: ops.categorical_crossentropy(t, x, from_logits=True),
+    "probabilities": lambda x, t: ops.binary_crossentropy(t, ops.sigmoid(x) * 1),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*from_logits")
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_go_by_what_a_sigmoid_or_softmax_was_given_as_on_tensorflow(name):
+    x, t = np.float32([[20, -20, 3], [-40, 1, 2]]), np.float32([[0, 1, 1], [1, 0, 0]])
+    inputs = [keras.Input((3,)), keras.Input((3,))]
+    keras_model = keras.Model(inputs, LOSSES[name](*inputs))
+    keras_model.set_weights([np.eye(3), np.zeros(3)][: len(keras_model.weights)])
+    model, params = load_keras(parity.saved(keras_model))
+    np.testing.assert_allclose(model(params, [x, t]), keras_model([x, t]), rtol=1e-5)

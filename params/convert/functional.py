@@ -12,7 +12,7 @@ import fnet
 from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import graph
-from fnet.core.layer import bind
+from fnet.core.layer import Bound, bind
 from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, references, resolve, unmasked
@@ -45,6 +45,21 @@ from params.file.keras_objects import (
     shown,
 )
 from params.table.layers import GIVES_INDICES
+
+LOSSES = frozenset(
+    {
+        *("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
+        *(f"keras.backend.{loss}crossentropy" for loss in ("binary_", "categorical_", "sparse_categorical_")),
+    }
+)
+"""Operations, and functions of Keras 2, that look where their probabilities come from."""
+ACTIVATED = frozenset(
+    {
+        *("activation", "dense", "einsum_dense", "conv1d", "conv2d", "conv3d", "depthwise_conv1d", "depthwise_conv2d"),
+        *("conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "separable_conv1d", "separable_conv2d"),
+    }
+)
+"""Layers that end with their option `activation`."""
 
 
 @dataclass(eq=False)
@@ -236,6 +251,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         step = bind(step, weighs=True)
     if build.conversion.masked:
         sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
+    if LOSSES & {layer.class_name, layer.config.get("function")} and part.operation:
+        step, sources = _by_logits(build, step, sources)
     if number and infer.keeps_states(step):
         raise UnsupportedLayer(
             f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
@@ -255,6 +272,35 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
     _give_keys(build, part, name, shares, training)
+
+
+def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:
+    """A loss of what a sigmoid or softmax gives, from what that was given: so on TensorFlow, whatever the call says."""
+    name: Any = sources[1] if isinstance(sources, tuple) else None
+    node: Any = build.nodes.get(name) if isinstance(name, str) else None
+    while isinstance(node, tuple) and _is_passing(node[0]) and isinstance(node[1], str):
+        if build.specs[node[1]] != build.specs[name]:
+            return step, sources
+        name, node = node[1], build.nodes[node[1]]
+    made: Any = node[0] if isinstance(node, tuple) else None
+    if not isinstance(made, Bound) or not made.function.__module__.startswith("fnet."):
+        return step, sources
+    function, logits = made.function.__name__, node[1]
+    activation = made.all_options.get("activation") if function in ACTIVATED else function
+    if activation not in ("sigmoid", "softmax") or made.function.__module__.startswith("fnet.tf_functions"):
+        return step, sources
+    if function in ACTIVATED - {"activation"}:
+        logits = build.names.fresh(f"{name}_logits")
+        build.nodes[logits] = bind(made, activation=None), node[1], node[2] if len(node) > 2 else name
+        build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
+    if not isinstance(logits, str | Ref):  # next to a mask
+        return step, sources
+    return bind(step, from_logits=True), (sources[0], logits)
+
+
+def _is_passing(step: Any) -> bool:
+    """Whether a step hands on a tensor of the same dtype as it is."""
+    return isinstance(step, Bound) and step.function.__name__ in ("cast", "convert_to_tensor")
 
 
 def _give_keys(build: _Building, part: Converted, name: str, shares: bool, training: bool | None) -> None:
