@@ -165,6 +165,11 @@ def test_the_gru_of_flax_lacks_a_bias():
     bias[1, -1] = 1
     with pytest.raises(ExportError, match="has no bias of the state"):
         to_flax(step, {**params, "bias": bias})
+    step, params, _ = drawn("gru without bias")
+    arrays = to_flax(step, params)
+    assert sorted(from_flax(step, arrays)) == ["kernel", "recurrent_kernel"]
+    with pytest.raises(ExportError, match="is not zero, and this gru has no bias"):
+        from_flax(step, {**arrays, "dense_i.bias": arrays["dense_i.bias"] + 1})
 
 
 # --- the real libraries -----------------------------------------------------------------------------------------

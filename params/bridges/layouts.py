@@ -252,7 +252,11 @@ def flax_gru() -> Layout:
         order = _order("gru", options)
         bias = gates(arrays["dense_i.bias"], order)
         params = {key: gates(arrays[name], order) for name, key in kernels.items()}
-        return {**params, "bias": np.stack([bias, np.zeros_like(bias)])}
+        if options["use_bias"]:
+            return {**params, "bias": np.stack([bias, np.zeros_like(bias)])}
+        if np.any(bias):
+            raise ExportError("dense_i.bias is not zero, and this gru has no bias (use_bias=False)")
+        return params
 
     return Layout(there, back)
 
