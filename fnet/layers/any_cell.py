@@ -20,6 +20,7 @@ from fnet.layers.recurrence import (
     around,
     as_lists,
     as_tuples,
+    require_states,
     room_over_time,
     run_over_time,
     time_step,
@@ -76,11 +77,12 @@ def _named(cells: Cells) -> Sequential:
 
 
 def _stacked_rule(x: Any, *, cells: Cells) -> tuple[Any, ParamTree]:
-    y, _ = cell_inputs(x)
+    y, given = cell_inputs(x)
     states, params = [], {}
     for name, cell in _named(cells).steps:
         (y, state), params[name] = infer.infer(cell, y)
         states.append(state)
+    require_states(given, states)
     return (y, states), {"cells": params}
 
 

@@ -15,6 +15,7 @@ from fnet.dtypes import factors, floating, floats_of, product_dtype, promoted, t
 from fnet.errors import InvalidInput
 from fnet.layers.regularization import drop
 from fnet.masks import mask_of, masked, values_of
+from fnet.shapes import broadcast_shapes, joined
 from fnet.types import Array, Param, Params, ParamTree, Rate, Spec
 
 SEQUENCES = ("query", "value", "key")
@@ -49,8 +50,12 @@ def shapes_of(name: str, x: Any, masks: Sequence[str] = ()) -> tuple[Spec, Spec,
     return query, value, key
 
 
-def _outputs(x: Any, name: str, return_attention_scores: bool) -> Any:
+def _outputs(x: Any, name: str, return_attention_scores: bool, products: bool = False) -> Any:
+    """What comes out; products: of query and key, which are summed otherwise and so broadcast."""
     query, value, key = shapes_of(name, x)
+    joined(key.shape[-2:-1], value.shape[-2:-1])
+    (joined if products else broadcast_shapes)(query.shape[-1:], key.shape[-1:])
+    broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     dtype = floats_of(query).dtype
     y = Spec((*query.shape[:-1], value.shape[-1]), dtype)
     return (y, Spec((*query.shape[:-1], key.shape[-2]), dtype)) if return_attention_scores else y
@@ -61,7 +66,7 @@ def _attention_rule(
 ) -> tuple[Any, ParamTree]:
     scale = {"scale": Param((), "ones")} if use_scale else {}
     concat = {"concat_score_weight": Param((), "ones")} if score_mode == "concat" else {}
-    return _outputs(x, "attention", return_attention_scores), {**scale, **concat}
+    return _outputs(x, "attention", return_attention_scores, score_mode == "dot"), {**scale, **concat}
 
 
 def drops(*, dropout: float) -> bool:

@@ -18,6 +18,7 @@ from fnet.layers.multi_head import (
     inputs_of,
     project_heads,
     project_inputs,
+    require_masks,
     widen_mask,
 )
 from fnet.masks import masked
@@ -38,6 +39,7 @@ def _grouped_rule(
     query, value, key = heads_shapes("group_query_attention", x)
     if any(len(spec.shape) != 3 for spec in (query, value, key)):
         raise InvalidInput(f"group_query_attention takes (batch, steps, features); got {query}, {value}, {key}")
+    require_masks(x, query, value, num_query_heads)
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
     query_heads, key_heads = (num_query_heads, head_dim), (num_key_value_heads, head_dim)

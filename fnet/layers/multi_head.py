@@ -19,7 +19,7 @@ from fnet.layers import quantized
 from fnet.layers.activation_layers import masked_softmax
 from fnet.layers.dot_attention import after_dropout, causal_mask, drops, named_inputs, shapes_of
 from fnet.masks import mask_of, masked, values_of
-from fnet.shapes import positive
+from fnet.shapes import broadcast_shapes, joined, positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3.12", "keras3"]
@@ -80,8 +80,22 @@ def heads_shapes(name: str, x: Any) -> tuple[Spec, Spec, Spec]:
     return query, value, key
 
 
+def require_masks(x: Any, query: Spec, value: Spec, heads: int) -> None:
+    """Raise InvalidInput where an explicit mask does not fit the steps of query and value, which all attend."""
+    masks = named_inputs("attention", x, MASKS)
+    steps, keys = query.shape[1:-1], value.shape[1:-1]
+    for name, sizes in zip(MASKS, (steps, keys, keys, (*steps, *keys)), strict=True):
+        if name in masks:
+            mask = masks[name].shape
+            sizes = sizes if len(mask) <= 1 + len(sizes) else (heads, *sizes)
+            given = mask[-len(sizes) :]
+            joined(sizes[-len(given) :], broadcast_shapes(sizes[-len(given) :], given))
+
+
 def _require_same(query: Any, value: Any, axes: Sequence[int]) -> None:
     """Raise InvalidInput where query and value have axes of different sizes over which nothing attends."""
+    if len(query.shape) != len(value.shape):
+        raise InvalidInput(f"query {query.shape} and value {value.shape} have other numbers of axes")
     apart = [(query.shape[a], value.shape[a]) for a in range(1, len(query.shape) - 1) if a not in axes]
     if any(None not in pair and len(set(pair)) > 1 for pair in apart):
         raise InvalidInput(
@@ -106,6 +120,8 @@ def _multi_head_rule(
     size = value_dim or key_dim
     axes = _attention_axes(attention_axes, len(query.shape))
     _require_same(query, value, axes)
+    if axes == tuple(range(1, len(query.shape) - 1)):
+        require_masks(x, query, value, num_heads)
     sizes = _output_sizes(output_shape, query)
     how = (use_bias, len(query.shape) - 1, quantization)
     gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), *how)} if use_gate else {}

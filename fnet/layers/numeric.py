@@ -11,7 +11,7 @@ from fnet.backend import ops, xp
 from fnet.core.rules import Rounding, layer
 from fnet.dtypes import in_floats, is_integral, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.shapes import axes_of, broadcast_shapes, require_ascending, require_kept, shape_of
+from fnet.shapes import axes_of, broadcast_shapes, joined, require_ascending, require_kept, shape_of
 from fnet.types import Array, Masks, OneOf, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
@@ -190,6 +190,8 @@ def _category_rule(
 ) -> tuple[Spec, ParamTree]:
     ids, weights = _with_weights(x)
     require_no_strings(ids, weights)
+    if weights is not None:
+        joined(ids.shape, weights.shape)
     shape = ids.shape if drops_ones or output_mode != "one_hot" else (*ids.shape, 1)
     weighs = weights is not None and weights.dtype.startswith("float") and not is_integral(encoding_dtype)
     dtype = weights.dtype if weighs else encoding_dtype

@@ -99,7 +99,7 @@ def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bo
     if not isinstance(cell_output, tuple) or len(cell_output) != 2:
         raise InvalidInput(f"a cell gives (output, states); this one gives {cell_output!r:.60}")
     y, states = cell_output
-    _require_states(x, states)
+    require_states(states_given(x), states)
     if return_sequences:
         y = Spec((*inputs.shape[:2], *y.shape[1:]), y.dtype)
     return (y, *states) if return_state else y
@@ -128,9 +128,13 @@ def room_over_time(
     return asking(rule, shape)
 
 
-def _require_states(x: Any, states: Any) -> None:
-    """Raise InvalidInput for initial states of wrong shapes."""
-    given = x.get("initial_state") if isinstance(x, Mapping) else x[1:] if isinstance(x, tuple | list) else None
+def states_given(x: Any) -> Any:
+    """The initial states in what a recurrent layer is given, or None."""
+    return x.get("initial_state") if isinstance(x, Mapping) else x[1:] if isinstance(x, tuple | list) else None
+
+
+def require_states(given: Any, states: Any) -> None:
+    """Raise InvalidInput where a recurrent layer or a cell is given states of other shapes than its own."""
     for have, own in zip(tree.leaves(given), tree.leaves(states), strict=False):
         if not fits(shape_of(have), own.shape):
             raise InvalidInput(f"a recurrent layer has states of {own.shape}; got one of {shape_of(have)}")

@@ -22,6 +22,7 @@ from fnet.layers.recurrence import (
     around,
     dropout_masks,
     project,
+    require_states,
     room_over_time,
     run_over_time,
     time_step,
@@ -218,16 +219,18 @@ def _cell_params(
     }
 
 
-def _state(inputs: Spec, units: int) -> Spec:
+def _state(inputs: Spec, units: int, given: Any) -> Spec:
     if len(inputs.shape) != 2:
         raise InvalidInput(f"a recurrent cell takes (batch, features) at each time step; got {inputs}")
-    return Spec((inputs.shape[0], units), inputs.dtype)
+    state = Spec((inputs.shape[0], units), inputs.dtype)
+    require_states(given, [state, state])
+    return state
 
 
 def simple_rnn_cell_rule(x: Any, *, units: int, use_bias: bool, activation: Activation) -> tuple[Any, ParamTree]:
     """Shape rule of the cell: (output, [h])."""
-    inputs, _ = cell_inputs(x)
-    y, bias = _state(inputs, units), Param((units,), "zeros") if use_bias else None
+    inputs, states = cell_inputs(x)
+    y, bias = _state(inputs, units, states), Param((units,), "zeros") if use_bias else None
     return (y, [y]), _cell_params(inputs.shape[-1], y, 1, bias, activation, None)
 
 
@@ -241,8 +244,8 @@ def lstm_cell_rule(
     recurrent_activation: Activation,
 ) -> tuple[Any, ParamTree]:
     """Shape rule of the cell: (output, [h, c])."""
-    inputs, _ = cell_inputs(x)
-    y = _state(inputs, units)
+    inputs, states = cell_inputs(x)
+    y = _state(inputs, units, states)
     bias = Param((4 * units,), "unit_forget" if unit_forget_bias else "zeros") if use_bias else None
     return (y, [y, y]), _cell_params(inputs.shape[-1], y, 4, bias, activation, recurrent_activation)
 
@@ -251,8 +254,8 @@ def gru_cell_rule(
     x: Any, *, units: int, use_bias: bool, reset_after: bool, activation: Activation, recurrent_activation: Activation
 ) -> tuple[Any, ParamTree]:
     """Shape rule of the cell: (output, [h])."""
-    inputs, _ = cell_inputs(x)
-    y = _state(inputs, units)
+    inputs, states = cell_inputs(x)
+    y = _state(inputs, units, states)
     bias = Param((2, 3 * units) if reset_after else (3 * units,), "zeros") if use_bias else None
     return (y, [y]), _cell_params(inputs.shape[-1], y, 3, bias, activation, recurrent_activation)
 

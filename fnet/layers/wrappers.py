@@ -14,7 +14,7 @@ from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
 from fnet.core.rules import Rounding, layer, rules
 from fnet.errors import InvalidInput
-from fnet.layers.recurrence import sequence_spec, unpack
+from fnet.layers.recurrence import sequence_spec, states_given, unpack
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.masks import mask_of, masked, parted, strip, values_of
 from fnet.types import Array, Masks, Merge, Params, ParamTree, Spec
@@ -50,8 +50,12 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
 
 def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None) -> tuple[Any, ParamTree]:
     forward, backward = halves(layer, backward_layer)
-    sequences = sequence_spec(x)
-    (y, params), (y_back, params_back) = (infer.infer(half, sequences) for half in (forward, backward))
+    sequences, given = sequence_spec(x), tree.leaves(states_given(x))
+    half = len(given) // 2
+    (y, params), (y_back, params_back) = (
+        infer.infer(step, {"sequences": sequences, "initial_state": begun} if begun else sequences)
+        for step, begun in ((forward, given[:half]), (backward, given[half:]))
+    )
     needed = {"forward_layer": params, "backward_layer": params_back}
     states: tuple[Spec, ...] = ()
     if isinstance(y, tuple):

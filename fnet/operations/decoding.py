@@ -12,7 +12,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import size
 from fnet.dtypes import result_type, tensor
 from fnet.operations.rules import operation
-from fnet.shapes import fits, shape_of, sized
+from fnet.shapes import fit, fits, shape_of, sized
 from fnet.types import Array, Positive, Spec
 
 NOTHING = -1
@@ -210,7 +210,10 @@ def _children(beam: Beam, log: Array, last: Array, parents: Array) -> Array:
 
 
 def _loss_rule(target: Any, output: Spec, target_length: Any, output_length: Any) -> Spec:
-    return Spec(output.shape[:1], result_type(output.dtype, "float32"))
+    shapes = map(shape_of, (target, output, target_length, output_length))
+    return Spec(
+        (fit("rows labels, rows steps classes, rows, rows", *shapes)["rows"],), result_type(output.dtype, "float32")
+    )
 
 
 def _loss_room(x: tuple[Any, Spec, Any, Any]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fnet.backend import xp
@@ -21,7 +22,7 @@ from fnet.layers.depthwise import depthwise_conv2d
 from fnet.layers.windows import is_channels_first, to_channels_last
 from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
-from fnet.shapes import total
+from fnet.shapes import joined, total
 from fnet.types import Array, DataFormat, Positive, Spec
 
 
@@ -161,6 +162,7 @@ def _ssim_step(image1: Spec, filter_size: int, data_format: str | None) -> tuple
 
 
 def _ssim_rule(image1: Spec, image2: Spec, *, filter_size: int, data_format: str | None) -> Spec:
+    image1 = replace(image1, shape=joined(image1.shape, image2.shape))
     infer(*_ssim_step(image1, filter_size, data_format))
     return Spec(image1.shape[:-3], image1.dtype)
 

@@ -20,7 +20,7 @@ from fnet.core.room import copies, size, work_of_products
 from fnet.dtypes import floating, is_float, result_type, tensor
 from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
-from fnet.shapes import axes_of, sized
+from fnet.shapes import axes_of, broadcast_shapes, joined, shape_of, sized
 from fnet.types import Array, DataFormat, Spec
 
 
@@ -76,7 +76,14 @@ def _projected(x: Array, transform: Array, interpolation: str, fill_mode: str, f
     return ((1 - low) * above + low * below).astype(x.dtype)
 
 
-@operation(same_images, room=copies(9), by_row=4)
+def _affine_rule(images: Spec, transform: Any) -> Spec:
+    wanted = (*same_images(images).shape[:-3], 8)
+    given = shape_of(transform)
+    joined(broadcast_shapes(wanted, given)[-len(given) :], wanted[-len(given) :])
+    return images
+
+
+@operation(_affine_rule, room=copies(9), by_row=4)
 def affine_transform(
     images: Array,
     transform: Array,
@@ -215,7 +222,10 @@ def _translate_rule(
     if method not in KERNELS:
         raise ValueError(f"method must be one of {', '.join(KERNELS)}; got {method!r}")
     sizes = list(images.shape)
-    for axis in axes_of(spatial_dims, len(sizes)):
+    axes = axes_of(spatial_dims, len(sizes))
+    for numbers in (scale, translation):
+        joined(shape_of(numbers), (len(axes),))
+    for axis in axes:
         sizes[axis] = output_shape[axis]
     return Spec(tuple(sizes), images.dtype)
 

@@ -15,7 +15,7 @@ from fnet.backend import ops, xp
 from fnet.core.rules import Call
 from fnet.dtypes import dtype_of, is_integral, result_type, tensor
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
-from fnet.shapes import broadcast_shapes, fits, joined, positive, require_places, shape_of, total
+from fnet.shapes import MOST_ROWS, broadcast_shapes, fits, joined, positive, require_places, shape_of, sized, total
 from fnet.types import Array, Shape, Spec
 
 READS = Call(reads_values=True)
@@ -60,6 +60,8 @@ def get_item(x: Array, index: Any = None, *, key: Any = ()) -> Array:
 
 
 def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Spec:
+    if isinstance(start_indices, Spec):
+        joined(start_indices.shape, (len(shape),))
     starts = start_indices if isinstance(start_indices, list | tuple) else [None] * len(shape)
     sizes: list[int | None] = []
     for size, start, length in zip(inputs.shape, starts, shape, strict=True):
@@ -91,6 +93,9 @@ def _update_rule(inputs: Spec, start_indices: Any, updates: Any) -> Spec:
         raise ValueError(
             f"{len(start_indices)} start indices and {len(shape_of(updates))} axes of updates for {inputs}"
         )
+    sizes = zip(sized(inputs.shape, MOST_ROWS), sized(shape_of(updates), 0), strict=False)
+    if any(new > size for size, new in sizes):
+        raise ValueError(f"updates of the shape {shape_of(updates)} are not inside of {inputs}")
     return inputs
 
 

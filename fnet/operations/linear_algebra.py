@@ -18,7 +18,7 @@ from fnet.core.room import size, work_of_products
 from fnet.dtypes import floating, is_integral, tensor, widened
 from fnet.errors import InvalidInput
 from fnet.operations.rules import Operation, named, operation
-from fnet.shapes import axes_of, reduced_shape, sized
+from fnet.shapes import axes_of, fit, reduced_shape, sized
 from fnet.types import Array, Shape, Spec
 
 DIRECT, ITERATIVE = 2, 32
@@ -234,7 +234,7 @@ def svd(x: Array, *, full_matrices: bool = True, compute_uv: bool = True) -> Any
 
 
 def _solve_rule(a: Spec, b: Spec) -> Spec:
-    _square(a)
+    fit("... n n, ... n k", a.shape, b.shape if len(b.shape) == len(a.shape) else (*b.shape, 1))
     return b
 
 
@@ -258,6 +258,7 @@ def solve_triangular(a: Array, b: Array, *, lower: bool = False) -> Array:
 
 
 def _lstsq_rule(a: Spec, b: Spec) -> Spec:
+    fit("rows columns, rows k", a.shape, b.shape if len(b.shape) > 1 else (*b.shape, 1))
     return Spec((a.shape[1], *b.shape[1:]), a.dtype)
 
 

@@ -62,7 +62,7 @@ def isclose(x1: Array, x2: Array, *, rtol: float = 1e-5, atol: float = 1e-8, equ
     return _close(x1, x2, rtol, atol, equal_nan)
 
 
-@operation(lambda x1, x2: ())
+@operation(lambda x1, x2: broadcast(x1, x2)[:0])
 def allclose(x1: Array, x2: Array, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
     """Whether all of `x1` is close to `x2`; infinities must be equal."""
     x1, x2 = strong(x1, x2)

@@ -13,9 +13,10 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import of_products
 from fnet.dtypes import floating, is_float, result_type, strong, tensor
+from fnet.errors import InvalidInput
 from fnet.operations.linear_algebra import norm_of
 from fnet.operations.rules import operation, same
-from fnet.shapes import positive, reduced_shape
+from fnet.shapes import axes_of, broadcast_shapes, fit, joined, positive, reduced_shape, shape_of, total
 from fnet.types import Array, Axis, Positive, Range, Spec
 
 EPSILON = 1e-7
@@ -49,7 +50,16 @@ def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool 
     return tensor(mean, x.dtype.name), tensor(variance, x.dtype.name)
 
 
-@operation(same)
+def _along_rule(x: Spec, *vectors: Any, axis: int | None) -> Spec:
+    """Of operations that take a number, or one for each position of `axis`."""
+    size = 1 if axis is None else x.shape[positive(axis, len(x.shape))]
+    for count in (total(shape_of(v)) for v in vectors if v is not None):
+        if count != 1:
+            joined((size,), (count,))
+    return x
+
+
+@operation(_along_rule)
 def batch_norm(
     x: Array,
     mean: Array,
@@ -74,7 +84,15 @@ def batch_norm(
     return x * tensor(factor, x.dtype.name) + tensor(shift, x.dtype.name)
 
 
-@operation(same)
+def _layer_norm_rule(x: Spec, *vectors: Any, axis: Axis) -> Spec:
+    size = total(tuple(x.shape[a] for a in axes_of([] if axis is None else axis, len(x.shape))))
+    for vector in vectors:
+        if vector is not None:
+            joined((size,), (total(shape_of(vector)),))
+    return x
+
+
+@operation(_layer_norm_rule)
 def layer_norm(
     x: Array,
     gamma: Array | None = None,
@@ -98,7 +116,12 @@ def layer_norm(
     return tensor(y, given.dtype.name)
 
 
-@operation(same)
+def _scaled_rule(x: Spec, scale: Any = None) -> Spec:
+    joined(x.shape, broadcast_shapes(x.shape, shape_of(scale)))
+    return x
+
+
+@operation(_scaled_rule)
 def rms_norm(x: Array, scale: Array | None = None, *, axis: Axis = -1, epsilon: float | None = None) -> Array:
     """x / sqrt(mean(x^2) + epsilon) * scale over `axis`."""
     given = tensor(x)
@@ -131,7 +154,12 @@ def _clipped(output: Array) -> Array:
     return xp.clip(output, EPSILON, 1 - EPSILON)
 
 
-@operation(lambda target, output: output)
+def _loss_rule(target: Any, output: Spec, *, axis: int) -> Spec:
+    joined(shape_of(target), output.shape)
+    return Spec(reduced_shape(output.shape, axis, False), output.dtype)
+
+
+@operation(lambda target, output: Spec(joined(shape_of(target), output.shape), output.dtype))
 def binary_crossentropy(target: Array, output: Array, *, from_logits: bool = False) -> Array:
     """-(target * log(output) + (1 - target) * log(1 - output)), of probabilities or `from_logits`."""
     output = tensor(output)
@@ -142,7 +170,7 @@ def binary_crossentropy(target: Array, output: Array, *, from_logits: bool = Fal
     return -(target * xp.log(output) + (1 - target) * xp.log(1 - output))
 
 
-@operation(lambda target, output, *, axis: Spec(reduced_shape(output.shape, axis, False), output.dtype))
+@operation(_loss_rule)
 def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Array:
     """-sum(target * log(output)) over the classes in `axis`."""
     output = tensor(output)
@@ -153,7 +181,13 @@ def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool 
     return -xp.sum(target * xp.log(output), axis=axis)
 
 
-@operation(lambda target, output: Spec(output.shape[:-1], output.dtype))
+def _sparse_rule(target: Any, output: Spec) -> Spec:
+    ids = shape_of(target)
+    one = len(ids) == len(output.shape) and ids[-1] == 1
+    return Spec(joined(ids[:-1] if one else ids, output.shape[:-1]), output.dtype)
+
+
+@operation(_sparse_rule)
 def sparse_categorical_crossentropy(
     target: Array, output: Array, *, from_logits: bool = False, axis: int = -1
 ) -> Array:
@@ -167,7 +201,7 @@ def sparse_categorical_crossentropy(
     return -xp.take_along_axis(logs, target[..., None], axis=-1)[..., 0]
 
 
-@operation(lambda x1, x2: Spec((), x1.dtype))
+@operation(lambda x1, x2: Spec(joined(x1.shape, x2.shape)[:0], x1.dtype))
 def psnr(x1: Array, x2: Array, *, max_val: float) -> Array:
     """The peak signal-to-noise ratio in dB: 20 log10(max_val) - 10 log10(mean((x1 - x2)^2))."""
     x1, x2 = tensor(x1), tensor(x2)
@@ -178,7 +212,14 @@ def psnr(x1: Array, x2: Array, *, max_val: float) -> Array:
 # --- attention ------------------------------------------------------------------------------------
 
 
-def _attention_rule(query: Spec, key: Spec, value: Spec, *rest: Any) -> Spec:
+def _attention_rule(query: Spec, key: Spec, value: Spec, bias: Any = None, mask: Any = None, *rest: Any) -> Spec:
+    axes = fit("batch queries heads width, b keys groups width, c keys groups w", query.shape, key.shape, value.shape)
+    batch, queries, heads, keys, groups = (axes[name] for name in ("batch", "queries", "heads", "keys", "groups"))
+    if heads is not None and groups is not None and (groups == 0 or heads % groups):
+        raise InvalidInput(f"{heads} heads of queries for {groups} of keys: a multiple of these is wanted")
+    for item in (bias, mask):
+        if item is not None:
+            broadcast_shapes((batch, heads, queries, keys), shape_of(item))
     return Spec((*query.shape[:-1], value.shape[-1]), result_type(query.dtype, key.dtype, value.dtype))
 
 
@@ -240,7 +281,7 @@ def _nudged(low: Array, high: Array, least: int, most: int) -> tuple[Array, Arra
     return (least - zero) * step, (most - zero) * step, step
 
 
-@operation(same)
+@operation(_along_rule)
 def fake_quant_with_min_max_vars(
     inputs: Array,
     min_vals: Array,

@@ -14,7 +14,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import numbers, size, work_of_products
 from fnet.dtypes import counted, factors, is_bool, product_dtype, promoted, result_type, strong, tensor
 from fnet.operations.rules import operation
-from fnet.shapes import axes_of, broadcast_shapes, shape_of, sized, total
+from fnet.shapes import axes_of, broadcast_shapes, fit, joined, shape_of, sized, total
 from fnet.types import Array, Shape, Spec
 
 
@@ -55,6 +55,7 @@ def _dot_rule(x1: Any, x2: Any) -> Spec:
     a, b = shape_of(x1), shape_of(x2)
     if not a or not b:
         return Spec((*a, *b), _plain_dtype(x1, x2))
+    joined(a[-1:], b[-2:][:1])
     return Spec((*a[:-1], *b[:-2], *b[-1:]) if len(b) > 1 else a[:-1], _plain_dtype(x1, x2))
 
 
@@ -65,7 +66,12 @@ def dot(x1: Array, x2: Array) -> Array:
     return tensor(xp.dot(x1, x2), dtype)
 
 
-@operation(lambda x1, x2: Spec((), _plain_dtype(x1, x2)))
+def _vdot_rule(x1: Any, x2: Any) -> Spec:
+    joined((total(shape_of(x1)),), (total(shape_of(x2)),))
+    return Spec((), _plain_dtype(x1, x2))
+
+
+@operation(_vdot_rule)
 def vdot(x1: Array, x2: Array) -> Array:
     """The sum of all products of two tensors of one size."""
     (x1, x2), dtype = factors(x1, x2)
@@ -74,6 +80,8 @@ def vdot(x1: Array, x2: Array) -> Array:
 
 def _inner_rule(x1: Any, x2: Any) -> Spec:
     a, b = shape_of(x1), shape_of(x2)
+    if a and b:
+        joined(a[-1:], b[-1:])
     return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), _plain_dtype(x1, x2))
 
 
@@ -147,6 +155,7 @@ def _einsum_sizes(operands: Sequence[Any], subscripts: str) -> tuple[dict[str, i
     terms, result = _expanded(subscripts, [len(shape_of(x)) for x in operands])
     sizes: dict[str, int | None] = {}
     for term, x in zip(terms, operands, strict=True):
+        fit(" ".join(term) or "...", shape_of(x))
         for letter, width in zip(term, shape_of(x), strict=True):
             other = sizes.get(letter, width)
             if letter not in result and None not in (width, other) and width != other:
@@ -221,6 +230,7 @@ def cross(x1: Array, x2: Array, *, axisa: int = -1, axisb: int = -1, axisc: int 
 
 
 def _cdist_rule(x: Spec, y: Spec) -> Spec:
+    joined(x.shape[-1:], y.shape[-1:])
     return Spec((*broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), x.dtype)
 
 

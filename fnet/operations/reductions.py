@@ -15,7 +15,7 @@ from fnet.backend import xp
 from fnet.dtypes import counted, floating, is_float, result_type, tensor, without_bool
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named, operation, reduced
-from fnet.shapes import axes_of, reduced_shape, total
+from fnet.shapes import axes_of, broadcast_shapes, joined, reduced_shape, total
 from fnet.types import Array, Axis, Shape, Spec
 
 
@@ -101,6 +101,10 @@ def count_nonzero(x: Array, *, axis: Axis = None) -> Array:
 
 
 def _average_rule(x: Spec, weights: Spec | None = None, *, axis: Axis) -> Shape:
+    if weights is not None and axis is not None and len(weights.shape) != len(x.shape):
+        joined(weights.shape, (x.shape[axis if isinstance(axis, int) else axis[0]],))
+    elif weights is not None:
+        broadcast_shapes(x.shape, weights.shape)
     return reduced_shape(x.shape, axis, False)
 
 

@@ -14,7 +14,7 @@ from fnet.dtypes import bounds, floating, tensor
 from fnet.errors import InvalidInput
 from fnet.layers.audio import frame_count, frame_window, frames, require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
-from fnet.shapes import fits, require_made, shape_of, sized
+from fnet.shapes import fits, joined, require_made, shape_of, sized
 from fnet.types import Array, Positive, Spec, Window
 
 Pair = tuple[Array, Array]
@@ -37,7 +37,8 @@ def _name(x: Sequence[Array]) -> str:
 
 
 def _pair_rule(x: Sequence[Spec]) -> tuple[Spec, Spec]:
-    return x[0], x[0]
+    whole = Spec(joined(x[0].shape, x[1].shape), x[0].dtype)
+    return whole, whole
 
 
 def _transform(name: str, text: str, transform: Callable[[Array], Array]) -> Operation:
@@ -68,7 +69,7 @@ def rfft(x: Array, *, fft_length: int | None = None) -> Pair:
 
 
 def _irfft_rule(x: Sequence[Spec], *, fft_length: int | None) -> Spec:
-    *batch, half = x[0].shape
+    *batch, half = joined(x[0].shape, x[1].shape)
     length = 2 * (half - 1) if fft_length is None and half is not None else fft_length
     return Spec((*batch, length), x[0].dtype)
 
@@ -183,7 +184,7 @@ def _istft_rule(
     center: bool,
 ) -> Spec:
     require_window(window, sequence_length, fft_length)
-    *batch, frames, _ = x[0].shape
+    *batch, frames, _ = joined(x[0].shape, x[1].shape)
     whole = None if frames is None else fft_length + sequence_stride * (frames - 1) - 2 * (fft_length // 2) * center
     return Spec((*batch, whole if length is None else length), x[0].dtype)
 

@@ -14,7 +14,7 @@ from fnet.core import room
 from fnet.dtypes import promoted, strong, tensor
 from fnet.errors import InvalidInput
 from fnet.operations.rules import operation
-from fnet.shapes import require_ascending, shape_of, sized, total
+from fnet.shapes import fit, require_ascending, shape_of, sized, total
 from fnet.types import Array, Spec
 
 
@@ -103,7 +103,11 @@ def top_k(x: Array, *, k: int, sorted: bool = True) -> tuple[Array, Array]:  # n
     return xp.take_along_axis(x, order, axis=-1), order.astype("int32")
 
 
-@operation(lambda targets, predictions: Spec(targets.shape, "bool"))
+def _top_rule(targets: Any, predictions: Spec) -> Spec:
+    return Spec((fit("rows, rows classes", shape_of(targets), predictions.shape)["rows"],), "bool")
+
+
+@operation(_top_rule)
 def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
     """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,)."""
     predictions, targets = tensor(predictions), tensor(targets)
