@@ -234,6 +234,7 @@ def svd(x: Array, *, full_matrices: bool = True, compute_uv: bool = True) -> Any
 
 
 def _solve_rule(a: Spec, b: Spec) -> Spec:
+    _square(a)
     fit("... n n, ... n k", a.shape, b.shape if len(b.shape) == len(a.shape) else (*b.shape, 1))
     return b
 
