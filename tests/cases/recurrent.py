@@ -80,7 +80,7 @@ KINDS = {
     fnet.lstm: [
         {},
         {"use_bias": False},
-        {"unit_forget_bias": False, "dropout": 0.5},
+        {"unit_forget_bias": False, "dropout": 0.5, "recurrent_activation": "hard_sigmoid"},
         {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
         {"activation": "linear", "recurrent_activation": "tanh", "recurrent_dropout": 0.5},
     ],
@@ -88,7 +88,7 @@ KINDS = {
         {},
         {"use_bias": False},
         {"reset_after": False},
-        {"reset_after": False, "use_bias": False},
+        {"reset_after": False, "use_bias": False, "recurrent_activation": "hard_sigmoid"},
         {"activation": "softsign", "recurrent_activation": "hard_sigmoid", "dropout": 0.5},
         {"activation": "relu", "recurrent_activation": "sigmoid", "reset_after": False, "recurrent_dropout": 0.5},
         {"activation": "relu", "use_bias": False},
