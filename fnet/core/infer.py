@@ -53,7 +53,7 @@ def spec(shape: Any) -> Any:
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     """(output Spec tree, nested dicts of Param) of a step for inputs of the Spec tree `x`."""
     if not isinstance(step, Model):
-        outputs, params = bind(step).infer(x)
+        outputs, params = _bound(step).infer(x)
         return outputs, dict(params)
     steps = trace(step, x)
     return steps[-1].outputs, params_of(steps)
@@ -74,7 +74,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, steps: list[TracedStep]) 
 
     try:
         nested = isinstance(step, Model)
-        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else bind(step).infer(x)
+        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _bound(step).infer(x)
     except Exception as error:  # re-raised with a note of where it happened
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {tree.path_name(path)!r}: {brief(step, 120)} got {x}")
@@ -88,9 +88,14 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
     return resolve(unmasked(sources), values)
 
 
+def _bound(step: Any) -> Bound:
+    """`bind(step)`, which loading a model asks for several times a layer."""
+    return step if isinstance(step, Bound) else bind(step)
+
+
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
     """What a rule that depends on options alone says about `step`; None where the layer has no such rule."""
-    return None if rule is None else bind(step).fill(rule)()
+    return None if rule is None else _bound(step).fill(rule)()
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:
@@ -174,14 +179,14 @@ def children(step: Any) -> dict[str, Any]:
     """{params key: step} of the steps inside a step."""
     if isinstance(step, Model):
         return {key: child for _, key, child in step.entries}
-    bound = bind(step)
+    bound = _bound(step)
     rule = bound.rules.children
     return {} if rule is None else bound.fill(rule)()
 
 
 def layers_in(step: Any) -> list[Bound]:
     """The layers in a step, also inside models and wrappers; a wrapper comes before the layers in it."""
-    itself = [] if isinstance(step, Model) else [bind(step)]
+    itself = [] if isinstance(step, Model) else [_bound(step)]
     return itself + [layer for child in children(step).values() for layer in layers_in(child)]
 
 
