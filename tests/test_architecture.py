@@ -109,6 +109,21 @@ def test_inside_compare_imports_go_to_the_left_and_none_to_the_studies():
             assert not [name for name in used if places[name] > places[module]], path
 
 
+PARAMS = [
+    *("errors", "file", "output_sizes", "table", "convert", "assign", "loading", "store", "explaining", "bridges"),
+    *("predicting", "__init__"),
+]
+"""The folders and modules of params/: each may import itself and those before it."""
+
+
+def test_inside_params_imports_go_to_the_left():
+    for path in (ROOT / "params").rglob("*.py"):
+        place = path.relative_to(ROOT / "params").with_suffix("").parts[0]
+        used = {[*found.split("."), "__init__"][1] for found in imports(path) if found.split(".")[0] == "params"}
+        wrong = [found for found in used if PARAMS.index(found) > PARAMS.index(place)]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}, which are to its right"
+
+
 LAZY = {("fnet", "params")}
 """(importing module, imported module): imports for type checkers, done only when a name is first used."""
 
