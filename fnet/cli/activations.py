@@ -15,8 +15,8 @@ from fnet.cli import inputs
 from fnet.cli.common import UsageError, add_model, check_target, load_model, log
 from fnet.errors import printable
 
-HELP = "what flows inside a model: ranges, feature maps as a picture"
-DESCRIPTION = """What flows out of the steps of a model for some rows: shapes, ranges, how many numbers are 0 or NaN.
+HELP = "the activations of a model: ranges, feature maps as a picture"
+DESCRIPTION = """The outputs of the steps of a model for some rows: shapes, ranges, how many numbers are 0 or NaN.
 With --output, the first row at one step as a picture: a map for each channel, a line for each feature over time;
 white is 0, blue above, red below."""
 EPILOG = """examples:
@@ -30,7 +30,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(command)
     inputs.add_arguments(command)
-    command.add_argument("--at", action="append", metavar="NAME", help="a step, as block/conv (all); may be repeated")
+    command.add_argument("--at", action="append", metavar="NAME", help="a step, like block/conv (all); may be repeated")
     command.add_argument("--rows", type=int, default=1, metavar="N", help="how many rows, from the first on (1)")
     command.add_argument("--output", type=Path, metavar="FILE", help="write the picture of one step as .png")
     command.add_argument("--json", action="store_true", help="the table as JSON")

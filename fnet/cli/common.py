@@ -21,9 +21,7 @@ class UsageError(Exception):
 def add_model(command: argparse.ArgumentParser) -> None:
     """Add the arguments that name a model."""
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
-    command.add_argument(
-        "--weights", metavar="FILE", help="the weights, where the model file is a config alone (.json)"
-    )
+    command.add_argument("--weights", metavar="FILE", help="the weights, if the model file is only a config (.json)")
     add_custom(command)
 
 

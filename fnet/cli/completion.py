@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 HELP = "completion for a shell"
-DESCRIPTION = """Print what makes a shell complete fnet's commands, options and files. Once, in a shell's start-up file:
+DESCRIPTION = """Print the script that completes fnet's commands, options and files. Add to the shell's start-up file:
   bash: eval "$(fnet completion bash)" in ~/.bashrc
   zsh:  fnet completion zsh > ~/.zsh/completions/_fnet, a folder that is in fpath
   fish: fnet completion fish > ~/.config/fish/completions/fnet.fish"""

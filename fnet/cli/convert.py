@@ -11,7 +11,7 @@ from fnet.cli.inputs import warn_of_two_scales
 
 HELP = "a Keras file as one .safetensors file"
 DESCRIPTION = """Write model and weights as one .safetensors file, which loads faster and holds no code.
-It carries a self-test, which `fnet verify` runs, where the model has answers for rows that a rule makes."""
+It has a self-test for `fnet verify`, if the model has answers for generated rows."""
 EPILOG = """examples:
   fnet convert cnn.keras cnn.safetensors --scale 1/255
   fnet convert model.json model.safetensors --weights model.weights.h5"""
@@ -21,10 +21,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(command)
     command.add_argument("output", help="the .safetensors file to write")
-    command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one a line")
-    command.add_argument("--scale", type=number, help="what inputs are multiplied by first, as 1/255 for pixels")
+    command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one per line")
+    command.add_argument("--scale", type=number, help="multiply inputs by this first, such as 1/255 for pixels")
     command.add_argument(
-        "--offset", type=number, help="what is then added, as -1 after 1/127.5: both become a layer before the model"
+        "--offset", type=number, help="then add this, such as -1 after 1/127.5: both become a layer before the model"
     )
 
 

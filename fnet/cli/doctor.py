@@ -17,8 +17,8 @@ from typing import Any
 from fnet.records import dataclass
 
 HELP = "what holds this machine back"
-DESCRIPTION = """What fnet finds on this machine, a line each: what is in order, and what makes it slow or stops a
-command, with the remedy."""
+DESCRIPTION = """The state of this machine for fnet: what is in order, and what makes it slow or stops a command,
+with the remedy."""
 EPILOG = "example:\n  fnet doctor"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 OPTIONAL = {

@@ -8,10 +8,10 @@ import json
 from fnet.cli.common import add_custom, custom_layers
 
 HELP = "what is in a model file, what is refused and why"
-DESCRIPTION = """Each layer and operation of a .keras, .h5 or .safetensors file, supported, limited or refused and why,
-all at once; shapes, parameters, floating-point operations, masks, the Keras that wrote it, and what is worth a look.
-Reads the configuration alone, no weights; `fnet verify` reads those."""
-EPILOG = """Exit status: 0 where fnet runs the model, once its weights are sound, 1 where it does not.
+DESCRIPTION = """Each layer and operation of a .keras, .h5 or .safetensors file, supported, limited or refused and why;
+shapes, parameters, floating-point operations, masks, the Keras that wrote it, and remarks that are worth a look.
+Reads only the configuration, no weights; `fnet verify` reads those."""
+EPILOG = """Exit status: 0 if fnet runs the model (given sound weights), 1 if it does not.
 examples:
   fnet explain cnn.keras
   fnet explain examples/models/cifar10-cnn.safetensors --json"""
@@ -19,7 +19,7 @@ examples:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help=".keras, .h5 or .safetensors file, or the config alone (.json)")
+    command.add_argument("model", help=".keras, .h5 or .safetensors file, or only the config (.json)")
     command.add_argument("--json", action="store_true", help="the same as JSON")
     add_custom(command)
 

@@ -12,16 +12,16 @@ SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 
 
 HELP = "a model as ONNX, StableHLO or .keras"
-DESCRIPTION = """Write a model for another runtime, after what it computes there was compared with fnet; where they
-differ, nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra [onnx], StableHLO [jax]."""
+DESCRIPTION = """Write a model for another runtime, after a comparison of its outputs there with fnet's; if they differ,
+nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra [onnx], StableHLO [jax]."""
 EPILOG = "example:  fnet export cnn.keras cnn.onnx"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(command)
-    command.add_argument("output", help="the file to write; its suffix says what: .onnx, .stablehlo or .keras")
-    command.add_argument("--to", choices=sorted(SUFFIXES.values()), help="what to write, whatever the suffix")
+    command.add_argument("output", help="the file to write, .onnx, .stablehlo or .keras")
+    command.add_argument("--to", choices=sorted(SUFFIXES.values()), help="the format to write, whatever the suffix")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -84,20 +84,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments that name rows and say how to read them."""
     command.add_argument("inputs", nargs="*", help="files, folders of images, or - for standard input")
     command.add_argument(
-        "--text", action="append", default=[], help="a text to classify; inputs are then texts, too; may be repeated"
+        "--text", action="append", default=[], help="a text to classify; inputs are then texts too; may be repeated"
     )
     command.add_argument(
         "--column",
         metavar="NAMES",
-        help="the column of the text (text, or the only one), or the columns of numbers, with commas between (all)",
+        help="the column of the text (text, or the only one), or the columns of numbers, comma-separated (all)",
     )
     command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")
     command.add_argument(
-        "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="what standard input holds (txt)"
+        "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="format of standard input (txt)"
     )
-    command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
-    command.add_argument("--offset", type=number, help="then add this, as -1 after --scale 1/127.5 for pixels")
-    command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
+    command.add_argument("--scale", type=number, help="multiply numbers by this first, such as 1/255 for pixels")
+    command.add_argument("--offset", type=number, help="then add this, such as -1 after --scale 1/127.5 for pixels")
+    command.add_argument("--resize", action="store_true", help="resize images to the size that the model takes")
 
 
 def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str] = ()) -> Request:

@@ -21,7 +21,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same as JSON")
     form.add_argument("--markdown", action="store_true", help="the same as a Markdown page")
-    command.add_argument("--refused", action="store_true", help="only what is refused")
+    command.add_argument("--refused", action="store_true", help="only refused ones")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,9 +10,9 @@ from fnet import writing
 from fnet.cli.common import UsageError, add_custom, check_target, custom_layers, log
 
 HELP = "a model as a picture (SVG)"
-DESCRIPTION = """Draw the steps of a model as an SVG, shapes at the lines between them, from the configuration alone:
-no weights are read. What is refused is red. A box says more when the mouse is over it."""
-EPILOG = """Exit status: 0 where the picture is drawn, also of what is refused; `fnet explain` says why, and gives 1.
+DESCRIPTION = """Draw the steps of a model as an SVG, with shapes at the lines between them. It reads only the
+configuration, no weights. Refused layers are red. A box shows more when the mouse is over it."""
+EPILOG = """Exit status: 0 if the picture is drawn, even with refused layers; `fnet explain` says why they are refused.
 examples:
   fnet plot cnn.keras
   fnet plot examples/models/nusax-lstm.safetensors --depth 0 --output lstm.svg"""
@@ -20,7 +20,7 @@ examples:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help=".keras, .h5 or .safetensors file, or the config alone (.json)")
+    command.add_argument("model", help=".keras, .h5 or .safetensors file, or only the config (.json)")
     command.add_argument("--depth", type=int, metavar="N", help="levels of nested models to open (all)")
     command.add_argument(
         "--output", metavar="FILE", help="the .svg to write (the model's name in this folder); - for standard output"

@@ -24,14 +24,14 @@ HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
 Rows without an answer (NaN, a missing text, ids beyond a table) are marked: `-` for the label, null for the outputs.
 
-inputs: image files, or a folder of them with the folders in it; .csv and .tsv with a header, .jsonl, .parquet
-(pyarrow): a column of texts, columns of numbers, or columns by the names of several inputs; .npy; .npz with an array
-for each input by its name; .txt with a text a line; - for standard input."""
+inputs: image files, or a folder of them and its subfolders; .csv and .tsv with a header, .jsonl, .parquet (pyarrow):
+a column of texts, columns of numbers, or columns by the names of several inputs; .npy; .npz with an array for each
+input by its name; .txt with a text on each line; - for standard input."""
 
-EPILOG = """exit status: 0 where some row has an answer, 1 where none has or something went wrong, 2 for wrong usage,
-130 after Ctrl-C. A file of --output appears complete or not at all; until then FILE.part keeps each batch that is
-done. After Ctrl-C or a crash, the same command with --resume takes over what is still true and computes the rest:
-rows, weights or a --scale that changed are computed again.
+EPILOG = """exit status: 0 if some row has an answer, 1 if none has or something failed, 2 for wrong usage, 130 after
+Ctrl-C. A file of --output appears complete or not at all; until then FILE.part keeps each finished batch. After Ctrl-C
+or a crash, the same command with --resume reuses what is still valid and computes the rest: changed rows, weights or
+--scale are computed again.
 
 examples:
   fnet predict examples/models/nusax-lstm.safetensors --text 'pelayanannya ramah' 'makanan dingin' --top 2
@@ -52,7 +52,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(command)
     inputs.add_arguments(command)
-    command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
+    command.add_argument("--labels", help="class names, comma-separated, or a file with one per line")
     command.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
     command.add_argument("--top", type=int, metavar="K", help="the K best classes with their scores (1)")
     command.add_argument(
@@ -63,13 +63,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="the column of the right class, its label or number (of images: folder), to count how many are right",
     )
-    command.add_argument("--wrong", action="store_true", help="with --truth: only the rows whose class is another")
+    command.add_argument("--wrong", action="store_true", help="with --truth: only the rows with a wrong class")
     command.add_argument(
-        "--keep", metavar="COLUMNS", default="", help="columns, with commas between, to write next to the answers"
+        "--keep", metavar="COLUMNS", default="", help="columns, comma-separated, to write next to the answers"
     )
-    command.add_argument("--format", choices=("txt", "csv", "tsv", "jsonl"), help="what is printed (txt)")
+    command.add_argument("--format", choices=("txt", "csv", "tsv", "jsonl"), help="the format to print (txt)")
     command.add_argument(
-        "--json", action="store_const", dest="format", const="jsonl", help="one JSON object a line: --format jsonl"
+        "--json", action="store_const", dest="format", const="jsonl", help="one JSON object per line: --format jsonl"
     )
     command.add_argument(
         "--output",

@@ -7,11 +7,11 @@ import json
 
 from fnet.cli.common import add_custom, custom_layers
 
-HELP = "whether a model file is whole and gives what it gave"
-DESCRIPTION = """Read all of a model file (.keras, .h5, .safetensors): checksums, shapes, dtypes, numbers, and what is
-worth a look in them (layers of zeros, statistics as before training). Then run the self-test that a .safetensors of
-`fnet convert` carries: rows made by a rule, and what the model gave for them when it was saved."""
-EPILOG = """Exit status: 0 where the file is whole, 1 where it is not.
+HELP = "whether a model file is whole and its outputs are those of when it was saved"
+DESCRIPTION = """Check all of a model file (.keras, .h5, .safetensors): checksums, shapes, dtypes, numbers, with remarks
+on odd ones (layers of zeros, statistics as before training). Then run the self-test in a .safetensors of
+`fnet convert`: generated rows, and the outputs of the model for them when it was saved."""
+EPILOG = """Exit status: 0 if the file is whole, 1 if it is not.
 examples:
   fnet verify examples/models/nusax-lstm.safetensors
   fnet verify cnn.keras --json"""

@@ -246,9 +246,8 @@ def _sharded(index: dict[str, Any], folder: str | None, label: str, limits: Limi
     merged: dict[str, Variables] = {}
     left, stored = limits.total, 0
     for shard in _shards(weight_map):
-        file = Folder(folder)
         try:
-            data = file.get(shard, left)
+            data = Folder(folder).get(shard, left)
             root = _open(data, limits, len(data))
         except KeyError:
             raise WeightsMismatch(f"shard {quoted(shard)} is not next to the index") from None
