@@ -190,13 +190,22 @@ def with_mask(case: Case, x: Any) -> Any:
 
 
 def assert_parity(y: Any, keras32: Any, reference: Any, policy: str = "float32") -> None:
-    """Every leaf of `y` meets the yardstick, with Keras's shape and dtype."""
-    ours, theirs, exact = (tree.leaves(strip(t)) for t in (y, keras32, reference))
+    """Every leaf of `y` meets the yardstick, with Keras's shape and dtype.
+
+    reference: the exact values, or a function that gives them: it runs only where a leaf is farther from Keras's
+    float32 than the floor. What is that near is held whatever the reference is, see `assert_close`.
+    """
+    ours, theirs = (tree.leaves(strip(t)) for t in (y, keras32))
     assert len(ours) == len(theirs), f"{len(ours)} outputs, Keras gives {len(theirs)}"
-    for a, b, ref in zip(ours, theirs, exact, strict=True):
-        a = np.asarray(a)
+    far = {}
+    for at, (a, b) in enumerate(zip(map(np.asarray, ours), theirs, strict=True)):
         assert a.shape == b.shape, f"shape {a.shape}, Keras gives {b.shape}"
         assert a.dtype == b.dtype or a.dtype == object, f"dtype {a.dtype}, Keras gives {b.dtype}"
+        if yardstick.error(a, b) > yardstick.allowed(0, policy):
+            far[at] = a, b
+    exact = tree.leaves(strip(reference() if callable(reference) else reference)) if far else []
+    for at, (a, b) in far.items():
+        ref = exact[at]
         found = yardstick.judge(a, b, ref, policy)
         if policy == "float32" and found.keras > yardstick.LOUD:
             # Keras's error says nothing there: `y` must be exact or, where float64 is another function, equal float32.
@@ -233,10 +242,10 @@ def assert_case(case: Case, seed: int = 0, modes: tuple[str, ...] = FAST_MODES) 
     x = case.inputs(seed)
     layer, keras32, masks = keras_call(case, x, "float32", None)
     weights = [np.asarray(w) for w in layer.get_weights()]
-    _, reference, _ = keras_call(case, x, "float64", weights)
+    exact = functools.cache(lambda: keras_call(case, x, "float64", weights)[1])
     params = fnet_params(case, x, layer.weights)
     for name in modes:
         with mode(name) as run:
             y = run(case.step, params, with_mask(case, x))
-            assert_parity(y, keras32, reference)
+            assert_parity(y, keras32, exact)
             assert_masks(y, masks)
