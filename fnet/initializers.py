@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from fnet import random
-from fnet.backend import xp
 from fnet.types import Array
 
 
@@ -29,8 +30,9 @@ def orthogonal(key: Array, shape: Sequence[int]) -> Array:
     """Orthonormal rows or columns of the matrix (prod(shape[:-1]), shape[-1]). Source: Saxe et al. 2014."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
     normal = random.normal(key, (max(rows, columns), min(rows, columns)))
-    q, r = xp.linalg.qr(normal)
-    q = q * xp.sign(xp.diagonal(r))
+    arrays = random.arrays_for(key)
+    q, r = arrays.linalg.qr(normal)
+    q = q * arrays.sign(arrays.diagonal(r))
     return (q if rows >= columns else q.T).reshape(tuple(shape))
 
 
@@ -41,18 +43,18 @@ def uniform(key: Array, shape: Sequence[int]) -> Array:
 
 def zeros(key: Array, shape: Sequence[int]) -> Array:
     """All zero."""
-    return xp.zeros(tuple(shape), "float32")
+    return random.arrays_for(key).zeros(tuple(shape), "float32")
 
 
 def ones(key: Array, shape: Sequence[int]) -> Array:
     """All one."""
-    return xp.ones(tuple(shape), "float32")
+    return random.arrays_for(key).ones(tuple(shape), "float32")
 
 
 def unit_forget(key: Array, shape: Sequence[int]) -> Array:
     """Bias of an LSTM (..., 4 units; gates i, f, c, o): one for the forget gate, else zero."""
     units = shape[-1] // 4
-    return xp.where((xp.arange(shape[-1]) // units) == 1, 1.0, 0.0).astype("float32") * xp.ones(tuple(shape), "float32")
+    return ones(key, shape) * (np.arange(shape[-1]) // units == 1)
 
 
 INITIALIZERS: dict[str, Callable[[Array, Sequence[int]], Array]] = {

@@ -1,18 +1,27 @@
-"""A counter-based random generator (Threefry-2x32) written in `xp`: same key, same bits, on both backends.
+"""A counter-based random generator (Threefry-2x32): same key, same bits, on both backends.
 
-A key is uint32[2]. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+A key is uint32[2]. NumPy draws wherever the numbers of the key are known, also for JAX, which would compile each step
+of it for each shape. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.errors import InvalidInput
 from fnet.types import Array
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def arrays_for(rng: Array) -> Any:
+    """What draws from a key: NumPy, or the backend where the key is traced."""
+    return xp if ops.is_traced(rng) else np
 
 
 def key(seed: int) -> Array:
@@ -35,7 +44,8 @@ def as_key(key_or_seed: Array | int) -> Array:
 
 def fold_in(rng: Array, number: int) -> Array:
     """A new key from a key and a number: different numbers give independent keys."""
-    return xp.concatenate(_threefry(rng, ops.asarray([number & 0xFFFFFFFF], "uint32"), ops.asarray([1], "uint32")))
+    words = np.array([[number & 0xFFFFFFFF], [1]], "uint32")
+    return ops.asarray(arrays_for(rng).concatenate(_threefry(rng, *words)))
 
 
 def split(rng: Array, count: int = 2) -> list[Array]:
@@ -45,24 +55,20 @@ def split(rng: Array, count: int = 2) -> list[Array]:
 
 def bits(rng: Array, shape: Sequence[int]) -> Array:
     """Uniform uint32 of `shape`."""
-    size = math.prod(shape)
-    half = (size + 1) // 2
-    counters = xp.arange(half, dtype="uint32")
-    words = _threefry(rng, counters, xp.zeros_like(counters))
-    return xp.concatenate(words)[:size].reshape(tuple(shape))
+    return ops.asarray(_bits(rng, shape))
 
 
 def uniform(rng: Array, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Array:
     """float32 in [low, high)."""
-    unit = (bits(rng, shape) >> 8).astype("float32") * (1.0 / (1 << 24))
-    return unit * (high - low) + low
+    return ops.asarray(_uniform(rng, shape) * (high - low) + low)
 
 
 def normal(rng: Array, shape: Sequence[int]) -> Array:
     """Standard normal float32 (Box-Muller)."""
     first, second = split(rng)
-    radius = xp.sqrt(-2.0 * xp.log(1.0 - uniform(first, shape)))
-    return radius * xp.cos(2.0 * math.pi * uniform(second, shape))
+    arrays = arrays_for(rng)
+    radius = arrays.sqrt(-2.0 * arrays.log(1.0 - _uniform(first, shape)))
+    return ops.asarray(radius * arrays.cos(2.0 * math.pi * _uniform(second, shape)))
 
 
 def bernoulli(rng: Array, probability: float, shape: Sequence[int]) -> Array:
@@ -70,15 +76,28 @@ def bernoulli(rng: Array, probability: float, shape: Sequence[int]) -> Array:
     return uniform(rng, shape) < probability
 
 
+def _bits(rng: Array, shape: Sequence[int]) -> Any:
+    size = math.prod(shape)
+    counters = arrays_for(rng).arange((size + 1) // 2, dtype="uint32")
+    words = _threefry(rng, counters, counters * 0)
+    return arrays_for(rng).concatenate(words)[:size].reshape(tuple(shape))
+
+
+def _uniform(rng: Array, shape: Sequence[int]) -> Any:
+    """float32 in [0, 1)."""
+    return (_bits(rng, shape) >> 8).astype("float32") * (1.0 / (1 << 24))
+
+
 def _threefry(rng: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
     """The block function: 20 rounds on the counter words x0, x1 (uint32 arrays of one shape)."""
+    rng = rng if ops.is_traced(rng) else ops.to_numpy(rng)
     k0, k1 = rng[0:1], rng[1:2]
-    schedule = (k0, k1, k0 ^ k1 ^ ops.asarray([0x1BD11BDA], "uint32"))
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
     x0, x1 = x0 + schedule[0], x1 + schedule[1]
     for group in range(5):
         for distance in _ROTATIONS[group % 2]:
             x0 = x0 + x1
             x1 = ((x1 << distance) | (x1 >> (32 - distance))) ^ x0
         x0 = x0 + schedule[(group + 1) % 3]
-        x1 = x1 + schedule[(group + 2) % 3] + ops.asarray([group + 1], "uint32")
+        x1 = x1 + schedule[(group + 2) % 3] + np.uint32(group + 1)
     return x0, x1

@@ -42,7 +42,7 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
             )
         sizes = tuple(0 if d is None else d for d in param.shape)
         make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
-        leaves[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
+        leaves[path] = ops.cast(ops.asarray(make(random.fold_in(rng, number), sizes)), param.dtype)
     return tree.nest(leaves)
 
 
