@@ -26,7 +26,7 @@ def arrays_for(rng: Array) -> Any:
 
 def key(seed: int) -> Array:
     """uint32[2] from an integer seed."""
-    return ops.asarray([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF], "uint32")
+    return ops.asarray(np.array([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF], "uint32"))
 
 
 def as_key(key_or_seed: Array | int) -> Array:

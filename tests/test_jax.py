@@ -12,8 +12,8 @@ import pytest
 from absl.testing import parameterized
 
 import fnet
-from fnet import backend
-from fnet.backend import jax_backend
+from fnet import backend, tree
+from fnet.backend import jax_backend, ops
 
 MODEL = fnet.sequential(
     conv=fnet.bind(fnet.conv2d, filters=4, kernel_size=3, padding="same", activation="relu"),
@@ -133,3 +133,16 @@ def test_a_trace_around_predict_is_told_and_leaves_nothing_behind(tmp_path):
         np.testing.assert_allclose(fnet.compile(model, params)(x), inside, atol=1e-6)
         with pytest.raises(TypeError, match="JAX traces this call"):
             jax.jit(lambda x: fnet.predict(model, params, x))(x)
+
+
+def test_params_are_made_and_moved_to_the_device_without_a_program_for_each_shape(caplog):
+    kinds = ("float32", "float64", "int32", "int64", "uint8", "bool")
+    arrays = [np.ones((13, 17 + at), kind) for at, kind in enumerate(kinds)]
+    with backend.using("jax"):
+        model, shape = fnet.sequential(RECURRENT, fnet.bind(fnet.dense, units=19)), (1, 2, 23)
+        with jax.log_compiles():
+            made = [ops.asarray(a, copy=copy) for a in arrays for copy in (None, True)]
+            assert all(isinstance(leaf, jax.Array) for leaf in [*made, *tree.leaves(fnet.init(model, 0, shape))])
+        assert made[2].dtype == "float32"
+        assert made[6].dtype == "int32"
+    assert "Compiling" not in caplog.text

@@ -92,7 +92,9 @@ def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
         x = _native(np.asarray(x))
         if x.dtype.kind in "SUO" or _needs_64_bits(x):
             return x
-        dtype = x.dtype if dtype is None else dtype  # without one JAX compiles a program for each shape
+        with np.errstate(over="ignore"):  # JAX would compile a program for each shape that narrows or copies
+            x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=bool(copy))
+        dtype, copy = dtype or x.dtype, None
     return jnp.asarray(x, None if dtype is None else jax.dtypes.canonicalize_dtype(dtype), copy=copy)
 
 
