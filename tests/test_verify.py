@@ -12,7 +12,7 @@ import fnet
 from fnet import bind, sequential
 from fnet.cli import main
 from params.errors import CorruptFile
-from params.store import selftest
+from params.store import selftest, verifying
 from tests.golden.archives import golden
 
 ROOT = Path(__file__).parent.parent
@@ -120,6 +120,12 @@ def test_a_model_without_an_answer_has_no_self_test():
     takes = bind(fnet.input_layer, shape=(None, 4))
     assert selftest.record(sequential(x=takes, y=bind(fnet.operations.log)), {}) is None
     assert selftest.record(sequential(d=bind(fnet.dense, units=2)), {"d": {}}) is None
+    nodes = {"x": takes, "a": (fnet.relu, "x"), "b": (bind(fnet.operations.log), "x")}
+    assert selftest.record(fnet.graph(nodes, inputs="x", outputs=["a", "b"]), {}) is None
+    both = fnet.graph(nodes, inputs="x", outputs={"a": "a", "x": "x"})
+    kept = selftest.record(both, {})
+    kept["outputs"]["a"]["values"][0] += 3
+    assert selftest.check(both, {}, kept)[0] > 0.5  # of the output that differs most
 
 
 def test_damage_is_told_and_the_status_is_1(stored, cnn, capsys):
@@ -150,12 +156,13 @@ def test_weights_without_a_model_are_not_called_broken(cnn, capsys):
 def test_numbers_that_are_worth_a_look(tmp_path):
     takes = bind(fnet.input_layer, shape=(None, 4))
     layers = {name: bind(fnet.dense, units=3) for name in ("zeros", "dead", "large", "sound")}
-    model = sequential(x=takes, **layers, norm=fnet.batch_normalization, flat=fnet.batch_normalization)
+    model = sequential(x=takes, **layers, **dict.fromkeys(("norm", "flat", "moved"), fnet.batch_normalization))
     params = fnet.tree.map(np.array, fnet.init(model, 0))
     params["zeros"]["kernel"][:] = 0
     params["dead"]["kernel"][:, 1] = 0
     params["large"]["kernel"][0, 0] = 2e4
     params["flat"]["moving_variance"][1] = 0
+    params["moved"]["moving_mean"][1] = 1
     fnet.save(tmp_path / "m.safetensors", model, params)
     assert set(fnet.verify(tmp_path / "m.safetensors").unusual) == {
         "the same number everywhere (was the layer trained, were its weights loaded?): zeros/kernel",
@@ -166,10 +173,20 @@ def test_numbers_that_are_worth_a_look(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("count", "end"), [(5, "3/k, 4/k"), (6, "4/k and 1 more")])
+def test_five_arrays_are_named(count, end):
+    (told,) = verifying._unusual({str(n): {"k": np.zeros((2, 2))} for n in range(count)})
+    assert told.endswith(end)
+
+
 def test_a_folder_is_digested_with_the_names_of_its_files(tmp_path, cnn):
     folder = tmp_path / "m.keras"
     zipfile.ZipFile(cnn).extractall(folder)
     first = fnet.verify(folder)
     assert first.holds
-    (folder / "config.json").rename(folder / "a.json")
-    assert fnet.verify(folder).sha256 != first.sha256
+    digests = {first.sha256}
+    for name, other in (("config.json", "a.json"), ("a.json", "inside/a.json")):
+        (folder / other).parent.mkdir(exist_ok=True)
+        (folder / name).rename(folder / other)
+        digests.add(fnet.verify(folder).sha256)
+    assert len(digests) == 3

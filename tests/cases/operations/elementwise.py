@@ -33,7 +33,7 @@ ELEMENTWISE = [
     *rows(PREDICATES, Odd((3, 7))),
     *rows((o.signbit, o.sign, o.abs), Odd((3, 7))),
     *rows(BINARY[:3], A((2, 3), "uint8", 0, 9), -2),
-    *rows((o.maximum, o.floor_divide), A((2, 3), "int8", 0, 9), 300),
+    *rows((o.maximum, o.floor_divide), A((2, 3), "int8", 0, 9), 258),
     *rows(LOGICAL, ZEROS, ZEROS),
     *rows((*LOGICAL[:2], o.greater, o.greater_equal, o.less, o.less_equal, o.maximum, o.minimum), SMALL, SMALL),
     *rows(LOGICAL, ZEROS, A((6,), "bool")),
