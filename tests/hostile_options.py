@@ -97,6 +97,11 @@ REFUSED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("Attention", SEQUENCE, {"score_mode": "magic"}),
     ("Bidirectional", SEQUENCE, {"merge_mode": "magic"}),
     ("RandomCrop", IMAGE, {"height": -1, "width": 2}),
+    ("MaxPooling2D", IMAGE, {"pool_size": 1.0}),
+    ("AveragePooling2D", IMAGE, {"pool_size": 1, "strides": 1.0}),
+    ("Conv2D", IMAGE, {"filters": 1, "kernel_size": 1, "dilation_rate": 1.0}),
+    ("MultiHeadAttention", SEQUENCE, {"num_heads": 1, "key_dim": 1, "attention_axes": 1.0}),
+    ("MultiHeadAttention", SEQUENCE, {"num_heads": 1, "key_dim": 1, "sliding_window": 1.0}),
 ]  # fmt: skip
 """(class, shape of the input without batch, options): Keras refuses to build each layer."""
 

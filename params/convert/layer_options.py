@@ -50,7 +50,8 @@ REQUIRED = frozenset(
 
 
 EXACT = REQUIRED | {
-    *("axes", "axis", "clip_limit", "cropping", "depth_multiplier", "dims", "dropout", "fft_length", "frame_length"),
+    *("attention_axes", "axes", "axis", "clip_limit", "cropping", "depth_multiplier", "dilation_rate", "dims"),
+    *("dropout", "fft_length", "frame_length", "pool_size", "sliding_window", "strides"),
     *("groups", "height", "kernel_size", "mask_token", "max_freq", "max_tokens", "max_value", "min_freq", "n"),
     *("negative_slope", "ngrams", "num_mel_bins", "num_oov_indices", "num_tokens", "output_sequence_length"),
     *("output_shape", "rate", "recurrent_dropout", "sequence_length", "sequence_stride", "size", "stddev"),
