@@ -101,6 +101,21 @@ def test_the_command_writes_keras_files_and_says_what_suffixes_there_are(tmp_pat
     assert ".onnx, .stablehlo, .keras" in caplog.text
 
 
+def test_the_command_exports_with_a_size_for_free_axes(tmp_path, monkeypatch, caplog):
+    pytest.importorskip("jax")
+    monkeypatch.chdir(tmp_path)
+    model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, None, 2)), y=bind(fnet.lstm, units=3))
+    params = fnet.init(model, 0)
+    fnet.save("m.safetensors", model, params)
+    assert cli.main(["export", "m.safetensors", "m.stablehlo"]) == 1
+    assert caplog.text.endswith("that requires a constant; sizes are free here: say them, --size 100\n")
+    assert cli.main(["export", "m.safetensors", "m.stablehlo", "--size", "4"]) == 0
+    x = np.ones((5, 4, 2), "float32")
+    np.testing.assert_allclose(fnet.load_stablehlo("m.stablehlo")(x)[0], model(params, x), atol=1e-6)
+    for output, size in (("m.stablehlo", "0"), ("m.keras", "4")):
+        assert cli.main(["export", "m.safetensors", output, "--size", size]) == 2
+
+
 def test_the_page_of_exports_is_made_of_what_was_seen_and_has_every_layer():
     assert (exported.DOCS / "exports.md").read_text("utf-8") == exported.page()
     seen = exported.seen()

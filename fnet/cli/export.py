@@ -6,7 +6,10 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+from fnet import tree
 from fnet.cli.common import UsageError, add_model, check_target, custom_layers, load_model, log
+from fnet.shapes import sized
+from fnet.types import Spec
 
 SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 
@@ -14,13 +17,21 @@ SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 HELP = "a model as ONNX, StableHLO or .keras"
 DESCRIPTION = """Write a model for another runtime, after a comparison of its outputs there with fnet's; if they differ,
 nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra [onnx], StableHLO [jax]."""
-EPILOG = "example:  fnet export cnn.keras cnn.onnx"
+EPILOG = """examples:
+  fnet export cnn.keras cnn.onnx
+  fnet export lstm.keras lstm.onnx --size 100   # steps"""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(command)
     command.add_argument("output", help="the file to write, .onnx, .stablehlo or .keras")
+    command.add_argument(
+        "--size",
+        type=int,
+        metavar="N",
+        help="ONNX, StableHLO: the size of axes that the inputs leave free, but the rows, as the steps of an RNN",
+    )
     command.add_argument("--to", choices=sorted(SUFFIXES.values()), help="the format to write, whatever the suffix")
 
 
@@ -30,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     kind = args.to or SUFFIXES.get(Path(args.output).suffix)
     if kind is None:
         raise UsageError(f"{args.output}: the suffix is none of {', '.join(SUFFIXES)}; say which with --to")
+    if args.size is not None and (args.size < 1 or kind == "keras"):
+        raise UsageError("--size is at least 1, and for ONNX and StableHLO: a .keras file leaves sizes free")
     check_target(Path(args.output), args.model)
     if kind == "onnx" and importlib.util.find_spec("jax2onnx") is None:  # before JAX is imported
         raise ModuleNotFoundError("ONNX needs jax2onnx", name="jax2onnx")
@@ -39,9 +52,19 @@ def run(args: argparse.Namespace) -> int:
         fnet.to_keras(model, params, args.output, custom=classes)
         log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
         return 0
+    from fnet.core import infer
     from fnet.export import to_onnx, to_stablehlo
 
-    verdicts = (to_onnx if kind == "onnx" else to_stablehlo)(model, params, args.output)
+    takes = infer.inputs_of(model)
+    free = any(None in spec.shape[1:] for spec in tree.leaves(takes))
+    if args.size is not None:
+        takes = tree.map(lambda spec: Spec((*spec.shape[:1], *sized(spec.shape[1:], args.size)), spec.dtype), takes)
+    try:
+        verdicts = (to_onnx if kind == "onnx" else to_stablehlo)(model, params, args.output, takes)
+    except fnet.ExportError as error:
+        if not free or args.size is not None:
+            raise
+        raise fnet.ExportError(f"{str(error).splitlines()[0]}; sizes are free here: say them, --size 100") from error
     worst = max(verdicts, key=lambda verdict: verdict.error)
     size = f"{Path(args.output).stat().st_size:,}"
     log.info("wrote %s (%s bytes); error %.1e, allowed %.1e", args.output, size, worst.error, worst.allowed)
