@@ -849,6 +849,12 @@ LOSSES = {
     "classes": lambda x, t: ops.sparse_categorical_crossentropy(ops.argmax(t, -1), layers.Softmax()(x)),
     "the end of a layer": lambda x, t: ops.binary_crossentropy(t, layers.Dense(3, activation="sigmoid")(x)),
     "a mean": lambda x, t: keras.losses.binary_crossentropy(t, layers.Dense(3, activation="sigmoid")(x)),
+    "a model": lambda x, t: ops.binary_crossentropy(
+        t, keras.Sequential([keras.Input((3,)), layers.Dense(3, activation="sigmoid")])(x)
+    ),
+    "a graph": lambda x, t: ops.binary_crossentropy(
+        t, keras.Model(i := keras.Input((3,)), layers.Dense(3, activation="sigmoid")(i))(x)
+    ),
     "an input": lambda x, t: ops.categorical_crossentropy(t, x, from_logits=True),
     "probabilities": lambda x, t: ops.binary_crossentropy(t, ops.sigmoid(x) * 1),
 }

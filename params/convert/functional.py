@@ -11,8 +11,9 @@ from typing import Any
 import fnet
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import graph
+from fnet.core.compose import Graph, Sequential, graph, sequential
 from fnet.core.layer import Bound, bind
+from fnet.core.model import Node
 from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, references, resolve, unmasked
@@ -60,6 +61,8 @@ ACTIVATED = frozenset(
     }
 )
 """Layers that end with their option `activation`."""
+OUTPUTS = ("sigmoid", "softmax")
+"""Activations that remember what they were given."""
 
 
 @dataclass(eq=False)
@@ -282,20 +285,35 @@ def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:
         if build.specs[node[1]] != build.specs[name]:
             return step, sources
         name, node = node[1], build.nodes[node[1]]
-    made: Any = node[0] if isinstance(node, tuple) else None
-    if not isinstance(made, Bound) or not made.function.__module__.startswith("fnet."):
+    linear = _linear(node[0]) if isinstance(node, tuple) else None
+    if linear is None:
         return step, sources
-    function, logits = made.function.__name__, node[1]
-    activation = made.all_options.get("activation") if function in ACTIVATED else function
-    if activation not in ("sigmoid", "softmax") or made.function.__module__.startswith("fnet.tf_functions"):
-        return step, sources
-    if function in ACTIVATED - {"activation"}:
-        logits = build.names.fresh(f"{name}_logits")
-        build.nodes[logits] = bind(made, activation=None), node[1], node[2] if len(node) > 2 else name
-        build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
-    if not isinstance(logits, str | Ref):  # next to a mask
-        return step, sources
+    logits = build.names.fresh(f"{name}_logits")
+    build.nodes[logits] = linear, node[1], node[2] if len(node) > 2 else name
+    build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
     return bind(step, from_logits=True), (sources[0], logits)
+
+
+def _linear(step: Any) -> Any:
+    """A layer or model without the sigmoid or softmax at its end; None where it has none."""
+    if isinstance(step, Sequential):
+        *before, (name, last) = step.steps
+        return None if (inner := _linear(last)) is None else sequential([*before, (name, inner)])
+    if isinstance(step, Graph):
+        last = dict(step.nodes).get(step.outputs) if isinstance(step.outputs, str) else None
+        read = {name for _, node in step.nodes for name in references(node.sources)}
+        if last is None or step.outputs in read or (inner := _linear(last.step)) is None:
+            return None
+        new = Node(inner, last.sources, last.params)
+        return Graph(
+            tuple((key, new if key == step.outputs else n) for key, n in step.nodes), step.inputs, step.outputs
+        )
+    if not isinstance(step, Bound) or not step.function.__module__.startswith(("fnet.layers", "fnet.operations")):
+        return None
+    name = step.function.__name__
+    if name in OUTPUTS:
+        return bind(fnet.activation, activation=None)
+    return bind(step, activation=None) if name in ACTIVATED and step.all_options["activation"] in OUTPUTS else None
 
 
 def _is_passing(step: Any) -> bool:
