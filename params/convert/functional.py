@@ -63,6 +63,7 @@ ACTIVATED = frozenset(
 """Layers that end with their option `activation`."""
 OUTPUTS = ("sigmoid", "softmax")
 """Activations that remember what they were given."""
+IDENTITY = bind(fnet.activation, activation=None)
 
 
 @dataclass(eq=False)
@@ -288,9 +289,12 @@ def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:
     linear = _linear(node[0]) if isinstance(node, tuple) else None
     if linear is None:
         return step, sources
-    logits = build.names.fresh(f"{name}_logits")
-    build.nodes[logits] = linear, node[1], node[2] if len(node) > 2 else name
-    build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
+    if linear == IDENTITY and isinstance(node[1], str | Ref):
+        logits = node[1]
+    else:
+        logits = build.names.fresh(f"{name}_logits")
+        build.nodes[logits] = linear, node[1], node[2] if len(node) > 2 else name
+        build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
     return bind(step, from_logits=True), (sources[0], logits)
 
 
@@ -312,7 +316,7 @@ def _linear(step: Any) -> Any:
         return None
     name = step.function.__name__
     if name in OUTPUTS:
-        return bind(fnet.activation, activation=None)
+        return IDENTITY
     return bind(step, activation=None) if name in ACTIVATED and step.all_options["activation"] in OUTPUTS else None
 
 
