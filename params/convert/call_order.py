@@ -67,11 +67,9 @@ def _inputs_first(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]]) 
     waiting = list(reversed(list(ends)))
     while waiting:
         node = waiting[-1]
-        unseen = [parent for parent in parents[node] if parent not in entered]
-        if node not in entered and unseen:
-            entered[node] = None
-            waiting += reversed(unseen)
-        else:
-            entered.setdefault(node)
+        if node in entered:
             order.setdefault(waiting.pop())
+        else:
+            entered[node] = None
+            waiting += reversed([parent for parent in parents[node] if parent not in entered])
     return list(order), list(entered)
