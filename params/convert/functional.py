@@ -255,7 +255,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         step = bind(step, weighs=True)
     if build.conversion.masked:
         sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
-    if LOSSES & {layer.class_name, layer.config.get("function")} and part.operation:
+    if part.operation and LOSSES & {layer.class_name, layer.config.get("function")}:
         step, sources = _by_logits(build, step, sources)
     if number and infer.keeps_states(step):
         raise UnsupportedLayer(
