@@ -83,7 +83,7 @@ def is_written(case):
     trains |= case.layer is fnet.separable_conv1d and case.options.get("padding") == "causal"
     trains |= case.layer is fnet.batch_normalization and isinstance(case.options.get("axis"), tuple)
     both = all(np.max(case.options.get(name, 1)) > 1 for name in ("strides", "dilation_rate"))
-    earlier = "half_pixels" in case.options  # what Keras 2 computed
+    earlier = bool({"batch_axes", "half_pixels"} & set(case.options))  # what Keras 2 computed
     return case.layer in CLASSES and not (trains or one or both or earlier)
 
 
