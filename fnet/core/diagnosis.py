@@ -69,9 +69,15 @@ def diagnosed(
     wrong = _misfit(function.__name__, functools.partial(rules.shape, **asked), params, strip(x))
     if wrong is None and isinstance(error, IndexError):
         wrong = f"{function.__name__} picks what is not there: {error}"
-    elif wrong is None and isinstance(error, ValueError | ArithmeticError) and _home(error) in ("fnet", "numpy", "jax"):
+    elif wrong is None and _is_of_values(error):
         wrong = f"{function.__name__} cannot compute {describe(x)}: {error}"
     return error if wrong is None else InvalidInput(wrong)
+
+
+def _is_of_values(error: Exception) -> bool:
+    """Whether fnet, NumPy or JAX refused the values of an input, with an error of no type of ours."""
+    of_values = isinstance(error, ValueError | ArithmeticError) and not isinstance(error, InvalidParams)
+    return of_values and _home(error) in ("fnet", "numpy", "jax")
 
 
 def _of_jax(params: Any) -> bool:
