@@ -72,7 +72,8 @@ def tensor(value: Any, dtype: str | None = None) -> Array:
     """`value` as an array: Python numbers and lists of them become `dtype`, else int32, float32 or bool."""
     if not hasattr(value, "dtype"):
         if not isinstance(value, list | tuple) or not any(hasattr(item, "dtype") for item in value):
-            return _of_numbers(np.asarray(value), dtype)
+            wraps = type(value) is int and dtype == "int32"
+            return _of_numbers(np.asarray(value).astype(dtype) if wraps else np.asarray(value), dtype)
         value = xp.stack(strong(*value))
     else:
         value = ops.asarray(value)
@@ -94,19 +95,28 @@ def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
 def promoted(*values: Any) -> list[Any]:
     """`values` as arrays of their result type; Python numbers are weak, and stay numbers among floats of that type.
 
-    Among integers they wrap: -1 is 255 as uint8.
+    Among integers they wrap: -1 is 255 as uint8, and 2**32 is 0 as int32.
     """
     names = [dtype_of(value) for value in values]
     dtype = result_type(*names)
-    stays = ("int", "float") if dtype in names and not is_integral(dtype) else ()
-    return [value if name in stays else tensor(value, dtype) for value, name in zip(values, names, strict=True)]
+    if dtype in names and not is_integral(dtype):  # as floats: JAX takes no integers beyond int32
+        pairs = zip(values, names, strict=True)
+        return [float(value) if name in ("int", "float") else tensor(value, dtype) for value, name in pairs]
+    return [tensor(value, dtype) for value in values]
 
 
 def strong(*values: Any) -> list[Array]:
-    """`values` as arrays of their result type, Python numbers counting as int32 and float32 tensors."""
-    arrays = [tensor(value) for value in values]
-    dtype = result_type(*(name_of(a.dtype) for a in arrays))
-    return [tensor(a, dtype) for a in arrays]
+    """`values` as arrays of their result type; Python numbers count as int32 (int64 beyond it) or float32."""
+    given = [value if isinstance(value, int | float) else tensor(value) for value in values]
+    dtype = result_type(*map(_strong_name, given))
+    return [tensor(value, dtype) for value in given]
+
+
+def _strong_name(value: Any) -> str:
+    name = dtype_of(value)
+    if name == "int":
+        return "int32" if -(1 << 31) <= value < 1 << 31 else "int64"
+    return "float32" if name == "float" else name
 
 
 def floating(*values: Any) -> list[Array]:

@@ -83,6 +83,14 @@ def test_products_of_integers_are_those_of_their_floats(product):
     assert (y.dtype, int(y.ravel()[0])) == ("int32", 2**24)
 
 
+def test_integers_beyond_32_bits_next_to_floats_are_floats(each_backend):
+    x, number = np.array([1e9, 3e9, 5e9], "float32"), 3_000_000_000
+    for operation in (o.multiply, o.subtract, o.less, o.not_equal):
+        y = np.asarray(operation({}, (x, number)))
+        np.testing.assert_array_equal(y, np.asarray(operation({}, (x, float(number)))))
+        assert y.dtype in ("float32", "bool")
+
+
 def test_products_of_bytes_are_added_up_without_wrapping(each_backend):
     x = np.full((1, 9), 100, "int8")
     y = fnet.dot({}, (x, x), axes=1)

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 import jax
+import keras
 import numpy as np
 import pytest
 
@@ -417,3 +418,9 @@ def test_an_einsum_without_a_result_keeps_what_its_dots_stand_for():
     subscripts = "...ij,...jk"
     y = fnet.bind(operations.einsum, subscripts=subscripts)({}, (a, b))
     np.testing.assert_array_equal(y, np.einsum(subscripts, a, b))
+
+
+def test_of_limits_in_the_wrong_order_the_lower_one_holds(each_backend):
+    x = np.array([-1, 0.0, 3], "float32")
+    y = np.asarray(operations.clip({}, x, x_min=0.5, x_max=-0.5))
+    np.testing.assert_array_equal(y, np.asarray(keras.ops.clip(x, 0.5, -0.5)))

@@ -238,8 +238,10 @@ def round(x: Array, *, decimals: Annotated[int, Range(-308, 308)] = 0) -> Array:
 
 @operation(like)
 def clip(x: Array, *, x_min: float, x_max: float) -> Array:
-    """`x` limited to [x_min, x_max]; bools become int32."""
-    return xp.clip(without_bool(tensor(x)), x_min, x_max)
+    """`x` limited to [x_min, x_max], to x_min where that is larger than x_max; bools become int32."""
+    x = without_bool(tensor(x))
+    low, high = (tensor(limit, x.dtype.name) for limit in (x_min, x_max))
+    return xp.maximum(xp.minimum(x, high), low)
 
 
 @operation(like)
