@@ -866,6 +866,9 @@ def test_the_examples_of_help_run_as_printed(folder, example):
             Path("model.json").write_bytes(archive.read("config.json"))
             Path("model.weights.h5").write_bytes(archive.read("model.weights.h5"))
         Path("flats.csv").write_text("id,rooms,area\n7,2,50\n8,3,80\n")
+    if "lstm.keras" in example:
+        model = sequential(x=bind(fnet.input_layer, shape=(None, None, 4)), y=bind(fnet.lstm, units=3))
+        fnet.to_keras(model, fnet.init(model, 0), "lstm.keras")
     done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr or done.stderr.startswith("fnet: wrote") or "rows are right" in done.stderr

@@ -40,7 +40,6 @@ INDEXING = [
     *rows((o.select,), [B, B], [B, B], 7),
     *rows((o.select,), [B, B], [M, 2], -1.5),
     *rows((o.select,), [B, B], [I, 1.5], 2),
-    *rows((o.select,), [B, B], [3, 2], -1),
     *rows((o.sort, o.argsort), A((3, 5)), axis=0),
     *rows((o.sort, o.argsort), A((3, 5)), axis=None),
     *rows((o.top_k,), A((3, 5)), k=2),
