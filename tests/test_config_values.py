@@ -14,7 +14,7 @@ import fnet
 from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras
 from params.convert.legacy_config import modern
 from params.convert.models import convert
-from tests import hostile
+from tests import hostile, parity
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
 
@@ -341,7 +341,7 @@ def test_causal_attention_of_keras_2_was_an_option(name):
 def test_options_that_keras_2_had_mean_what_they_meant(name):
     class_name, options, arrays, x, expected = OLD_OPTIONS[name]
     model, params = hostile.of_keras_2(class_name, options, list(arrays.items()), x.shape[1:])
-    np.testing.assert_allclose(model(params, x), expected, rtol=1e-5, atol=1e-6)
+    parity.assert_close(model(params, x), np.asarray(expected))
 
 
 def test_convolutions_of_keras_2_in_wrappers_and_in_graphs_take_more_batch_axes():
@@ -349,7 +349,7 @@ def test_convolutions_of_keras_2_in_wrappers_and_in_graphs_take_more_batch_axes(
     inner = {"class_name": "Conv1D", "config": {"name": "n", "trainable": True, **options}}
     model, params = hostile.of_keras_2("TimeDistributed", {"layer": inner}, list(arrays.items()), (3, *x.shape[1:]))
     y = model(params, np.stack([x] * 3, 1))
-    np.testing.assert_allclose(y, np.stack([expected] * 3, 1), rtol=1e-5)
+    parity.assert_close(y, np.stack([expected] * 3, 1))
     layers = [
         {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
          "config": {"batch_input_shape": [None, *x.shape[1:]], "dtype": "float32", "name": "x"}},
@@ -358,7 +358,7 @@ def test_convolutions_of_keras_2_in_wrappers_and_in_graphs_take_more_batch_axes(
     config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["n", 0, 0]]}
     stored = [("n", *((f"n/{name}:0", array) for name, array in arrays.items()))]
     model, params = load_keras(hostile.legacy({"class_name": "Functional", "config": config}, stored))
-    np.testing.assert_allclose(model(params, x), expected, rtol=1e-5)
+    parity.assert_close(model(params, x), expected)
 
 
 IGNORED_OPTIONS = (
