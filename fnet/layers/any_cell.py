@@ -86,11 +86,7 @@ def _stacked_rule(x: Any, *, cells: Cells) -> tuple[Any, ParamTree]:
     return (y, states), {"cells": params}
 
 
-def _stacked_children(*, cells: Cells) -> dict[str, Any]:
-    return {"cells": _named(cells)}
-
-
-@layer(shape=_stacked_rule, mask="drop", children=_stacked_children)
+@layer(shape=_stacked_rule, mask="drop", children=lambda *, cells: {"cells": _named(cells)})
 def stacked_rnn_cells(params: Params, x: Any, *, cells: Cells) -> tuple[Array, list[Any]]:
     """(inputs, [states of each cell]) -> (output, states): each cell takes the output of the one below.
 

@@ -12,7 +12,7 @@ from typing import Any
 from fnet.backend import ops
 from fnet.core.rules import layer
 from fnet.dtypes import floats_of
-from fnet.types import Array, Params, ParamTree
+from fnet.types import Params, ParamTree
 
 
 def _rule(x: Any, *, casts: bool | None) -> tuple[Any, ParamTree]:
@@ -29,15 +29,11 @@ def _passed_on(x: Any, casts: bool | None, floats: Callable[[Any], Any]) -> Any:
     return {**x, **passed}
 
 
-def _in_floats(x: Array) -> Array:
-    return ops.cast(x, "float32") if x.dtype.kind in "iub" else x
-
-
 def _identity(name: str, casts: bool | None) -> Callable[..., Any]:
     """The inference form of one augmentation layer; `casts`: that of Keras today."""
 
     def function(params: Params, x: Any, *, casts: bool | None = casts) -> Any:
-        return _passed_on(x, casts, _in_floats)
+        return _passed_on(x, casts, lambda x: ops.cast(x, "float32") if x.dtype.kind in "iub" else x)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (

@@ -101,11 +101,7 @@ def add(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> 
     return _merge("add", x, masks, lambda arrays: functools.reduce(xp.add, arrays))
 
 
-def _subtract_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
-    return _merge_rule(_several("subtract", x, 2))
-
-
-@layer(shape=_subtract_rule, mask="own")
+@layer(shape=lambda x: _merge_rule(_several("subtract", x, 2)), mask="own")
 def subtract(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Two (batch, ...) -> (batch, ...): the first minus the second. Source: keras.layers.Subtract.
 

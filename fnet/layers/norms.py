@@ -281,11 +281,7 @@ def _spectral_rule(x: Spec, *, layer: Callable[..., Any], keeps_integers: bool) 
     return y, {"vector_u": u, "layer": inner}
 
 
-def _spectral_children(*, layer: Callable[..., Any]) -> dict[str, Any]:
-    return {"layer": layer}
-
-
-@layer(shape=_spectral_rule, mask="own", children=_spectral_children)
+@layer(shape=_spectral_rule, mask="own", children=lambda *, layer: {"layer": layer})
 def spectral_normalization(
     params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: Positive = 1, keeps_integers: bool = True
 ) -> Any:

@@ -26,16 +26,12 @@ def _pipeline_rule(x: Any, *, layers: Sequence[Any]) -> tuple[Any, ParamTree]:
     return x, params
 
 
-def _children(*, layers: Sequence[Any]) -> dict[str, Any]:
-    return _steps(layers)
-
-
 def _room(x: Any, *, layers: Sequence[Any]) -> tuple[int, int]:
     needed = room.of(sequential(_steps(layers)), x)
     return needed.held, needed.work
 
 
-@layer(shape=_pipeline_rule, room=_room, mask="own", children=_children)
+@layer(shape=_pipeline_rule, room=_room, mask="own", children=lambda *, layers: _steps(layers))
 def pipeline(params: Params, x: Any, *, layers: Sequence[Any]) -> Any:
     """`layers`, steps, one after the other.
 

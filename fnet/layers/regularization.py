@@ -118,11 +118,7 @@ def gaussian_dropout(params: Params, x: Array, *, rate: Rate) -> Array:
     return x * (1 + math.sqrt(rate / (1 - rate)) * noise)
 
 
-def _by_stddev(*, stddev: float) -> bool:
-    return stddev > 0
-
-
-@layer(shape=infer.identity, rng=_by_stddev)
+@layer(shape=infer.identity, rng=lambda *, stddev: stddev > 0)
 def gaussian_noise(params: Params, x: Array, *, stddev: NotNegative) -> Array:
     """(...) -> (...): `x`; with params["rng"], plus normal noise of deviation `stddev`.
 

@@ -139,11 +139,7 @@ def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None
     return _resized(x, axes, [-sum(p) for p in pairs(cropping, rank)])
 
 
-def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
-    return _cropping_rule(1, x, cropping=cropping, data_format=None)
-
-
-@layer(shape=_cropping1d_rule, mask="drop")
+@layer(shape=lambda x, *, cropping: _cropping_rule(1, x, cropping=cropping, data_format=None), mask="drop")
 def cropping1d(params: Params, x: Array, *, cropping: int | Sequence[int] = (1, 1)) -> Array:
     """(batch, time, channels) -> fewer steps: `cropping` (before, after) taken off. Source: keras.layers.Cropping1D.
 

@@ -34,11 +34,7 @@ def layer_scale(params: Params, x: Array, *, projection_dim: Positive | None = N
     return y
 
 
-def _by_rate(*, drop_path_rate: float) -> bool:
-    return drop_path_rate > 0
-
-
-@layer(shape=infer.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=lambda *, drop_path_rate: drop_path_rate > 0)
 def stochastic_depth(params: Params, x: Array, *, drop_path_rate: Rate) -> Array:
     """(batch, ...) -> (batch, ...): `x`; with params["rng"], whole samples zeroed at `drop_path_rate`.
 

@@ -42,11 +42,7 @@ def _repeat(x: Array, size: int | Sequence[int], rank: int, data_format: str | N
     return xp.broadcast_to(x.reshape(spread), wide).reshape(shape)
 
 
-def _up_sampling1d_rule(x: Spec, *, size: int) -> tuple[Spec, ParamTree]:
-    return _enlarged(x, size, 1, None)
-
-
-@layer(shape=_up_sampling1d_rule, mask="drop")
+@layer(shape=lambda x, *, size: _enlarged(x, size, 1, None), mask="drop")
 def up_sampling1d(params: Params, x: Array, *, size: Positive = 2) -> Array:
     """(batch, time, channels) -> (batch, time * size, channels): every step `size` times.
 
@@ -106,11 +102,7 @@ def up_sampling2d(
     )
 
 
-def _up_sampling3d_rule(x: Spec, *, size: int | Sequence[int], data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _enlarged(x, size, 3, data_format)
-
-
-@layer(shape=_up_sampling3d_rule, mask="drop")
+@layer(shape=lambda x, *, size, data_format: _enlarged(x, size, 3, data_format), mask="drop")
 def up_sampling3d(
     params: Params,
     x: Array,

@@ -136,10 +136,6 @@ def _time_distributed_rule(x: Spec, *, layer: Any) -> tuple[Any, ParamTree]:
     return y, {"layer": params} if params else {}
 
 
-def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
-    return {"layer": layer}
-
-
 def _gives(*, layer: Any) -> str | None:
     """The dtype of the inner layer decides where that has a dtype policy."""
     return "inner" if has_policy(layer) else None
@@ -155,7 +151,7 @@ def _time_distributed_room(x: Spec, *, layer: Any) -> tuple[int, int]:
     shape=_time_distributed_rule,
     room=_time_distributed_room,
     mask="own",
-    children=_time_distributed_children,
+    children=lambda *, layer: {"layer": layer},
     rounding=Rounding(gives=_gives),
 )
 def time_distributed(params: Params, x: Any, *, layer: Callable[..., Any], masks: Masks = "keras3") -> Any:

@@ -30,14 +30,10 @@ def _activation(
     return operation(rule)(named(name, compute.__doc__ or name, made))
 
 
-def _glu_rule(x: Spec, *, axis: int) -> Spec:
-    return Spec(halved(x.shape, positive(axis, len(x.shape))), x.dtype)
-
-
 celu = _activation("celu")
 elu = _activation("elu")
 gelu = _activation("gelu", approximate=True)
-glu = _activation("glu", _glu_rule)
+glu = _activation("glu", lambda x, *, axis: Spec(halved(x.shape, positive(axis, len(x.shape))), x.dtype))
 hard_shrink = _activation("hard_shrink")
 hard_sigmoid = _activation("hard_sigmoid")
 hard_silu = _activation("hard_silu")

@@ -178,10 +178,6 @@ def map_coordinates(
 # --- scaling --------------------------------------------------------------------------------------
 
 
-def _triangle(x: Array) -> Array:
-    return xp.maximum(1 - x, 0)
-
-
 def _keys_cubic(x: Array) -> Array:
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
@@ -196,7 +192,7 @@ def _lanczos(x: Array, radius: float) -> Array:
 
 
 KERNELS: dict[str, Callable[[Array], Array]] = {
-    **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), _triangle),
+    **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), lambda x: xp.maximum(1 - x, 0)),
     **dict.fromkeys(("cubic", "bicubic", "tricubic"), _keys_cubic),
     "lanczos3": functools.partial(_lanczos, radius=3.0),
     "lanczos5": functools.partial(_lanczos, radius=5.0),

@@ -16,7 +16,7 @@ from fnet.core.rules import Call
 from fnet.dtypes import dtype_of, is_integral, result_type, tensor
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
 from fnet.shapes import MOST_ROWS, broadcast_shapes, fits, joined, positive, require_places, shape_of, sized, total
-from fnet.types import Array, Shape, Spec
+from fnet.types import Array, Spec
 
 READS = Call(reads_values=True)
 """For operations whose shape rules read the values of known indices."""
@@ -214,11 +214,7 @@ def where(condition: Array, x1: Array | None = None, x2: Array | None = None) ->
     return xp.where(condition, x1, x2)
 
 
-def _select_rule(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Shape:
-    return broadcast(*condlist, *choicelist, default)
-
-
-@operation(_select_rule)
+@operation(lambda condlist, choicelist, default=0: broadcast(*condlist, *choicelist, default))
 def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
     """The entry of the first of `choicelist` whose condition holds, else `default`.
 

@@ -126,11 +126,7 @@ def det(x: Array) -> Array:
     return xp.linalg.det(tensor(x))
 
 
-def _slogdet_rule(x: Spec) -> tuple[Spec, Spec]:
-    return _scalar_rule(x), _scalar_rule(x)
-
-
-@operation(_slogdet_rule, room=_solved)
+@operation(lambda x: (_scalar_rule(x), _scalar_rule(x)), room=_solved)
 def slogdet(x: Array) -> tuple[Array, Array]:
     """(sign of the determinant, log of its magnitude)."""
     sign, log = xp.linalg.slogdet(tensor(x))
@@ -167,11 +163,7 @@ cholesky_inverse = _with_upper(
 )
 
 
-def _eigh_rule(x: Spec) -> tuple[Spec, Spec]:
-    return Spec(_square(x)[:-1], x.dtype), _matrix_rule(x)
-
-
-@operation(_eigh_rule, room=_searched)
+@operation(lambda x: (Spec(_square(x)[:-1], x.dtype), _matrix_rule(x)), room=_searched)
 def eigh(x: Array) -> tuple[Array, Array]:
     """(ascending eigenvalues, eigenvectors in columns) of symmetric matrices; the signs of vectors are arbitrary."""
     values, vectors = _of_finite(lambda x: tuple(xp.linalg.eigh(x)), tensor(x))
@@ -278,11 +270,7 @@ def _inverse_where(kept: Array, s: Array) -> Array:
     return xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
 
 
-def _pinv_rule(x: Spec) -> Spec:
-    return Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-
-
-@operation(_pinv_rule, room=_searched)
+@operation(lambda x: Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype), room=_searched)
 def pinv(x: Array, *, rcond: float | None = None) -> Array:
     """The pseudo-inverse; singular values below rcond * largest (10 max(m, n) eps) count as 0."""
     x = tensor(x)
@@ -302,10 +290,6 @@ def matrix_rank(x: Array, *, tol: float | None = None) -> Array:
     return xp.sum(s > limit, axis=-1).astype("int32")
 
 
-def _norm_rule(x: Spec, *, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:
-    return reduced_shape(x.shape, axis, keepdims)
-
-
 def _norm_room(x: Spec, *, ord: Any, axis: int | Sequence[int] | None) -> tuple[int, int]:  # noqa: A002 - Keras's name
     """The norms 2, -2 and "nuc" of matrices need singular values."""
     axes = axes_of(axis, len(x.shape))
@@ -315,7 +299,7 @@ def _norm_room(x: Spec, *, ord: Any, axis: int | Sequence[int] | None) -> tuple[
     return _searched(Spec((*others, x.shape[axes[0]], x.shape[axes[1]]), x.dtype))
 
 
-@operation(_norm_rule, room=_norm_room)
+@operation(lambda x, *, axis, keepdims: reduced_shape(x.shape, axis, keepdims), room=_norm_room)
 def norm(
     x: Array,
     *,

@@ -256,11 +256,7 @@ def _correlate_rule(x1: Spec, x2: Spec, *, mode: str, pads: str) -> Shape:
     return () if length == 1 and pads != "keras3" else (length,)
 
 
-def _correlate_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
-    return work_of_products(x[0], numbers(x[1]))
-
-
-@operation(_correlate_rule, room=_correlate_room)
+@operation(_correlate_rule, room=lambda x: work_of_products(x[0], numbers(x[1])))
 def correlate(
     x1: Array,
     x2: Array,

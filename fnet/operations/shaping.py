@@ -137,11 +137,7 @@ def roll(x: Array, *, shift: Ints, axis: Ints | None = None) -> Array:
     return xp.roll(tensor(x), shifts, axis=axis if axis is None or isinstance(axis, int) else tuple(axis))
 
 
-def _rot90_rule(array: Spec, *, k: int, axes: Sequence[int]) -> Spec:
-    return viewed(np.rot90, array, k=k, axes=tuple(axes))
-
-
-@operation(_rot90_rule)
+@operation(lambda array, *, k, axes: viewed(np.rot90, array, k=k, axes=tuple(axes)))
 def rot90(array: Array, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
     """`array` rotated `k` times by 90 degrees in the plane of `axes`, from the first towards the second.
 

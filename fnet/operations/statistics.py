@@ -107,11 +107,7 @@ def nanmedian(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 # --- counting -------------------------------------------------------------------------------------
 
 
-def _histogram_rule(x: Spec, *, bins: int) -> tuple[Spec, Spec]:
-    return Spec((bins,), x.dtype), Spec((bins + 1,), x.dtype)
-
-
-@operation(_histogram_rule)
+@operation(lambda x, *, bins: (Spec((bins,), x.dtype), Spec((bins + 1,), x.dtype)))
 def histogram(x: Array, *, bins: int = 10, range: Sequence[float] | None = None) -> tuple[Array, Array]:
     """(how many of `x` fall into each of `bins` equal intervals, their edges), in the dtype of `x`."""
     x = tensor(x).reshape(-1)

@@ -20,6 +20,7 @@ from fnet.tf_functions.rules import (
     as_spec,
     dtype_like,
     function,
+    of_keras,
     room_like,
     room_of,
     rule_of,
@@ -105,19 +106,10 @@ def matvec(
     return xp.matmul(_turn(a, transpose_a, adjoint_a), b[..., None])[..., 0]
 
 
-def _tensordot_rule(a: Any, b: Any, *, axes: Any) -> Spec:
-    shape = rule_of(operations.tensordot, (Spec(as_spec(a).shape), Spec(as_spec(b).shape)), axes=axes).shape
-    return Spec(shape, dtype_like(a, b))
-
-
-def _tensordot_room(x: Sequence[Any], *, axes: Any) -> tuple[int, int]:
-    return room_of(operations.tensordot, x, axes=axes)
-
-
-@function(_tensordot_rule, "tensordot", room=_tensordot_room)
-def tensordot(a: Array, b: Array, *, axes: Any) -> Array:
+@of_keras(operations.tensordot, "tensordot")
+def tensordot(a: Array, b: Array, *, axes: Any) -> Any:
     """The sum of products over pairs of axes: the last `axes` of a and first of b, or (axes of a, axes of b)."""
-    return operations.tensordot({}, tuple(together(a, b)), axes=axes)
+    return (a, b), {"axes": axes}
 
 
 def _einsum_rule(inputs: Sequence[Any], *, equation: str) -> Spec:
@@ -223,13 +215,8 @@ def clip_by_norm(t: Array, *, clip_norm: float, axes: Axis = None) -> Array:
 # --- matrices -------------------------------------------------------------------------------------
 
 
-def _square(spec: Spec) -> Spec:
-    fit("... n n", spec.shape)
-    return Spec(spec.shape[:-2], spec.dtype)
-
-
 def _square_rule(x: Any) -> Spec:
-    _square(as_spec(x))
+    fit("... n n", as_spec(x).shape)
     return same_rule(x)
 
 
@@ -239,17 +226,16 @@ def _solve_rule(matrix: Any, rhs: Any) -> Spec:
     return same_rule(rhs)
 
 
-@function(lambda x: _square(as_spec(x)), "linalg.det", room=room_like(operations.det))
-def det(x: Array) -> Array:
+@of_keras(operations.det, "linalg.det")
+def det(x: Array) -> Any:
     """The determinant of square matrices."""
-    return xp.linalg.det(as_tensor(x))
+    return x, {}
 
 
-@function(lambda x: (_square(as_spec(x)),) * 2, "linalg.slogdet", room=room_like(operations.slogdet))
-def slogdet(x: Array) -> tuple[Array, Array]:
+@of_keras(operations.slogdet, "linalg.slogdet")
+def slogdet(x: Array) -> Any:
     """(sign of the determinant, log of its magnitude)."""
-    sign, size = xp.linalg.slogdet(as_tensor(x))
-    return sign, size
+    return x, {}
 
 
 @function(_square_rule, "linalg.inv", room=room_like(operations.inv))
@@ -318,18 +304,14 @@ def diag(diagonal: Array, *, k: int = 0, padding_value: float = 0) -> Array:
     return xp.where(on, rows, xp.full_like(rows, padding_value))
 
 
-def _diag_part_rule(x: Any, *, k: int) -> Spec:
-    return rule_of(operations.diagonal, as_spec(x), offset=k, axis1=-2, axis2=-1)
-
-
-@function(_diag_part_rule, "linalg.diag_part")
-def diag_part(x: Array, *, k: int = 0) -> Array:
+@of_keras(operations.diagonal, "linalg.diag_part")
+def diag_part(x: Array, *, k: int = 0) -> Any:
     """Diagonal `k` of the last two axes."""
-    return xp.diagonal(as_tensor(x), offset=k, axis1=-2, axis2=-1)
+    return x, {"offset": k, "axis1": -2, "axis2": -1}
 
 
 def _set_diag_rule(input: Any, diagonal: Any, *, k: int) -> Spec:  # noqa: A002
-    joined(_diag_part_rule(input, k=k).shape, as_spec(diagonal).shape)
+    joined(rule_of(diag_part, as_spec(input), k=k).shape, as_spec(diagonal).shape)
     return same_rule(input)
 
 

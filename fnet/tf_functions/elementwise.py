@@ -95,16 +95,8 @@ def angle(x: Array) -> Array:
     return xp.angle(x) if is_complex(x) else xp.where(x < 0, xp.full_like(x, math.pi), xp.zeros_like(x))
 
 
-def _bessel_i0(x: Array) -> Array:
-    return xp.i0(x).astype(x.dtype)
-
-
 def _ndtri(x: Array) -> Array:
     return math.sqrt(2) * ops.erfinv(2 * x - 1)
-
-
-def _erfcinv(x: Array) -> Array:
-    return -_ndtri(0.5 * x) * math.sqrt(0.5)
 
 
 negative = unary("negative", "-x.", "negative", "math.negative")
@@ -142,11 +134,11 @@ erf = unary("erf", "The error function.", "erf", "math.erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc", "math.erfc")
 erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", "math.erfinv", held=20)
 ndtri = unary("ndtri", "The quantiles of the normal distribution.", _ndtri, "math.ndtri", held=20)
-erfcinv = unary("erfcinv", "The inverse of erfc.", _erfcinv, "math.erfcinv", held=20)
+erfcinv = unary("erfcinv", "The inverse of erfc.", lambda x: -_ndtri(0.5 * x) * math.sqrt(0.5), "math.erfcinv", held=20)
 bessel_i0 = unary(
     "bessel_i0",
     "The modified Bessel function of order 0.",
-    _bessel_i0,
+    lambda x: xp.i0(x).astype(x.dtype),
     "math.bessel_i0",
     "math.special.bessel_i0",
     held=8,
@@ -423,11 +415,7 @@ identity = unary("identity", "x itself.", lambda x: x, "identity", "grad_pass_th
 stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient", "stop_gradient")
 
 
-def _ensure_rule(x: Any, *, shape: Sequence[int | None]) -> Spec:
-    return Spec(joined(x.shape, shape), x.dtype)
-
-
-@function(_ensure_rule, "ensure_shape", rows=True)
+@function(lambda x, *, shape: Spec(joined(x.shape, shape), x.dtype), "ensure_shape", rows=True)
 def ensure_shape(x: Array, *, shape: Sequence[int | None]) -> Array:
     """`x`, whose shape must fit `shape`."""
     fits = len(shape) == x.ndim and all(a in (None, b) for a, b in zip(shape, x.shape, strict=True))

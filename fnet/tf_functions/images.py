@@ -18,7 +18,7 @@ from fnet.dtypes import is_float, tensor
 from fnet.layers import image
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined
-from fnet.tf_functions.rules import Sizes, as_spec, function, ints, room_of, rule_of, same_rule, sizes_of
+from fnet.tf_functions.rules import Sizes, as_spec, function, ints, of_keras, room_of, same_rule, sizes_of
 from fnet.types import Array, Shape, Spec
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -408,12 +408,10 @@ def per_image_standardization(image: Array) -> Array:
 # --- windows --------------------------------------------------------------------------------------
 
 
-def _patches_rule(images: Any, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Spec:
-    return rule_of(operations.extract_patches, as_spec(images), **_patches(sizes, strides, rates, padding))
-
-
-def _patches(sizes: Any, strides: Any, rates: Any, padding: str) -> dict[str, Any]:
-    return {
+@of_keras(operations.extract_patches, "image.extract_patches")
+def extract_patches(images: Array, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Any:
+    """(batch, height, width, channels) -> (batch, rows, columns, patch): each window as a vector."""
+    return images, {
         "size": tuple(sizes[1:3]),
         "strides": tuple(strides[1:3]),
         "dilation_rate": tuple(rates[1:3]) if max(rates[1:3]) > 1 else 1,
@@ -422,20 +420,10 @@ def _patches(sizes: Any, strides: Any, rates: Any, padding: str) -> dict[str, An
     }
 
 
-def _patches_room(images: Any, *, sizes: Any, strides: Any, rates: Any, padding: str) -> tuple[int, int]:
-    return room_of(operations.extract_patches, images, **_patches(sizes, strides, rates, padding))
-
-
-@function(_patches_rule, "image.extract_patches", room=_patches_room)
-def extract_patches(images: Array, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Array:
-    """(batch, height, width, channels) -> (batch, rows, columns, patch): each window as a vector."""
-    return operations.extract_patches({}, images, **_patches(sizes, strides, rates, padding))
-
-
-@function(lambda image: Spec((*image.shape, 2), image.dtype), "image.sobel_edges")
-def sobel_edges(image: Array) -> Array:
+@of_keras(operations.sobel_edges, "image.sobel_edges")
+def sobel_edges(image: Array) -> Any:
     """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
-    return operations.sobel_edges({}, image)
+    return image, {}
 
 
 @function(lambda image: (image, image), "image.image_gradients")

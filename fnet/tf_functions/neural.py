@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
-from fnet.core.options import asking
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, named
@@ -23,6 +22,7 @@ from fnet.tf_functions.rules import (
     dtype_like,
     function,
     ints,
+    of_keras,
     room_of,
     rule_of,
     same_rule,
@@ -34,31 +34,25 @@ from fnet.types import Array, Axis, Range, Spec
 Padding = str | Sequence[Sequence[int]]
 
 
-@function(same_rule, "nn.softmax", "math.softmax", "keras.activations.softmax", "keras.backend.softmax")
-def softmax(logits: Array, *, axis: Axis = -1) -> Array:
+@of_keras(operations.softmax, "nn.softmax", "math.softmax", "keras.activations.softmax", "keras.backend.softmax")
+def softmax(logits: Array, *, axis: Axis = -1) -> Any:
     """exp(x) normalised to sum 1 over `axis`."""
-    return operations.softmax({}, logits, axis=axis)
+    return logits, {"axis": axis}
 
 
-@function(same_rule, "nn.log_softmax", "math.log_softmax")
-def log_softmax(logits: Array, *, axis: Axis = -1) -> Array:
+@of_keras(operations.log_softmax, "nn.log_softmax", "math.log_softmax")
+def log_softmax(logits: Array, *, axis: Axis = -1) -> Any:
     """log(softmax(x))."""
-    return operations.log_softmax({}, logits, axis=axis)
+    return logits, {"axis": axis}
 
 
 # --- normalization --------------------------------------------------------------------------------
 
 
-def _moments_rule(x: Any, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
-    y = Spec(reduced_shape(as_spec(x).shape, axes, keepdims), as_spec(x).dtype)
-    return y, y
-
-
-@function(_moments_rule, "nn.moments")
-def moments(x: Array, *, axes: Axis, keepdims: bool = False) -> tuple[Array, Array]:
+@of_keras(operations.moments, "nn.moments")
+def moments(x: Array, *, axes: Axis, keepdims: bool = False) -> Any:
     """(mean, variance) over `axes`."""
-    mean, variance = operations.moments({}, tensor(x), axes=axes, keepdims=keepdims)
-    return mean, variance
+    return x, {"axes": axes, "keepdims": keepdims}
 
 
 def _broadcast_rule(x: Any, *rest: Any) -> Spec:
@@ -185,22 +179,16 @@ def binary_crossentropy(target: Array, output: Array, *, from_logits: bool = Fal
     return -(target * xp.log(output + EPSILON) + (1 - target) * xp.log(1 - output + EPSILON))
 
 
-def _classes_rule(target: Any, output: Any, *, axis: int) -> Spec:
-    return Spec(reduced_shape(as_spec(output).shape, axis, False), as_spec(output).dtype)
-
-
-@function(_entropy_rule, "keras.backend.categorical_crossentropy")
-def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Array:
+@of_keras(operations.categorical_crossentropy, "keras.backend.categorical_crossentropy", alike=False)
+def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Any:
     """-sum(target * log(output)) over the classes in `axis`."""
-    return operations.categorical_crossentropy({}, (target, output), from_logits=from_logits, axis=axis)
+    return (target, output), {"from_logits": from_logits, "axis": axis}
 
 
-@function(_classes_rule, "keras.backend.sparse_categorical_crossentropy")
-def sparse_categorical_crossentropy(
-    target: Array, output: Array, *, from_logits: bool = False, axis: int = -1
-) -> Array:
+@of_keras(operations.sparse_categorical_crossentropy, "keras.backend.sparse_categorical_crossentropy", alike=False)
+def sparse_categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Any:
     """-log(output at the class `target`), classes in the last axis."""
-    return operations.sparse_categorical_crossentropy({}, (target, output), from_logits=from_logits, axis=axis)
+    return (target, output), {"from_logits": from_logits, "axis": axis}
 
 
 # --- convolution ----------------------------------------------------------------------------------
@@ -229,34 +217,18 @@ def _after_margins(padding: Padding) -> str:
     return padding.lower() if isinstance(padding, str) else "valid"
 
 
-def _padded_spec(x: Spec, padding: Padding) -> Spec:
+def _padded(x: Any, padding: Padding, fill: float = 0.0) -> Any:
+    """An array, or its Spec, with margins where `padding` lists them."""
     if isinstance(padding, str):
         return x
-    return Spec(tuple(None if d is None else d + a + b for d, (a, b) in zip(x.shape, padding, strict=True)), x.dtype)
-
-
-def _and_held(needed: tuple[int, int], spec: Spec) -> tuple[int, int]:
-    """The room `needed` and that of an intermediate array of `spec`."""
-    held, work = needed
-    return held + bytes_of(spec), work + bytes_of(spec)
-
-
-def _padded(x: Array, padding: Padding, fill: float = 0.0) -> Array:
-    return x if isinstance(padding, str) else xp.pad(x, [(a, b) for a, b in padding], constant_values=fill)
+    if isinstance(x, Spec):
+        sizes = (None if d is None else d + a + b for d, (a, b) in zip(x.shape, padding, strict=True))
+        return Spec(tuple(sizes), x.dtype)
+    return xp.pad(x, [(a, b) for a, b in padding], constant_values=fill)
 
 
 def _convolution(name: str, operation: Operation, *names: str) -> Operation:
     """A convolution with one kernel."""
-
-    def rule(x: Any, filters: Any, **given: Any) -> Spec:
-        spec = _padded_spec(as_spec(x), given["padding"])
-        y = rule_of(operation, (spec, as_spec(filters)), **_how(len(spec.shape) - 2, **given))
-        return Spec(y.shape, dtype_like(x, filters))
-
-    def room(x: Sequence[Any], **given: Any) -> tuple[int, int]:
-        spec = _padded_spec(as_spec(x[0]), given["padding"])
-        needed = room_of(operation, (spec, x[1]), **_how(len(spec.shape) - 2, **given))
-        return needed if isinstance(given["padding"], str) else _and_held(needed, spec)
 
     def apply(
         x: Array,
@@ -266,13 +238,11 @@ def _convolution(name: str, operation: Operation, *names: str) -> Operation:
         padding: Padding = "VALID",
         data_format: str | None = None,
         dilations: Any = None,
-    ) -> Array:
-        x, weights = together(x, filters)
-        how = _how(x.ndim - 2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
-        return operation({}, (_padded(x, padding), weights), **how)
+    ) -> Any:
+        how = _how(len(x.shape) - 2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
+        return (_padded(x, padding), filters), how
 
-    made = named(name, operation.__doc__ or name, apply)
-    return function(asking(rule, apply), *names, room=asking(room, apply))(made)
+    return of_keras(operation, *names)(named(name, operation.__doc__ or name, apply))
 
 
 conv = _convolution(
@@ -283,16 +253,7 @@ depthwise_conv2d = _convolution(
 )
 
 
-def _separable_rule(*parts: Any, strides: Any, padding: str, data_format: str | None, dilations: Any) -> Spec:
-    how = _how(2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
-    return rule_of(operations.separable_conv, tuple(map(as_spec, parts)), **how)
-
-
-def _separable_room(x: Sequence[Any], **given: Any) -> tuple[int, int]:
-    return room_of(operations.separable_conv, x, **_how(2, **given))
-
-
-@function(_separable_rule, "nn.separable_conv2d", room=asking(_separable_room, _separable_rule))
+@of_keras(operations.separable_conv, "nn.separable_conv2d")
 def separable_conv2d(
     x: Array,
     depthwise_filter: Array,
@@ -302,11 +263,10 @@ def separable_conv2d(
     padding: str = "VALID",
     data_format: str | None = None,
     dilations: Any = None,
-) -> Array:
+) -> Any:
     """A depthwise convolution, then one with windows of size 1."""
-    parts = tuple(together(x, depthwise_filter, pointwise_filter))
     how = _how(2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
-    return operations.separable_conv({}, parts, **how)
+    return (x, depthwise_filter, pointwise_filter), how
 
 
 def _uncut(x: Spec, filters: Any, strides: Any, data_format: str | None, dilations: Any) -> tuple[Spec, dict[str, Any]]:
@@ -329,7 +289,8 @@ def _transpose_rule(
 def _transpose_room(x: Sequence[Any], *, strides: Any, data_format: str | None, dilations: Any) -> tuple[int, int]:
     """The room of the convolution, and of its output before it is cut."""
     whole, how = _uncut(as_spec(x[0]), x[1], strides, data_format, dilations)
-    return _and_held(room_of(operations.conv_transpose, (as_spec(x[0]), as_spec(x[1])), **how), whole)
+    held, work = room_of(operations.conv_transpose, (as_spec(x[0]), as_spec(x[1])), **how)
+    return held + bytes_of(whole), work + bytes_of(whole)
 
 
 @function(
@@ -375,35 +336,19 @@ def _window(x: Array, axis: int, start: int, size: int) -> Array:
 # --- pooling --------------------------------------------------------------------------------------
 
 
-def _pool_options(rank: int, ksize: Any, strides: Any, padding: Padding, data_format: str | None) -> dict[str, Any]:
-    window = spatial(ksize, rank, data_format)
-    return {
-        "pool_size": window,
-        "strides": window if strides is None else spatial(strides, rank, data_format),
-        "padding": _after_margins(padding),
-        "data_format": _order(data_format),
-    }
-
-
 def _pooling(name: str, operation: Operation, *names: str) -> Operation:
-    def rule(x: Any, *, ksize: Any, strides: Any, padding: Padding, data_format: str | None) -> Spec:
-        spec = as_spec(x)
-        how = _pool_options(len(spec.shape) - 2, ksize, strides, padding, data_format)
-        return rule_of(operation, _padded_spec(spec, padding), **how)
-
-    def room(x: Any, **given: Any) -> tuple[int, int]:
-        spec = _padded_spec(as_spec(x), given["padding"])
-        needed = room_of(operation, spec, **_pool_options(len(spec.shape) - 2, **given))
-        return needed if isinstance(given["padding"], str) else _and_held(needed, spec)
-
     def apply(
         x: Array, *, ksize: Any, strides: Any = None, padding: Padding = "VALID", data_format: str | None = None
-    ) -> Array:
-        x = tensor(x)
-        how = _pool_options(x.ndim - 2, ksize, strides, padding, data_format)
-        return operation({}, _padded(x, padding, float("-inf")), **how)
+    ) -> Any:
+        window = spatial(ksize, len(x.shape) - 2, data_format)
+        return _padded(x, padding, float("-inf")), {
+            "pool_size": window,
+            "strides": window if strides is None else spatial(strides, len(window), data_format),
+            "padding": _after_margins(padding),
+            "data_format": _order(data_format),
+        }
 
-    return function(rule, *names, room=asking(room, rule))(named(name, operation.__doc__ or name, apply))
+    return of_keras(operation, *names)(named(name, operation.__doc__ or name, apply))
 
 
 max_pool = _pooling("max_pool", operations.max_pool, "nn.max_pool", "nn.max_pool1d", "nn.max_pool2d", "nn.max_pool3d")
@@ -416,13 +361,10 @@ avg_pool = _pooling(
 
 
 def _blocks(name: str, operation: Operation) -> Operation:
-    def rule(x: Any, *, block_size: int, data_format: str) -> Spec:
-        return rule_of(operation, as_spec(x), block_size=block_size, data_format=_order(data_format))
+    def apply(x: Array, *, block_size: int, data_format: str = "NHWC") -> Any:
+        return x, {"block_size": block_size, "data_format": _order(data_format)}
 
-    def apply(x: Array, *, block_size: int, data_format: str = "NHWC") -> Array:
-        return operation({}, x, block_size=block_size, data_format=_order(data_format))
-
-    return function(rule, f"nn.{name}")(named(name, operation.__doc__ or name, apply))
+    return of_keras(operation, f"nn.{name}")(named(name, operation.__doc__ or name, apply))
 
 
 depth_to_space = _blocks("depth_to_space", operations.depth_to_space)

@@ -21,6 +21,7 @@ from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.options import asking
+from fnet.core.room import size
 from fnet.core.rules import Call, layer, rules
 from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
@@ -64,6 +65,42 @@ def function(
         made = _handing_on(made) if same else made
         FUNCTIONS.update(dict.fromkeys(names, made))
         return made
+
+    return decorate
+
+
+def of_keras(
+    operation: Operation, *names: str, alike: bool = True
+) -> Callable[[Callable[..., tuple[Any, dict[str, Any]]]], Operation]:
+    """Declare `f` to be the function that files call by `names`: an operation of Keras with other arguments.
+
+    f: (*tensors, *, options) -> the input of that operation, and its options; for arrays and, in rules, for Specs.
+    alike: whether the tensors have one dtype.
+    """
+
+    def decorate(f: Callable[..., tuple[Any, dict[str, Any]]]) -> Operation:
+        single = sum(p.kind is not p.KEYWORD_ONLY for p in inspect.signature(f).parameters.values()) == 1
+
+        @functools.wraps(f)
+        def apply(*arrays: Any, **options: Any) -> Any:
+            x, how = f(*(together(*arrays) if alike else map(tensor, arrays)), **options)
+            return operation({}, x, **how)
+
+        def specs(inputs: tuple[Any, ...]) -> list[Spec]:
+            return [Spec(as_spec(x).shape, dtype_like(*inputs) if alike else as_spec(x).dtype) for x in inputs]
+
+        def rule(*inputs: Any, **options: Any) -> Any:
+            x, how = f(*specs(inputs), **options)
+            return rule_of(operation, x, **how)
+
+        def room(x: Any, **options: Any) -> tuple[int, int]:
+            given = specs((x,) if single else tuple(x))
+            x, how = f(*given, **options)
+            held, work = room_of(operation, x, **how)
+            made = sum(size(leaf) for leaf in tree.leaves(x) if not any(leaf is spec for spec in given))
+            return held + made, work + made
+
+        return function(asking(rule, f), *names, room=asking(room, f))(apply)
 
     return decorate
 
@@ -212,16 +249,13 @@ def rule_of(operation: Operation, x: Any, **options: Any) -> Spec:
 def room_of(operation: Operation, x: Any, **options: Any) -> tuple[int, int]:
     """The `room` of an operation of Keras."""
     own = rules(operation).room
-    return bind(operation, **options).fill(own)(_as_specs(x)) if own else (0, 0)
+    specs = tuple(map(as_spec, x)) if isinstance(x, list | tuple) else as_spec(x)
+    return bind(operation, **options).fill(own)(specs) if own else (0, 0)
 
 
 def room_like(operation: Operation) -> Callable[[Any], tuple[int, int]]:
     """The `room` rule of a function with the same input as an operation of Keras."""
     return lambda x: room_of(operation, x)
-
-
-def _as_specs(x: Any) -> Any:
-    return tuple(map(as_spec, x)) if isinstance(x, list | tuple) else as_spec(x)
 
 
 # --- shapes and dtypes ----------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from fnet.tf_functions.rules import (
     ints,
     known,
     number,
+    of_keras,
     rule_of,
     same_rule,
     sizes_of,
@@ -85,25 +86,16 @@ def transpose(a: Array, perm: Sizes = None, *, conjugate: bool = False) -> Array
     return xp.conj(y) if conjugate else y
 
 
-@function(lambda x, *, axis: rule_of(operations.expand_dims, as_spec(x), axis=axis), "expand_dims")
-def expand_dims(x: Array, *, axis: int) -> Array:
+@of_keras(operations.expand_dims, "expand_dims")
+def expand_dims(x: Array, *, axis: int) -> Any:
     """`x` with a new axis of size 1."""
-    return operations.expand_dims({}, x, axis=axis)
+    return x, {"axis": axis}
 
 
-def _squeezed(axis: Axis) -> Axis:
-    """The axes for squeeze; no axes mean all."""
-    return None if isinstance(axis, Sequence) and not axis else axis
-
-
-def _squeeze_rule(x: Any, *, axis: Axis) -> Spec:
-    return rule_of(operations.squeeze, as_spec(x), axis=_squeezed(axis))
-
-
-@function(_squeeze_rule, "squeeze")
-def squeeze(x: Array, *, axis: Axis = None) -> Array:
+@of_keras(operations.squeeze, "squeeze")
+def squeeze(x: Array, *, axis: Axis = None) -> Any:
     """`x` without the axes `axis`, which have size 1 (None or empty: all of size 1)."""
-    return operations.squeeze({}, x, axis=_squeezed(axis))
+    return x, {"axis": None if isinstance(axis, Sequence) and not axis else axis}
 
 
 @function(lambda x: Spec((x.shape[0], total(x.shape[1:])), x.dtype), "keras.backend.batch_flatten", rows=True)
@@ -187,11 +179,10 @@ def stack(values: Array | Sequence[Array], *, axis: int = 0) -> Array:
     return xp.stack(together(*values), axis=axis)
 
 
-@function(lambda value, *, num, axis: rule_of(operations.unstack, as_spec(value), num=num, axis=axis), "unstack")
-def unstack(value: Array, *, num: int | None = None, axis: int = 0) -> list[Array]:
+@of_keras(operations.unstack, "unstack")
+def unstack(value: Array, *, num: int | None = None, axis: int = 0) -> Any:
     """The slices of `value` along `axis`, a list."""
-    moved = xp.moveaxis(as_tensor(value), axis, 0)
-    return [moved[i] for i in range(moved.shape[0])]
+    return value, {"num": num, "axis": axis}
 
 
 def _part_sizes(size: int | None, sizes: Any, count: int | None) -> list[int | None]:
