@@ -26,7 +26,7 @@ from params.convert.requirements import require_batch, screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
-from params.output_sizes import require_fit, require_room
+from params.output_sizes import require_room
 from params.table.entry import Vocabularies, Vocabulary
 
 
@@ -196,5 +196,4 @@ def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTre
         raise UnsupportedLayer(f"{converted.source.label} {NOT_BUILT}{although}; {BUILD_IT}")
     rows = infer.trace(converted.step, spec)
     require_room(rows, limits, file.stored)
-    require_fit(rows)
     return infer.params_of(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -72,7 +71,7 @@ __all__ = [
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
     "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
-    "recurrent_stack", "rehearse", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
+    "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
@@ -223,23 +222,6 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
         return f(*args, **options)
     with jax.default_matmul_precision("highest"):
         return f(*args, **options)
-
-
-def rehearse(f: Callable[..., Any], /, *args: Any) -> None:
-    """Runs `f(*args)` on shapes alone, to learn whether it raises; what asks for numbers does not."""
-    leaves, form = jax.tree.flatten(args)
-    if any(map(is_strings, leaves)):  # which run in NumPy
-        f(*args)
-        return
-    at = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype")]
-
-    def run(*arrays: Any) -> None:
-        for i, array in zip(at, arrays, strict=True):
-            leaves[i] = array
-        f(*jax.tree.unflatten(form, leaves))
-
-    with contextlib.suppress(*UNTRACEABLE):
-        jax.eval_shape(run, *[leaves[i] for i in at])
 
 
 def opaque(x: Any) -> Any:

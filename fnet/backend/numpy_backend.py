@@ -39,7 +39,7 @@ __all__ = [
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
     "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
-    "recurrent_stack", "rehearse", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
+    "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
@@ -106,10 +106,6 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
     """`f(*args, **options)`: floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
     return f(*args, **options)
-
-
-rehearse = exactly
-"""Runs `f(*args)`, to learn whether it raises."""
 
 
 def opaque(x: Any) -> Any:

@@ -116,7 +116,12 @@ def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
     return (xp.sum(predictions > mine, axis=-1) < k) & finite
 
 
-@operation(lambda sorted_sequence, values: Spec(shape_of(values), "int32"))
+def _search_rule(sorted_sequence: Any, values: Any) -> Spec:
+    fit("n", shape_of(sorted_sequence))
+    return Spec(shape_of(values), "int32")
+
+
+@operation(_search_rule)
 def searchsorted(sorted_sequence: Array, values: Array, *, side: Literal["left", "right"] = "left") -> Array:
     """int32 places where `values` go into the ascending `sorted_sequence` (n,)."""
     sequence, values = promoted(tensor(sorted_sequence), tensor(values))

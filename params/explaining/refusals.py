@@ -19,7 +19,7 @@ from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
 from params.file.model_file import Limits
 from params.file.strict_json import runs
-from params.output_sizes import require_fit, require_room
+from params.output_sizes import require_room
 
 MOST = 10_000
 """The most layers and calls that are converted again, in total, to find further refusals."""
@@ -105,8 +105,7 @@ class Refusals:
 
         if (spec := converted.takes) is not None:
             walk(converted.step, spec, ())
-            require_room(rows := infer.trace(converted.step, spec), *self.room)
-            require_fit(rows)
+            require_room(infer.trace(converted.step, spec), *self.room)
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:

@@ -31,7 +31,7 @@ from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, 
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.strict_json import parse
-from params.output_sizes import require_fit, require_room
+from params.output_sizes import require_room
 from params.store import selftest as self_test
 from params.store.records import Layers, decode, encode, known_layers
 from params.store.safetensors import NAMES, read, tensors, write
@@ -268,7 +268,6 @@ def _check(model: Any, params: Params, limits: Limits) -> None:
             if lines := parameters.misplaced(dict(tree.items(infer.params_of(rows))), params):
                 raise WeightsMismatch("these parameters do not fit the model:\n  " + "\n  ".join(lines))
             require_room(rows, limits)
-            require_fit(rows)
         for path, leaf in tree.items(params):
             if (wrong := parameters.faulty(path, leaf)) is not None:
                 raise WeightsMismatch(f"{quoted(tree.path_name(path))} {wrong}")
