@@ -12,7 +12,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer, parameters
-from fnet.core.rules import rules
+from fnet.core.rules import own_layers
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
@@ -68,12 +68,9 @@ def load_keras(
         _require_model(file)
         if training not in (None, "as written"):
             raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
-        for name, step in (custom or {}).items():
-            if not callable(step):
-                raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
-            rules(step)
+        layers = own_layers(custom)
         with of_file(file.label):
-            return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
+            return _load(file, layers, vocabulary, limits, rng, bare=training is not None)
 
 
 def from_keras(

@@ -1,5 +1,7 @@
 """Inputs that do not fit the params: refused where NumPy would broadcast; the error names layer and shapes."""
 
+import inspect
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -239,27 +241,36 @@ def test_where_no_thread_can_be_started_the_calling_one_does_the_work(monkeypatc
     schedule._pool.cache_clear()
 
 
-CALLS = {
-    "check": fnet.check,
-    "compile": fnet.compile,
-    "optimize": fnet.optimize,
-    "predict": lambda model, params: fnet.predict(model, params, np.ones((1, 4))),
-    "save": lambda model, params: fnet.save("unwritten.safetensors", model, params),
-    "to_keras": lambda model, params: fnet.to_keras(model, params, "unwritten.keras"),
-}
+def needed(name):
+    """The names of the arguments that a public function cannot do without."""
+    parameters = inspect.signature(getattr(fnet, name)).parameters.values()
+    return [
+        p.name.replace("step", "model") for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL
+    ]
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_swapped_arguments_and_what_is_no_model_are_told(name, tmp_path, monkeypatch):
+FUNCTIONS = [name for name in fnet.PUBLIC if inspect.isfunction(getattr(fnet, name)) and name != "run"]
+OF_MODELS = [name for name in FUNCTIONS if "model" in needed(name)]
+OF_PARAMS = [name for name in OF_MODELS if {"params", "arrays"} & {*needed(name)}]
+GIVEN = {"x": np.ones((1, 4)), "y": np.ones((1, 2)), "key": 0, "path": "unwritten", "tokens": ["a"]}
+
+
+@pytest.mark.parametrize("given", ["path", "params"])
+@pytest.mark.parametrize("name", OF_MODELS)
+def test_what_is_no_model_is_told(name, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = fnet.sequential(y=bind(fnet.dense, units=2))
     params = fnet.init(model, 0, (None, 4))
-    with pytest.raises(fnet.InvalidInput, match=rf"the order is {name}\(.*model, params.*got the params first"):
-        CALLS[name](params, model)
-    with pytest.raises(
-        fnet.InvalidInput, match=rf"{name} takes \(.*a model and a dict of arrays; got a str and a dict"
-    ):
-        CALLS[name]("model.keras", params)
+    wrong = "model.keras" if given == "path" else params
+    values = GIVEN | {"model": wrong, **dict.fromkeys(("params", "arrays"), model if given == "params" else params)}
+    with pytest.raises((fnet.InvalidInput, TypeError)) as caught:
+        getattr(fnet, name)(*(values[key] for key in needed(name)))
+    message = str(caught.value)
+    assert len(message) < 200
+    if given == "params" and name in OF_PARAMS:
+        assert re.match(r"the order is \w+\(.*model, .*\); got the params first, then the model", message)
+    else:
+        assert re.search("(?i)model|layer", message)
     assert list(tmp_path.iterdir()) == []
 
 

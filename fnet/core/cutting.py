@@ -8,6 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, brief, steps_like
 from fnet.core.model import EMPTY, Model, Node
 from fnet.core.rules import rules
@@ -90,6 +91,7 @@ def pruned(model: Any, params: Params) -> Params:
 
     Missing entries stay missing; `fnet.check` lists them.
     """
+    require_order("pruned(model, params)", model, params)
     if not isinstance(model, Model):
         return params
     entries: dict[str, Any] = {}

@@ -19,16 +19,18 @@ from fnet.shapes import fits
 from fnet.types import Params, Spec
 
 
-def require_order(call: str, model: Any, params: Any) -> None:
-    """Raise InvalidInput unless the first arguments of `call`, such as "compile(model, params)", are what it says."""
-    if callable(params) and isinstance(model, Mapping):
+def require_order(call: str, model: Any, *params: Any) -> None:
+    """Raise InvalidInput unless the first arguments of `call`, such as "compile(model, params)", are what it says.
+
+    params: of a call that takes them.
+    """
+    if any(map(callable, params)) and isinstance(model, Mapping):
         raise InvalidInput(f"the order is {call}; got the params first, then the model")
-    if not callable(model) or not isinstance(params, dict | Mapping):
+    if not callable(model) or not all(isinstance(each, dict | Mapping) for each in params):
         name, _, arguments = call.partition("(")
-        raise InvalidInput(
-            f"{name} takes ({arguments}: a model and a dict of arrays; got a {type(model).__name__} and a "
-            f"{type(params).__name__}"
-        )
+        wanted = "a model and a dict of arrays" if params else "a model first"
+        got = " and a ".join(type(each).__name__ for each in (model, *params))
+        raise InvalidInput(f"{name} takes ({arguments}: {wanted}; got a {got}")
 
 
 def diagnosed(

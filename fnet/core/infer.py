@@ -11,6 +11,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.activation_functions import Activation
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind, brief, steps_like
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
@@ -120,6 +121,8 @@ def activation_child(activation: Activation, y: Spec) -> ParamTree:
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
     """The Spec tree of the inputs: one for each of `shapes`, else as the model declares it."""
+    if not callable(model):
+        raise InvalidInput(f"the model comes first; got a {type(model).__name__}")
     if shapes:
         return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
     takes = input_spec(model)
@@ -201,6 +204,7 @@ def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] |
     names: one path or several, such as "block/conv" for a step inside another model; None: all steps.
     Raises KeyError for a path that the model does not have.
     """
+    require_order("activations(model, params, x)", model, params)
     values: dict[str, Any] = {}
     run(model, params, x, values.__setitem__)
     if names is None:

@@ -33,9 +33,8 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
     each input, batch axis included; not needed when the model begins with `input_layer`.
     """
-    rng = random.as_key(key)
-    leaves = {}
-    for number, (path, param) in enumerate(needed(model, *input_shapes).items()):
+    leaves, want, rng = {}, needed(model, *input_shapes), random.as_key(key)
+    for number, (path, param) in enumerate(want.items()):
         if None in param.shape and param.dtype.startswith("float"):
             raise ValueError(
                 f"{_join(path)} would be {_described(param)}: give the size (units=, filters=, ...) of its layer"
@@ -143,6 +142,7 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
 
     `jax.grad` and optax take the first; `merge` joins the two again.
     """
+    require_order("partition(model, params)", model, params)
     want = needed(model, *input_shapes)
     trainable: dict[Path, Any] = {}
     rest: dict[Path, Any] = {}

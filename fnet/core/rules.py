@@ -185,6 +185,17 @@ def rules(step: Any) -> Rules:
     return own
 
 
+def own_layers(custom: Mapping[str, Any] | None) -> Mapping[str, Callable[..., Any]]:
+    """The layers that a caller gives for names in a file; raises TypeError for what is not {name: layer}."""
+    if not isinstance(custom, Mapping | None):
+        raise TypeError(f'custom is {{name: layer}}, such as {{"lambda_1": my_layer}}; got {custom!r:.80}')
+    for name, step in (custom or {}).items():
+        if not callable(step):
+            raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
+        rules(step)
+    return custom or {}
+
+
 def call_of(operation: Any) -> Call:
     """How files call an operation. Raises TypeError for a layer that is not one."""
     call = rules(operation).call

@@ -28,6 +28,7 @@ def jit(model: Any) -> Callable[[Params, Any], Any]:
 
     Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
     """
+    require_order("jit(model)", model)
     run = model if backend.name() == "numpy" else _jit(model)
     return model if run is model else lambda params, x: run(ops.native(params), ops.native(x))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.core.compose import with_each
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
 from fnet.core.model import Model
 from fnet.core.rules import rules
@@ -25,6 +26,7 @@ def in_predict(model: Any) -> Any:
     >>> print(in_predict(bind(random_contrast)))
     bind(random_contrast, casts=True)
     """
+    require_order("in_predict(model)", model)
     return _made.made(id(model), lambda: (model, _in_predict(model)))[1]
 
 

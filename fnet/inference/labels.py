@@ -8,6 +8,7 @@ import numpy as np
 
 from fnet.backend import ops
 from fnet.core.compose import Graph, Sequential
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind
 from fnet.core.sources import references
 from fnet.errors import InvalidInput
@@ -20,6 +21,7 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     A single unit gives class 1 above the middle of its range, which its activation tells: 0.5 after a sigmoid, 0
     after anything that gives logits. A row with a NaN score has no class: InvalidInput, or -1 with invalid="mark".
     """
+    require_order("classes(model, y)", model)
     y = ops.to_numpy(y)
     none = np.isnan(y)
     if none.any() and invalid != "mark":

@@ -7,6 +7,7 @@ from typing import Any
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, brief
 from fnet.core.model import EMPTY, Model, flow
 from fnet.layers.norms import batch_moments, batch_normalization
@@ -24,6 +25,7 @@ def with_statistics(model: Any, params: Params, x: Any, momentum: float = 0.99) 
     reaches the layer.
     Raises ValueError for a batch normalization inside a wrapper, or with `renorm` or virtual batches.
     """
+    require_order("with_statistics(model, params, x)", model, params)
     y, new = ops.exactly(_step, model, ops.native(params), ops.native(x), momentum)
     return strip(y), tree.nest({path: leaf for path, leaf in tree.items(new) if path[-1] != "rng"})
 

@@ -10,6 +10,7 @@ from typing import Any
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
 from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
@@ -52,6 +53,7 @@ def streaming(model: Any) -> Streaming:
     >>> y, state = step(params, x[:, :5])
     >>> y, state = step(params, x[:, 5:], state)
     """
+    require_order("streaming(model)", model)
     backwards = set(_directions(model))
     if len(backwards) > 1:
         raise ValueError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind, brief
 from fnet.core.model import Model
 from fnet.core.options import option_names
@@ -93,6 +94,7 @@ def plot(
     >>> picture[:4], picture.count("<rect")
     ('<svg', 4)
     """
+    require_order("plot(model, params)", model, params or {})
     spec = infer.inputs_of(model, input_shapes) if input_shapes else infer.input_spec(model)
     steps = {} if spec is None else {step.path: step for step in infer.trace(model, spec)}
     drawing = _Drawing(steps, params or {}, refused or {}, math.inf if depth is None else depth)

@@ -11,6 +11,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Graph, Sequential
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
 from fnet.core.sources import references
 from fnet.layers.any_cell import stacked_rnn_cells
@@ -60,6 +61,7 @@ def load_weights(
     """
     from params.file.reading import read
 
+    require_order("load_weights(path, model, params)", model, params)
     file = read(path, limits or Limits())
     _, expected = infer.infer(model, infer.inputs_of(model, input_shapes))
     converted = _described(model, "model", params)

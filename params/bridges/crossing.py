@@ -9,6 +9,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
+from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, name_of
 from fnet.core.model import Model
 from fnet.errors import ExportError
@@ -32,7 +33,7 @@ def to_torch(step: Any, params: Params) -> dict[str, Any]:
     >>> to_torch(fnet.dense, {"kernel": np.ones((3, 2)), "bias": np.zeros(2)})["weight"].shape
     (2, 3)
     """
-    return _there(step, _numpy(params), TORCH, "PyTorch")
+    return _there(step, _numpy("to_torch(model, params)", step, params), TORCH, "PyTorch")
 
 
 def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises fnet.ExportError for an array that is missing, or not used, such as those of a second layer in one LSTM.
     """
-    return _back(step, _numpy(arrays), TORCH, "PyTorch")
+    return _back(step, _numpy("from_torch(model, arrays)", step, arrays), TORCH, "PyTorch")
 
 
 def to_flax(step: Any, params: Params) -> dict[str, Any]:
@@ -49,12 +50,12 @@ def to_flax(step: Any, params: Params) -> dict[str, Any]:
     lstm is an OptimizedLSTMCell, gru a GRUCell, which lacks one bias: that must be zero. The errors are those of
     `to_torch`.
     """
-    return _there(step, _numpy(params), FLAX, "flax.nnx")
+    return _there(step, _numpy("to_flax(model, params)", step, params), FLAX, "flax.nnx")
 
 
 def from_flax(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The params of a layer or model of fnet from the arrays of a flax.nnx module, by path."""
-    return _back(step, _numpy(arrays), FLAX, "flax.nnx")
+    return _back(step, _numpy("from_flax(model, arrays)", step, arrays), FLAX, "flax.nnx")
 
 
 def to_equinox(step: Any, params: Params) -> dict[str, Any]:
@@ -63,15 +64,17 @@ def to_equinox(step: Any, params: Params) -> dict[str, Any]:
     lstm is an LSTMCell, gru a GRUCell. There is no BatchNorm, which keeps its statistics elsewhere. The errors are
     those of `to_torch`.
     """
-    return _there(step, _numpy(params), EQUINOX, "Equinox")
+    return _there(step, _numpy("to_equinox(model, params)", step, params), EQUINOX, "Equinox")
 
 
 def from_equinox(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The params of a layer or model of fnet from the arrays of an Equinox module, by path."""
-    return _back(step, _numpy(arrays), EQUINOX, "Equinox")
+    return _back(step, _numpy("from_equinox(model, arrays)", step, arrays), EQUINOX, "Equinox")
 
 
-def _numpy(arrays: Any) -> Any:
+def _numpy(call: str, step: Any, arrays: Any) -> Any:
+    """The arguments of a call as NumPy arrays. Raises InvalidInput where they are not what it says."""
+    require_order(call, step, arrays)
     return tree.map(lambda leaf: np.asarray(leaf) if hasattr(leaf, "__array__") else ops.to_numpy(leaf), arrays)
 
 

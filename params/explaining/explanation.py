@@ -9,6 +9,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
+from fnet.core.rules import own_layers
 from fnet.inference.scaling import scales
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import of_file
@@ -48,12 +49,13 @@ def opened(
     source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
 ) -> Iterator[tuple[ModelFile, Refusals]]:
     """A file of Keras and its refusals; errors in the `with` block become ModelFileErrors."""
+    layers = own_layers(custom)
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
         raise weights_alone(file)
     with of_file(file.label):
         config, version, legacy = in_keras_3_form(file)
-        _, conversion = begin(config, custom or {}, version, legacy)
+        _, conversion = begin(config, layers, version, legacy)
         yield file, Refusals(config, conversion, limits or Limits(), file.stored)
 
 

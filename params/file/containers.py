@@ -75,6 +75,8 @@ def file_content(file: BinaryIO, most: int) -> memoryview:
 
     Pipes, sockets and whatever else has a `read` are read to their end; devices, which have none, are refused.
     """
+    if isinstance(file, io.TextIOBase):
+        raise TypeError('a model file must be opened in binary mode, open(path, "rb")')
     if not isinstance(getattr(file, "raw", file), io.FileIO):
         return _read(file, most)  # a GzipFile has a fileno() too: of what is compressed
     status = os.fstat(file.fileno())

@@ -19,6 +19,7 @@ from fnet import tree, writing
 from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.diagnosis import require_order
+from fnet.core.rules import own_layers
 from fnet.errors import ExportError
 from fnet.types import Params, ParamTree
 from params.assign.group_names import join
@@ -63,6 +64,7 @@ def keras_bytes(
     model: Any, params: Params, *input_shapes: Any, custom: Mapping[str, Callable[..., Any]] | None = None
 ) -> bytes:
     """The bytes of the file that `to_keras` writes."""
+    custom = own_layers(custom)
     parameters.check(model, params, *input_shapes)
     if any(key[-1] == "rng" for key, _ in tree.items(params)):
         raise ExportError("the params hold keys of randomness (`rng`), which Keras draws anew: leave them out")

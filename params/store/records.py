@@ -21,7 +21,7 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.core.compose import Graph, Sequential, graph, sequential
 from fnet.core.layer import Bound, bind
 from fnet.core.model import Node
-from fnet.core.rules import Rules
+from fnet.core.rules import Rules, own_layers
 from fnet.core.sources import Ref, masked_by
 from fnet.tree import FrozenDict, FrozenList, FrozenSlice, freeze
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
@@ -42,7 +42,7 @@ def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[
     for prefix, module in _families(named):
         public = {name: prefix + name for name in module.__all__ if named is None or prefix + name in named}
         functions.update({full: getattr(module, name) for name, full in public.items()})
-    functions.update({f"custom.{name}": function for name, function in (custom or {}).items()})
+    functions.update({f"custom.{name}": function for name, function in own_layers(custom).items()})
     return {name: function for name, function in functions.items() if name.startswith("custom.") or _is_layer(function)}
 
 
