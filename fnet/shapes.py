@@ -52,6 +52,13 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
     return None if None in sizes else 1
 
 
+def stretched(shape: Shape, wanted: Sequence[int | None]) -> Shape:
+    """`wanted`, to which `shape` broadcasts. Raises InvalidInput where it does not."""
+    if not fits(broadcast_shapes(shape, tuple(wanted)), tuple(wanted)):
+        raise InvalidInput(f"{shape} does not broadcast to {tuple(wanted)}")
+    return tuple(wanted)
+
+
 def joined(*shapes: Sequence[int | None]) -> Shape:
     """The shape that several partly known shapes share. Raises InvalidInput where they differ."""
     if len({*map(len, shapes)}) > 1 or any(len({*sizes} - {None}) > 1 for sizes in zip(*shapes, strict=True)):

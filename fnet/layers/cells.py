@@ -11,8 +11,8 @@ from fnet.layers.recurrent import (
     GRU,
     LSTM,
     SimpleRNN,
+    by_dropouts,
     cell_inputs,
-    drops,
     gru_cell_rule,
     lstm_cell_rule,
     simple_rnn_cell_rule,
@@ -28,7 +28,7 @@ def one_step(cell: Any, params: Params, x: Any) -> tuple[Array, list[Array]]:
     return y, list(states)
 
 
-@layer(shape=simple_rnn_cell_rule, mask="drop", rng=drops, floats=True)
+@layer(shape=simple_rnn_cell_rule, mask="drop", rng=by_dropouts, floats=True)
 def simple_rnn_cell(
     params: Params,
     x: Any,
@@ -46,7 +46,7 @@ def simple_rnn_cell(
     return one_step(SimpleRNN(activation, use_bias, dropout, recurrent_dropout), params, x)
 
 
-@layer(shape=lstm_cell_rule, mask="drop", rng=drops, floats=True)
+@layer(shape=lstm_cell_rule, mask="drop", rng=by_dropouts, floats=True)
 def lstm_cell(
     params: Params,
     x: Any,
@@ -68,7 +68,7 @@ def lstm_cell(
     return one_step(cell, params, x)
 
 
-@layer(shape=gru_cell_rule, mask="drop", rng=drops, floats=True)
+@layer(shape=gru_cell_rule, mask="drop", rng=by_dropouts, floats=True)
 def gru_cell(
     params: Params,
     x: Any,

@@ -20,7 +20,7 @@ from fnet.layers.recurrence import (
     sequence_spec,
     time_step,
 )
-from fnet.layers.recurrent import drops, lstm_step
+from fnet.layers.recurrent import by_dropouts, lstm_step
 from fnet.layers.windows import Windows, from_channels_last, over_axes, to_channels_last, windowed, windows
 from fnet.records import dataclass
 from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, PerAxis, Positive, Rate, Spec
@@ -141,7 +141,7 @@ _shape = windowed("conv_lstm{}d", _rule)
 _room_over_time = room_over_time(_shape, windowed("conv_lstm{}d", _room))
 
 
-@over_axes("conv_lstm{}d", _shape, _room_over_time, mask="own", rng=drops, floats=True)
+@over_axes("conv_lstm{}d", _shape, _room_over_time, mask="own", rng=by_dropouts, floats=True)
 def _conv_lstm(
     rank: int,
     params: Params,

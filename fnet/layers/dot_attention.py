@@ -69,7 +69,7 @@ def _attention_rule(
     return _outputs(x, "attention", return_attention_scores, score_mode == "dot"), {**scale, **concat}
 
 
-def drops(*, dropout: float) -> bool:
+def by_dropout(*, dropout: float) -> bool:
     return dropout > 0
 
 
@@ -98,7 +98,7 @@ def _attention_room(x: Any, *, score_mode: str) -> tuple[int, int]:
     return room.of_products(Spec((*query.shape[:-1], key.shape[-2]), floats_of(query).dtype), query.shape[-1] or 1)
 
 
-@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=drops, rounding=Rounding(gives=_of_scores))
+@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=by_dropout, rounding=Rounding(gives=_of_scores))
 def attention(
     params: Params,
     x: Any,
@@ -143,7 +143,7 @@ def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) ->
     return _outputs(x, "additive_attention", return_attention_scores), scale
 
 
-@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=drops, rounding=Rounding(gives=_of_tanh))
+@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=by_dropout, rounding=Rounding(gives=_of_tanh))
 def additive_attention(
     params: Params,
     x: Any,

@@ -7,7 +7,7 @@ from typing import Any
 from fnet.core import room
 from fnet.core.rules import layer
 from fnet.errors import InvalidInput
-from fnet.layers.dot_attention import after_dropout, drops
+from fnet.layers.dot_attention import after_dropout, by_dropout
 from fnet.layers.multi_head import (
     HeadMasks,
     attention_weights,
@@ -66,7 +66,7 @@ def _grouped_room(x: Any, *, num_query_heads: int, head_dim: int) -> tuple[int, 
     return room.of_products(_scores(query, key, num_query_heads), head_dim)
 
 
-@layer(shape=_grouped_rule, room=_grouped_room, mask="own", rng=drops, floats=True)
+@layer(shape=_grouped_rule, room=_grouped_room, mask="own", rng=by_dropout, floats=True)
 def group_query_attention(
     params: Params,
     x: Any,

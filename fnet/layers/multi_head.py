@@ -17,9 +17,9 @@ from fnet.core.rules import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.layers.activation_layers import masked_softmax
-from fnet.layers.dot_attention import after_dropout, causal_mask, drops, named_inputs, shapes_of
+from fnet.layers.dot_attention import after_dropout, by_dropout, causal_mask, named_inputs, shapes_of
 from fnet.masks import mask_of, masked, values_of
-from fnet.shapes import broadcast_shapes, joined, positive
+from fnet.shapes import positive, stretched
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3.12", "keras3"]
@@ -27,7 +27,7 @@ HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3.12", "k
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
 
-def project(
+def over_last_axes(
     params: Params, x: Array, outputs: Sequence[int | None], contracted: int = 1, quantization: str | None = None
 ) -> Array:
     """x (..., *in) times kernel (*in, *outputs) plus bias (*outputs), over the last `contracted` axes of x."""
@@ -47,7 +47,7 @@ def project(
 def dense_params(
     inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool, lead: int, quantization: str | None
 ) -> dict[str, Param]:
-    """The params of `project` for an input with `lead` axes in front of `inputs`."""
+    """The params of `over_last_axes` for an input with `lead` axes in front of `inputs`."""
     bias = {"bias": Param(tuple(outputs), "zeros")} if use_bias else {}
     kernel = (*inputs, *outputs)
     if quantization is None:
@@ -81,15 +81,16 @@ def heads_shapes(name: str, x: Any) -> tuple[Spec, Spec, Spec]:
 
 
 def require_masks(x: Any, query: Spec, value: Spec, heads: int) -> None:
-    """Raise InvalidInput where an explicit mask does not fit the steps of query and value, which all attend."""
+    """Raise InvalidInput where an explicit mask does not broadcast to the steps that it hides, which all attend: an
+    attention_mask is (batch, query, value), or (batch, heads, query, value)."""
     masks = named_inputs("attention", x, MASKS)
     steps, keys = query.shape[1:-1], value.shape[1:-1]
-    for name, sizes in zip(MASKS, (steps, keys, keys, (*steps, *keys)), strict=True):
-        if name in masks:
-            mask = masks[name].shape
-            sizes = sizes if len(mask) <= 1 + len(sizes) else (heads, *sizes)
-            given = mask[-len(sizes) :]
-            joined(sizes[-len(given) :], broadcast_shapes(sizes[-len(given) :], given))
+    hides = {"query_mask": steps, "value_mask": keys, "key_mask": keys, "attention_mask": (*steps, *keys)}
+    for name in masks.keys() & hides.keys():
+        mask, sizes = masks[name].shape, hides[name]
+        if len(mask) > 1 + len(sizes):
+            sizes = (heads, *sizes)
+        stretched(mask[-len(sizes) :], sizes)
 
 
 def _require_same(query: Any, value: Any, axes: Sequence[int]) -> None:
@@ -155,7 +156,7 @@ def _multi_head_room(
     return room.of_products(scores, key_dim)
 
 
-@layer(shape=_multi_head_rule, room=_multi_head_room, mask="own", rng=drops, floats=True)
+@layer(shape=_multi_head_rule, room=_multi_head_room, mask="own", rng=by_dropout, floats=True)
 def multi_head_attention(
     params: Params,
     x: Any,
@@ -253,7 +254,7 @@ def project_inputs(
     asking = heads[0] or params["query_dense"]["kernel"].shape[1]
     answering = heads[1] or params["key_dense"]["kernel"].shape[1]
     q, k, v = (
-        project(params[f"{name}_dense"], a, (count, -1), quantization=quantization)
+        over_last_axes(params[f"{name}_dense"], a, (count, -1), quantization=quantization)
         for name, a, count in (("query", query, asking), ("key", key, answering), ("value", value, answering))
     )
     return q * (1 / math.sqrt(q.shape[-1])), k, v
@@ -346,5 +347,5 @@ def project_heads(
 ) -> Array:
     """The heads (..., heads, size), times the sigmoid gate of the query with `use_gate`, as (..., *sizes)."""
     if use_gate:
-        y = y * sigmoid(project(params["gate_dense"], query, y.shape[-2:], quantization=quantization))
-    return project(params["output_dense"], y, sizes, 2, quantization)
+        y = y * sigmoid(over_last_axes(params["gate_dense"], query, y.shape[-2:], quantization=quantization))
+    return over_last_axes(params["output_dense"], y, sizes, 2, quantization)

@@ -260,7 +260,7 @@ def gru_cell_rule(
     return (y, [y]), _cell_params(inputs.shape[-1], y, 3, bias, activation, recurrent_activation)
 
 
-def drops(*, dropout: float, recurrent_dropout: float) -> bool:
+def by_dropouts(*, dropout: float, recurrent_dropout: float) -> bool:
     """Whether an `rng` would change the result."""
     return dropout > 0 or recurrent_dropout > 0
 
@@ -279,7 +279,7 @@ def _over_time(cell_rule: Callable[..., Any]) -> Callable[..., Any]:
 
 def _recurrent(cell_rule: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     rule = _over_time(cell_rule)
-    return layer(shape=rule, room=room_over_time(rule), mask="own", rng=drops, floats=True)
+    return layer(shape=rule, room=room_over_time(rule), mask="own", rng=by_dropouts, floats=True)
 
 
 # --- the layers -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
 from fnet.operations.rules import broadcast, like, operation
-from fnet.shapes import broadcast_shapes, joined, reduced_shape, require_made, shape_of
+from fnet.shapes import reduced_shape, require_made, shape_of, stretched
 from fnet.types import Array, Spec
 
 # --- classes --------------------------------------------------------------------------------------
@@ -93,11 +93,7 @@ def full_like(x: Array, fill_value: Any, *, dtype: str | None = None) -> Array:
     return xp.broadcast_to(tensor(fill_value, dtype or x.dtype.name), x.shape)
 
 
-@operation(
-    lambda fill_value, *, shape, dtype: Spec(
-        joined(shape, broadcast_shapes(shape, shape_of(fill_value))), dtype or "float32"
-    )
-)
+@operation(lambda fill_value, *, shape, dtype: Spec(stretched(shape_of(fill_value), shape), dtype or "float32"))
 def full(fill_value: Any, *, shape: Sequence[int], dtype: str | None = None) -> Array:
     """`fill_value` in `shape`."""
     return xp.broadcast_to(tensor(fill_value, dtype or "float32"), tuple(shape))

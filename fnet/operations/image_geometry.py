@@ -20,7 +20,7 @@ from fnet.core.room import copies, size, work_of_products
 from fnet.dtypes import floating, is_float, result_type, tensor
 from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
-from fnet.shapes import axes_of, broadcast_shapes, joined, shape_of, sized
+from fnet.shapes import axes_of, joined, shape_of, sized, stretched
 from fnet.types import Array, DataFormat, Spec
 
 
@@ -77,9 +77,7 @@ def _projected(x: Array, transform: Array, interpolation: str, fill_mode: str, f
 
 
 def _affine_rule(images: Spec, transform: Any) -> Spec:
-    wanted = (*same_images(images).shape[:-3], 8)
-    given = shape_of(transform)
-    joined(broadcast_shapes(wanted, given)[-len(given) :], wanted[-len(given) :])
+    stretched(shape_of(transform), (*same_images(images).shape[:-3], 8))
     return images
 
 

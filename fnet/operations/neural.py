@@ -16,7 +16,7 @@ from fnet.dtypes import floating, is_float, result_type, strong, tensor
 from fnet.errors import InvalidInput
 from fnet.operations.linear_algebra import norm_of
 from fnet.operations.rules import operation, same
-from fnet.shapes import axes_of, broadcast_shapes, fit, joined, positive, reduced_shape, shape_of, total
+from fnet.shapes import axes_of, broadcast_shapes, fit, joined, positive, reduced_shape, shape_of, stretched, total
 from fnet.types import Array, Axis, Positive, Range, Spec
 
 EPSILON = 1e-7
@@ -117,7 +117,7 @@ def layer_norm(
 
 
 def _scaled_rule(x: Spec, scale: Any = None) -> Spec:
-    joined(x.shape, broadcast_shapes(x.shape, shape_of(scale)))
+    stretched(shape_of(scale), x.shape)
     return x
 
 

@@ -12,9 +12,8 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.errors import InvalidInput
 from fnet.operations.rules import operation, same, viewed
-from fnet.shapes import axes_of, broadcast_shapes, positive, reshaped, total
+from fnet.shapes import axes_of, broadcast_shapes, positive, reshaped, stretched, total
 from fnet.types import Array, Spec
 
 Ints = int | Sequence[int]
@@ -92,13 +91,7 @@ def moveaxis(x: Array, *, source: Ints, destination: Ints) -> Array:
     return xp.moveaxis(tensor(x), as_ints(source), as_ints(destination))
 
 
-def _broadcast_to_rule(x: Spec, *, shape: Sequence[int]) -> Spec:
-    if broadcast_shapes(x.shape, tuple(shape)) != tuple(shape):
-        raise InvalidInput(f"{x.shape} does not broadcast to {tuple(shape)}")
-    return Spec(tuple(shape), x.dtype)
-
-
-@operation(_broadcast_to_rule)
+@operation(lambda x, *, shape: Spec(stretched(x.shape, shape), x.dtype))
 def broadcast_to(x: Array, *, shape: Sequence[int]) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
     x = tensor(x)

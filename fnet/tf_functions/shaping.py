@@ -16,7 +16,7 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import viewed
-from fnet.shapes import axes_of, broadcast_shapes, fits, joined, positive, require_made, reshaped, shape_of, total
+from fnet.shapes import axes_of, broadcast_shapes, joined, positive, require_made, reshaped, shape_of, stretched, total
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -280,10 +280,7 @@ def pad(tensor: Array, paddings: Sizes, constant_values: Any = 0, *, mode: str =
 
 def _broadcast_rule(x: Any, shape: Any) -> Spec:
     spec = as_spec(x)
-    sizes = sizes_of(shape)
-    if len(sizes) < len(spec.shape) or not fits(broadcast_shapes(spec.shape, sizes), sizes):
-        raise ValueError(f"{spec.shape} does not broadcast to {sizes}")
-    return Spec(sizes, spec.dtype)
+    return Spec(stretched(spec.shape, sizes_of(shape)), spec.dtype)
 
 
 @function(_broadcast_rule, "broadcast_to", sizes=("shape",))

@@ -54,13 +54,6 @@ LOSSES = frozenset(
     }
 )
 """Operations, and functions of Keras 2, that look where their probabilities come from."""
-ACTIVATED = frozenset(
-    {
-        *("activation", "dense", "einsum_dense", "conv1d", "conv2d", "conv3d", "depthwise_conv1d", "depthwise_conv2d"),
-        *("conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "separable_conv1d", "separable_conv2d"),
-    }
-)
-"""Layers that end with their option `activation`."""
 OUTPUTS = ("sigmoid", "softmax")
 """Activations that remember what they were given."""
 IDENTITY = bind(fnet.activation, activation=None)
@@ -317,7 +310,8 @@ def _linear(step: Any) -> Any:
     name = step.function.__name__
     if name in OUTPUTS:
         return IDENTITY
-    return bind(step, activation=None) if name in ACTIVATED and step.all_options["activation"] in OUTPUTS else None
+    ends_with_it = "recurrent_dropout" not in step.all_options  # but for a recurrent layer, which goes on with it
+    return bind(step, activation=None) if ends_with_it and step.all_options.get("activation") in OUTPUTS else None
 
 
 def _is_passing(step: Any) -> bool:
