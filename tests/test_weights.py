@@ -497,6 +497,32 @@ def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     np.testing.assert_allclose(model(params, x), keras_model(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("owner", ["of the layer", "none"])
+def test_a_frozen_model_in_a_legacy_file(owner, by_name, tmp_path):
+    """As of transfer learning: what was frozen is in no weights file, and no layer of fnet is. With Keras 2's names."""
+    layers = keras.layers
+    steps = [keras.Input((6, 6, 2)), layers.DepthwiseConv2D(3), layers.BatchNormalization(), layers.Conv2D(3, 2)]
+    base = keras.Sequential([*steps, layers.BatchNormalization(), layers.Flatten()], name="base", trainable=False)
+    keras_model = keras.Sequential([keras.Input((6, 6, 2)), base, layers.Dense(2), layers.BatchNormalization()])
+    parity.fill(keras_model)
+    keras_model.save(tmp_path / "m.h5")
+    model, params = load_keras(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        group = file["model_weights/base"]
+        names = [str(name) for name in group.attrs["weight_names"]]
+        new = [name.replace("depthwise_conv2d/kernel", "depthwise_conv2d/depthwise_kernel") for name in names]
+        new = new if owner == "of the layer" else [f"{n}/{name.rpartition('/')[2]}" for n, name in enumerate(new)]
+        for name, other in zip(names, new, strict=True):
+            if name != other:
+                group.move(name, other)
+        group.attrs["weight_names"] = new
+    got = load_weights(tmp_path / "m.h5", model, tree.map(np.zeros_like, params), by_name=by_name)
+    x = draw(2, 6, 6, 2)
+    np.testing.assert_array_equal(model(got, x), model(params, x))
+    assert np.ptp(model(params, x)) > 0
+
+
 @pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 def test_layers_of_cudnn_by_name(archive):
     model, params = load_keras(read(archive, "fast.h5"))

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -76,17 +77,21 @@ class Slots:
         return {("object", id(item)), ("identity", self._walk.identity(item))}
 
     def of(self, part: Converted) -> list[Slot]:
-        """The slots of a top-level layer, each once, trainable ones first."""
+        """The slots of a top-level layer, each once, in the order of its layers."""
         keys = {key for item in within(part) for key in self._keys(item)}
         slots = dict(pair for key in keys for pair in self._owned.get(key, ()))
         unique: dict[tuple[str, int], Slot] = {}
         for number in sorted(slots):
             unique.setdefault((slots[number].group, slots[number].number), slots[number])
-        return sorted(unique.values(), key=lambda slot: not slot.trainable)
+        return list(unique.values())
 
 
-def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
-    """Slots with their arrays: by name where the names are unambiguous, else by order."""
+def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> list[tuple[Slot, StoredArray]]:
+    """Slots with their arrays: by name where the names are unambiguous, else by order.
+
+    Trainable arrays come first in a layer, and with it all of a frozen one: which model was frozen when it was saved
+    is not in a weights file, so where names deny the first order, that of the layers is tried.
+    """
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if len(arrays) != len(slots):
         slots = [slot for slot in slots if not slot.of_training]
@@ -95,10 +100,36 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
             + _age([layer])
         )
-    named = {_short(name): (name, array) for name, array in arrays}
-    if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):
-        yield from ((slot, named[slot.owner.source.name, slot.name][1]) for slot in slots)
-        return
+    named = _by_name(slots, arrays)
+    if named is not None:
+        return named
+    trainable_first = sorted(slots, key=lambda slot: not slot.trainable)
+    try:
+        return _by_place(part, trainable_first, arrays)
+    except WeightsMismatch:
+        with suppress(WeightsMismatch):
+            return _by_place(part, slots, arrays)
+        raise
+
+
+def _by_name(slots: list[Slot], arrays: list[tuple[str, StoredArray]]) -> list[tuple[Slot, StoredArray]] | None:
+    """Slots with the arrays that have their names; None unless each names one array, and no two the same."""
+    named: dict[tuple[str, str], dict[str, StoredArray]] = defaultdict(dict)
+    for name, array in arrays:
+        *owners, own = name.split(":")[0].split("/")
+        for owner in owners:
+            named[owner, own][name] = array
+    keys = [(slot.owner.source.name, slot.name) for slot in slots]
+    found = [named.get(key) or named.get((key[0], f"depthwise_{key[1]}"), {}) for key in keys]
+    if {len(one) for one in found} != {1} or len({name for one in found for name in one}) < len(slots):
+        return None
+    return [(slot, array) for slot, one in zip(slots, found, strict=True) for array in one.values()]
+
+
+def _by_place(
+    part: Converted, slots: list[Slot], arrays: list[tuple[str, StoredArray]]
+) -> list[tuple[Slot, StoredArray]]:
+    """Slots with the arrays at their places. Raises WeightsMismatch where a name is that of another slot."""
     own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if is_custom(slot.owner)]
     named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
     if own and not len({slot.name for slot, *_ in own}) == len(own) == len(named_alike):
@@ -107,11 +138,11 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
     for slot in slots:
         everyone.add(slot.name)
         known[slot.owner.source.name].add(slot.name)
-    for slot, (name, array) in zip(slots, arrays, strict=True):
+    for slot, (name, _) in zip(slots, arrays, strict=True):
         owner, own_name = _short(name)  # Keras 2 had other names for some: depthwise_kernel
         if slot.path is not None and own_name in known.get(owner, everyone) - {slot.name}:
             raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
-        yield slot, array
+    return [(slot, array) for slot, (_, array) in zip(slots, arrays, strict=True)]
 
 
 def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iterator[tuple[str, StoredArray]]:
