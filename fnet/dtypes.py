@@ -105,10 +105,10 @@ def promoted(*values: Any) -> list[Any]:
     return [tensor(value, dtype) for value in values]
 
 
-def strong(*values: Any) -> list[Array]:
+def strong(*values: Any, kind: tuple[str, ...] = ()) -> list[Array]:
     """`values` as arrays of their result type; Python numbers count as int32 (int64 beyond it) or float32."""
     given = [value if isinstance(value, int | float) else tensor(value) for value in values]
-    dtype = result_type(*map(_strong_name, given))
+    dtype = result_type(*map(_strong_name, given), *kind)
     return [tensor(value, dtype) for value in given]
 
 
@@ -121,9 +121,7 @@ def _strong_name(value: Any) -> str:
 
 def floating(*values: Any) -> list[Array]:
     """`values` as arrays of one float dtype: float32 unless a tensor has another one."""
-    arrays = [tensor(value) for value in values]
-    dtype = result_type(*(name_of(a.dtype) for a in arrays), "float")
-    return [tensor(a, dtype) for a in arrays]
+    return strong(*values, kind=("float",))
 
 
 def factors(*xs: Any) -> tuple[list[Array], str]:

@@ -91,6 +91,23 @@ def test_integers_beyond_32_bits_next_to_floats_are_floats(each_backend):
         assert y.dtype in ("float32", "bool")
 
 
+def test_integers_beyond_32_bits_next_to_integers_wrap_in_margins_and_are_floats_in_quotients(each_backend):
+    x = np.array([[1, 3]], "int32")
+    assert o.pad({}, x, pad_width=((0, 0), (1, 0)), constant_values=2**40 + 5).tolist() == [[5, 1, 3]]
+    for kind in ("int32", "uint8", "bool", "float32"):
+        y = o.divide({}, (x.astype(kind), 2**40))
+        assert y.dtype == "float32"
+        np.testing.assert_array_equal(y, x.astype(kind) / np.float32(2**40))
+
+
+def test_an_open_batch_may_be_the_one_that_is_broadcast():
+    spec, _ = fnet.infer(fnet.bind(o.broadcast_to, shape=(3, 1, 4)), fnet.Spec((None, 4)))
+    assert spec.shape == (3, 1, 4)
+    for shape in ((4,), (1, 3, 5)):
+        with pytest.raises(fnet.InvalidInput, match="broadcast"):
+            fnet.infer(fnet.bind(o.broadcast_to, shape=shape), fnet.Spec((None, 4)))
+
+
 def test_products_of_bytes_are_added_up_without_wrapping(each_backend):
     x = np.full((1, 9), 100, "int8")
     y = fnet.dot({}, (x, x), axes=1)

@@ -367,6 +367,17 @@ def test_a_legacy_file_from_before_alpha_adds_low_rank_updates_as_they_are(tmp_p
     assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, X)
 
 
+def test_low_rank_updates_under_a_policy_of_16_bits(tmp_path):
+    """Keras stores their sum with the kernel as the layer computes it, and reads it back into float32."""
+    keras_model = keras.Sequential([vector(), layers.Dense(3, dtype="mixed_float16")])
+    keras_model.layers[0].enable_lora(2)
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    model, params = load_keras(tmp_path / "model.keras")
+    assert next(iter(params.values()))["kernel"].dtype == "float32"
+    parity.assert_close(model(params, X), keras.models.load_model(tmp_path / "model.keras")(X), "mixed_float16")
+
+
 def test_a_legacy_file_calls_grouped_attention_by_its_class(tmp_path):
     x = sequence()
     keras_model = keras.Model(x, layers.GroupQueryAttention(2, 4, 2)(x, x))

@@ -69,6 +69,7 @@ def test_functions_on_jax(name):
 
 X = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
 C = np.float32([3, 1, 2])
+GAMMA = ("lgamma", "digamma")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,7 @@ C = np.float32([3, 1, 2])
         ("linalg.set_diag", (X, X[..., 0, :] + 9), {}),
         ("linalg.set_diag", (X, X[..., :3, 1] + 9), {"k": -2}),
         ("linalg.set_diag", (X, X[..., :2, 1] + 9), {"k": 1}),
+        *((f"math.{name}", (np.float32([*np.linspace(-8.3, 12, 50), 0, -2, 1e-6, 2e3]),), {}) for name in GAMMA),
         ("math.reciprocal_no_nan", (np.float32([0.0, -0.0, 0.3, np.inf]),), {}),
         ("math.reduce_mean", (np.array([[-3, -4], [2, 5]]),), {"axis": 1}),
         ("math.cumulative_logsumexp", (X,), {"axis": 1, "exclusive": True, "reverse": True}),
@@ -106,6 +108,90 @@ def test_what_no_file_holds_is_what_tensorflow_gives(name, args, options):
 
     theirs = np.asarray(functools.reduce(getattr, name.split("."), tf)(*args, **options))
     assert_same(name, FUNCTIONS[name]({}, args if len(args) > 1 else args[0], **options), theirs)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(("window", "step", "padding"), [(2, 2, "VALID"), ((3, 2), (1, 2), "SAME")])
+def test_the_places_of_maxima_are_those_of_tensorflow(each_backend, batch, window, step, padding):
+    import tensorflow as tf
+
+    how = {"ksize": window, "strides": step, "padding": padding, "include_batch_in_index": batch}
+    x = np.round(X * 2)  # with ties
+    takes = fnet.bind(FUNCTIONS["nn.max_pool_with_argmax"], **how)
+    for spec, ours, theirs in zip(
+        fnet.infer(takes, fnet.Spec(x.shape))[0], takes({}, x), tf.nn.max_pool_with_argmax(x, **how), strict=True
+    ):
+        assert_same(how, ours, theirs.numpy())
+        assert spec.shape == ours.shape
+
+
+TEXTS = np.array([["Hello  World", " ÄBÇ ß!\t"], ["", "a<br />b\v<br/>, 12.5%"]], object)
+NUMBERS = np.array([" 12", "-3", "0"], object)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "options"),
+    [
+        ("lower", TEXTS, {}),
+        ("lower", TEXTS, {"encoding": "utf-8"}),
+        ("upper", TEXTS, {}),
+        ("upper", TEXTS, {"encoding": "utf-8"}),
+        ("strip", TEXTS, {}),
+        ("length", TEXTS, {}),
+        ("length", TEXTS, {"unit": "UTF8_CHAR"}),
+        ("regex_replace", TEXTS, {"pattern": r"<br\s*/>|[\s%!]+", "rewrite": "_"}),
+        ("regex_replace", TEXTS, {"pattern": "[^a-z ]", "rewrite": "", "replace_global": False}),
+        ("regex_replace", TEXTS, {"pattern": r"\S$", "rewrite": "$"}),
+        ("regex_full_match", TEXTS, {"pattern": r"\w+ .*"}),
+        ("substr", (TEXTS[0], np.int32([0, -3]), np.int32([3, 9])), {}),
+        ("substr", (TEXTS[:, 1], np.int32([1, 2]), np.int32([4, -1])), {}),
+        ("substr", (TEXTS[:, 1], np.int32([1, 2]), np.int32([4, -1])), {"unit": "UTF8_CHAR"}),
+        ("join", ([TEXTS, TEXTS],), {"separator": " + "}),
+        ("reduce_join", TEXTS, {"separator": "-"}),
+        ("reduce_join", TEXTS, {"axis": 0, "keepdims": True}),
+        ("to_hash_bucket_fast", TEXTS, {"num_buckets": 1000}),
+        ("to_hash_bucket_strong", TEXTS, {"num_buckets": 1000, "key": [3, 9]}),
+        ("to_number", NUMBERS, {}),
+        ("to_number", NUMBERS, {"out_type": "int32"}),
+        ("as_string", np.float32([1.5, -20, 1e6]), {}),
+        ("as_string", np.float32([1.5, -20, 1e6]), {"precision": 1, "scientific": True}),
+        ("as_string", np.float32([1.5, -20, 1e6]), {"shortest": True, "width": 8, "fill": "0"}),
+        ("as_string", np.int32([7, -7]), {"width": 4, "fill": "0"}),
+        ("as_string", np.array([True, False]), {}),
+    ],
+)
+def test_functions_of_strings_give_what_tensorflow_gives(each_backend, name, x, options):
+    import tensorflow as tf
+
+    args = x if isinstance(x, tuple) else (x,)
+    theirs = np.asarray(getattr(tf.strings, name)(*args, **options).numpy())
+    step = fnet.bind(FUNCTIONS[f"strings.{name}"], **options)
+    ours = step({}, args if len(args) > 1 else args[0])
+    spec, _ = fnet.infer(step, fnet.tree.map(infer.spec, args if len(args) > 1 else args[0]))
+    assert ours.shape == theirs.shape == spec.shape
+    if spec.dtype == "string":
+        assert [s if isinstance(s, bytes) else s.encode() for s in ours.flat] == theirs.ravel().tolist()
+    else:
+        assert spec.dtype == theirs.dtype.name
+        assert_same(name, ours, theirs)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "a*", "a+b+c+", "[[:punct:]]", r"\pL", "a{9}", "^", "(?i)x", "a**", "["])
+def test_patterns_that_python_would_read_otherwise_or_slowly_are_refused(pattern):
+    with pytest.raises(UnsupportedLayer, match="pattern"):
+        made("strings.regex_replace", {"pattern": pattern, "rewrite": ""}, shape=(None,), dtype="string")
+
+
+def test_strings_of_a_file(each_backend):
+    model = made("strings.lower", {}, shape=(None, 2), dtype="string")
+    assert (
+        model({}, TEXTS).tolist()
+        == fnet.predict(model, {}, TEXTS).tolist()
+        == [[text.translate({i: i + 32 for i in range(65, 91)}) for text in row] for row in TEXTS]
+    )
+    for name, options in (("substr", {"pos": 2, "len": 1}), ("to_number", {})):
+        with pytest.raises(fnet.InvalidInput, match=name):
+            made(f"strings.{name}", options, shape=(None, 2), dtype="string")({}, np.array([["a", "1_0"]]))
 
 
 def sizes_at_work():

@@ -28,10 +28,12 @@ from fnet.backend.jax_conv import (
 )
 from fnet.backend.jax_index import (
     concrete,
+    digamma,
     dynamic_slice,
     dynamic_update_slice,
     erfc,
     erfinv,
+    lgamma,
     lu,
     scatter,
     stop_gradient,
@@ -68,11 +70,12 @@ R = TypeVar("R")
 # fmt: off
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
-    "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
-    "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
-    "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take", "wide", "winograd",
+    "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc",
+    "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lgamma",
+    "lu", "matmul", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of",
+    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
+    "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
+    "wide", "winograd",
 ]
 # fmt: on
 

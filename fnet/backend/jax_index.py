@@ -65,3 +65,13 @@ def lu(x: Any) -> tuple[Any, Any]:
     """(L below and U on and above the diagonal, int32 row order) of matrices, by partial pivoting."""
     factors, _, order = jax.lax.linalg.lu(x)
     return factors, order
+
+
+def lgamma(x: Any) -> Any:
+    """log|gamma(x)|, infinite at 0, -1, -2, ..."""
+    return jax.scipy.special.gammaln(x)
+
+
+def digamma(x: Any) -> Any:
+    """The derivative of lgamma, NaN at 0, -1, -2, ..."""
+    return jax.scipy.special.digamma(x)

@@ -15,9 +15,11 @@ from fnet.backend.contraction import matmul
 from fnet.backend.numpy_conv import conv, conv_transpose, finish, winograd
 from fnet.backend.numpy_index import (
     concrete,
+    digamma,
     dynamic_slice,
     dynamic_update_slice,
     erfinv,
+    lgamma,
     lu,
     scatter,
     stop_gradient,
@@ -36,11 +38,12 @@ R = TypeVar("R")
 # fmt: off
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
-    "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
-    "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
-    "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take", "wide", "winograd",
+    "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc",
+    "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lgamma",
+    "lu", "matmul", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of",
+    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
+    "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
+    "wide", "winograd",
 ]
 # fmt: on
 

@@ -82,6 +82,37 @@ def erfinv(x: Any) -> Any:
     return y.astype(np.asarray(x).dtype)
 
 
+def lgamma(x: Any) -> Any:
+    """log|gamma(x)|, infinite at 0, -1, -2, ..."""
+    x = np.asarray(x)
+    return np.vectorize(_lgamma, otypes=[np.float64])(x).astype(x.dtype)
+
+
+def _lgamma(x: float) -> float:
+    try:
+        return math.lgamma(x)
+    except (ValueError, OverflowError):
+        return math.inf
+
+
+_DIGAMMA = (-1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12, 0)
+"""-B(2k) / 2k, the last first: digamma(x) = log(x) - 1 / 2x plus their sum over x^2k."""
+
+
+def digamma(x: Any) -> Any:
+    """The derivative of lgamma, NaN at 0, -1, -2, ...: reflected to x > 0, raised to x >= 8, then asymptotic."""
+    exact = np.asarray(x, np.float64)
+    below = exact <= 0
+    z, y = np.where(below, 1 - exact, exact), np.zeros(exact.shape)
+    for _ in range(8):
+        low = z < 8
+        y, z = np.where(low, y - 1 / z, y), np.where(low, z + 1, z)
+    y = y + np.log(z) - 0.5 / z + np.polyval(_DIGAMMA, 1 / (z * z))
+    whole = exact == np.floor(exact)
+    y = np.where(below, np.where(whole, np.nan, y - np.pi / np.tan(np.pi * np.where(whole, 0.5, exact))), y)
+    return y.astype(np.asarray(x).dtype)
+
+
 def lu(x: Any) -> tuple[Any, Any]:
     """(L below and U on and above the diagonal, int32 row order) of matrices, by partial pivoting."""
     y = np.array(x)

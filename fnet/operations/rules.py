@@ -19,7 +19,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.options import kinds
-from fnet.core.rules import Call, layer
+from fnet.core.rules import Call, Entrance, layer
 from fnet.shapes import broadcast_shapes, positive, reduced_shape, shape_of, sized
 from fnet.types import Params, ParamTree, Shape, Spec
 
@@ -43,11 +43,12 @@ def operation(
     call: Call | None = None,
     room: Callable[..., Any] | None = None,
     by_row: int | None = None,
+    host: bool = False,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
 
     home: its public package. call: more about its calls. room, by_row: see `Rules`; elementwise shape rules imply that
-    rows are independent.
+    rows are independent. host: see `Entrance`.
     """
 
     def decorate(function: Callable[..., Any]) -> Operation:
@@ -73,9 +74,8 @@ def operation(
         vars(run)["__wrapped__"] = function  # for the types of its options
         names = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
         rows = 1 if by_row is None and shape in (same, like, broadcast) else by_row
-        return layer(shape=rule, mask="drop", room=room, by_row=rows, call=replace(call or Call(), arguments=names))(
-            run
-        )
+        entrance, named = Entrance(host=host), replace(call or Call(), arguments=names)
+        return layer(shape=rule, mask="drop", room=room, by_row=rows, call=named, entrance=entrance)(run)
 
     return decorate
 

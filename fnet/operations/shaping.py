@@ -205,7 +205,8 @@ def pad(
     """`x` with (before, after) more entries on every axis; `mode` "constant", "reflect" or "symmetric"."""
     pairs = _pad_pairs(pad_width, x.ndim)
     if mode == "constant":
-        return xp.pad(tensor(x), pairs, constant_values=0 if constant_values is None else constant_values)
+        x = tensor(x)
+        return xp.pad(x, pairs, constant_values=tensor(constant_values or 0, x.dtype.name))
     return xp.pad(tensor(x), pairs, mode=mode)
 
 

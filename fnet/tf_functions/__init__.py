@@ -16,6 +16,7 @@ from fnet.tf_functions import (  # noqa: F401
     reductions,
     shaping,
     signals,
+    texts,
 )
 from fnet.tf_functions.rules import FUNCTIONS
 

@@ -143,6 +143,8 @@ bessel_i0 = unary(
     "math.special.bessel_i0",
     held=8,
 )
+lgamma = unary("lgamma", "The logarithm of |gamma(x)|.", "lgamma", "math.lgamma", held=8)
+digamma = unary("digamma", "The derivative of lgamma.", "digamma", "math.digamma", held=20)
 logical_not = unary("logical_not", "not x.", "logical_not", "math.logical_not")
 invert = unary("invert", "Every bit flipped.", "invert", "bitwise.invert")
 is_nan = unary("is_nan", "Whether x is NaN.", "isnan", "math.is_nan", dtype="bool")

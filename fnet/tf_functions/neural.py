@@ -6,14 +6,18 @@ Source: TensorFlow.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
+from fnet.core.options import asking
 from fnet.core.room import size as bytes_of
-from fnet.dtypes import tensor
+from fnet.dtypes import bounds, is_float, tensor
+from fnet.layers.windows import window_padding
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape, require_made
 from fnet.tf_functions.rules import (
@@ -355,6 +359,65 @@ max_pool = _pooling("max_pool", operations.max_pool, "nn.max_pool", "nn.max_pool
 avg_pool = _pooling(
     "avg_pool", operations.average_pool, "nn.avg_pool", "nn.avg_pool1d", "nn.avg_pool2d", "nn.avg_pool3d"
 )
+
+
+def _argmax_rule(
+    input: Any,  # noqa: A002
+    *,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    data_format: str,
+    output_dtype: str,
+) -> tuple[Spec, Spec]:
+    if _first(data_format):
+        raise NotImplementedError(f"max_pool_with_argmax with data_format={data_format!r}")
+    how = {"pool_size": spatial(ksize, 2, None), "strides": spatial(strides, 2, None), "padding": padding.lower()}
+    y = rule_of(operations.max_pool, as_spec(input), **how, data_format="channels_last")
+    return y, Spec(y.shape, output_dtype)
+
+
+def _argmax_room(input: Any, **given: Any) -> tuple[int, int]:  # noqa: A002
+    """All windows, as values and as positions."""
+    values, _ = _argmax_rule(input, **given)
+    each = math.prod(spatial(given["ksize"], 2, None)) * bytes_of(values)
+    return 5 * each, 5 * each
+
+
+@function(_argmax_rule, "nn.max_pool_with_argmax", room=asking(_argmax_room, _argmax_rule))
+def max_pool_with_argmax(
+    input: Array,  # noqa: A002
+    *,
+    ksize: Any,
+    strides: Any,
+    padding: Literal["SAME", "VALID"],
+    data_format: str = "NHWC",
+    output_dtype: str = "int64",
+    include_batch_in_index: bool = False,
+) -> tuple[Array, Array]:
+    """(the largest of each window, its place in the flat image, or in the flat batch)."""
+    x = tensor(input)
+    rows, height, width, channels = x.shape
+    window, steps = spatial(ksize, 2, None), spatial(strides, 2, None)
+    pads = window_padding((height, width), window, steps, padding.lower())
+    place = xp.arange((rows if include_batch_in_index else 1) * height * width * channels)
+    place = xp.broadcast_to(place.reshape(-1, height, width, channels), x.shape)
+    low = -math.inf if is_float(x) else bounds(x.dtype.name)[0]
+    ends = [n + before + after - k + 1 for n, (before, after), k in zip((height, width), pads, window, strict=True)]
+
+    def parts(a: Array, fill: float) -> Array:
+        """(windows, ...): each entry of all windows."""
+        a = xp.pad(a, [(0, 0), *pads, (0, 0)], constant_values=fill)
+        cut = [
+            a[:, i : i + ends[0] : steps[0], j : j + ends[1] : steps[1]]
+            for i, j in itertools.product(*map(range, window))
+        ]
+        return xp.stack(cut)
+
+    values = parts(x, low)
+    first = xp.argmax(values, axis=0)[None]
+    y, at = (xp.take_along_axis(a, first, axis=0)[0] for a in (values, parts(place, 0)))
+    return y, tensor(at, output_dtype)
 
 
 # --- blocks ---------------------------------------------------------------------------------------

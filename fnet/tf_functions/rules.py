@@ -51,17 +51,20 @@ def function(
     rows: bool = False,
     same: bool = False,
     room: Callable[..., tuple[int, int]] | None = None,
+    host: bool = False,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be the function that files call by `names`.
 
     shape: its rule; takes Specs (numbers and lists stay as they are) and the options it needs, returns Specs.
     sizes: arguments that the rule reads, so that numbers in files stay numbers. rows: whether rows are independent.
-    same: whether it may return its argument itself, with its mask. room: see `Rules`.
+    same: whether it may return its argument itself, with its mask. room: see `Rules`. host: see `Entrance`.
     """
 
     def decorate(f: Callable[..., Any]) -> Operation:
         call = Call(numbers=sizes, reads_values=True)
-        made = operation(_following(shape, f), home=HOME, call=call, room=room, by_row=1 if rows else None)(_at_once(f))
+        made = operation(_following(shape, f), home=HOME, call=call, room=room, by_row=1 if rows else None, host=host)(
+            _at_once(f)
+        )
         made = _handing_on(made) if same else made
         FUNCTIONS.update(dict.fromkeys(names, made))
         return made

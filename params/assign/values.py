@@ -40,7 +40,8 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
             continue
         if item.place not in read:
             array = item.load()
-            read[item.place] = _checked(path, array.astype("float64") if _widens(item, want.get(path)) else array)
+            param = want.get(path)
+            read[item.place] = _checked(path, array.astype(param.dtype) if param and _widens(item, param) else array)
         loaded[path] = read[item.place]
     return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
 
@@ -58,8 +59,10 @@ def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
         raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
 
 
-def _widens(item: StoredArray, param: Param | None) -> bool:
-    return param is not None and (item.dtype, param.dtype) == ("float32", "float64")
+def _widens(item: StoredArray, param: Param) -> bool:
+    """Whether Keras reads floats into wider ones: those of a kernel with LoRA are stored as the layer computes."""
+    wider = {"float16": ("float32", "float64"), "bfloat16": ("float32", "float64"), "float32": ("float64",)}
+    return param.dtype in wider.get(str(item.dtype), ())
 
 
 def _checked(path: tuple[Any, ...], value: Array) -> Array:

@@ -27,9 +27,9 @@ _UNARY = {
             "bitwise": "Invert",
             "linalg": "Cholesky",
             "math": (
-                "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Conj Cos Cosh Erf Erfc Erfinv Exp Expm1 Floor Imag IsFinite "
-                "IsInf IsNan Log Log1p LogicalNot Real Reciprocal Rint Round Rsqrt Sigmoid Sign Sin Sinh Softplus Sqrt "
-                "Square Tan Tanh"
+                "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Conj Cos Cosh Digamma Erf Erfc Erfinv Exp Expm1 Floor "
+                "Imag IsFinite IsInf IsNan Lgamma Log Log1p LogicalNot Real Reciprocal Rint Round Rsqrt Sigmoid "
+                "Sign Sin Sinh Softplus Sqrt Square Tan Tanh"
             ),
             "nn": "Elu L2Loss LogSoftmax Relu Relu6 Selu Softmax Softsign",
         }
