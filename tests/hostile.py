@@ -486,6 +486,19 @@ add(
     CorruptFile,
 )
 add("gzip_chunk_endless", lambda: patched(GZIPPED, GZIPPED[:5], compression="gzip", compression_opts=9), CorruptFile)
+
+
+@attack(CorruptFile)
+def gzip_chunk_padded():
+    """A chunk behind many blocks that hold nothing: a thousand of such took seconds, deflated once more."""
+
+    def write(file):
+        dense_vars_with(file, data=None, chunks=(3, 2), compression="gzip")
+        file["layers/dense/vars/0"].id.write_direct_chunk((0, 0), GZIPPED[:2] + b"\0\0\0\xff\xff" * 20 + GZIPPED[2:])
+
+    return keras_zip(weights=h5(write))
+
+
 add("fletcher32_wrong", lambda: patched(KERNEL.tobytes(), (KERNEL + 1).tobytes(), fletcher32=True), CorruptFile)
 
 
@@ -660,6 +673,7 @@ add(
 )
 
 
+add("zip_end_in_the_comment", lambda: zip_by_hand(honest_members(), tail=b"PK\5\6"), CorruptFile)
 add("zip_many_members", lambda: zip_of(*((str(n), b"") for n in range(20_000))), LimitExceeded)
 
 

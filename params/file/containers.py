@@ -215,8 +215,8 @@ def _entries(data: memoryview) -> tuple[list[Member], int]:
     Importing `zipfile` would take longer than loading most models.
     """
     tail = bytes(data[-LONGEST_END:])
-    place = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - END.size + 4))
-    if place < 0:
+    place = tail.rfind(b"PK\5\6")
+    if not 0 <= place <= len(tail) - END.size:
         raise CorruptFile("not a complete zip: no list of entries at its end")
     stop = len(data) - len(tail) + place
     length, said = END.unpack_from(data, stop)

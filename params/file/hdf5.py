@@ -46,6 +46,8 @@ class Buffer:
         self.constants = Constants(len(data))
         self._steps = steps
         self._entered: set[int] = set()
+        self.owners: dict[int, int] = {}
+        """{node of a B-tree of chunks: the root of that tree}."""
 
     def step(self, count: int = 1) -> None:
         """Count work against the budget."""
@@ -722,6 +724,7 @@ def _attribute(data: memoryview) -> Attribute:
 
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+CHUNK_STEPS = 8
 FILTERS_READ = (DEFLATE, SHUFFLE, FLETCHER32)
 SMALL_CHUNK = 1 << 20
 """Chunks up to this size may be larger than their array, since h5py pads small arrays."""
@@ -836,6 +839,8 @@ def read_chunks(
     count = _count(chunk, shape)
     seen: set[tuple[int, ...]] = set()
     for corner, start, stored, mask in _chunks(file, place, size) if count else ():
+        if stored > 2 * size + 64:  # no filter writes as much, and reading it takes time
+            raise CorruptFile(f"a chunk of {size} bytes is stored in {stored}")
         if corner in seen or any(c % p or c >= s for c, p, s in zip(corner, chunk, shape, strict=True)):
             raise CorruptFile(f"a chunk at {corner} is there twice or outside the array")
         seen.add(corner)
@@ -857,16 +862,19 @@ def _chunks(file: Buffer, place: Storage, size: int) -> Iterator[Chunk]:
         stored, mask = place.single
         yield (0,) * (len(place.chunk) - 1), place.address, stored or size, mask
     else:
-        yield from _chunk_nodes(file, place.address, len(place.chunk), set())
+        yield from _chunk_nodes(file, place.address, len(place.chunk), place.address, set())
 
 
-def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above: int | None = None) -> Iterator[Chunk]:
+def _chunk_nodes(
+    file: Buffer, address: int, rank: int, root: int, entered: set[int], above: int | None = None
+) -> Iterator[Chunk]:
     """Chunks below a version 1 B-tree node of type 1; `above`: the level of its parent."""
     file.step()
     file.signature(address, b"TREE")
     kind, level, count = unpack("BBH", file.take(address, 8), 4)
     expect(kind, 1, "type of an array's B-tree:")
-    if address in entered or (above is not None and level != above - 1):
+    alone = file.owners.setdefault(address, root) == root and address not in entered
+    if not alone or (above is not None and level != above - 1):
         raise CorruptFile("the B-tree of an array's chunks is not a tree")
     entered.add(address)
     key = 8 + 8 * rank
@@ -876,9 +884,9 @@ def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above
         if inner:
             raise CorruptFile("a chunk begins inside of a value")
         if level:
-            yield from _chunk_nodes(file, child, rank, entered, level)
+            yield from _chunk_nodes(file, child, rank, root, entered, level)
         else:
-            file.step()
+            file.step(CHUNK_STEPS)
             yield tuple(corner), child, stored, mask
 
 
@@ -931,6 +939,7 @@ def _fletcher32(data: memoryview) -> memoryview:
 
 DEEPEST = 64
 """Nesting of groups."""
+OBJECT_STEPS = 16
 SMALL = 64 << 20
 LARGEST_RATIO = 100
 """If all chunks unpack to more than SMALL bytes, then to at most this many times the size of the file."""
@@ -1056,6 +1065,7 @@ class _Walk:
         """The object at `address`, with everything below it."""
         if depth > DEEPEST:
             raise LimitExceeded(f"groups are nested more than {DEEPEST} deep")
+        self.file.step(OBJECT_STEPS)
         self.file.keep(path)
         header = messages(self.file, address)
         attributes = self.attributes.parse(header)
@@ -1092,6 +1102,8 @@ class _Walk:
         if place.data is None:
             check_chunk(place.chunk, shape, kind.size)
             self._unpacked += unpacked(place.chunk, shape)
+            if place.address != UNDEFINED:
+                self.file.enter(place.address, "chunk or B-tree of chunks")
         elif applied:
             raise CorruptFile("an array has filters but no chunks")
         if place.range:

@@ -38,7 +38,8 @@ class Limits:
     outputs: int = 256 << 20
     """Peak memory of a model for one row of a batch; 256 bytes more for each byte of its file and of the row."""
     steps: int = 1_000_000
-    """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; a zip entry takes a hundred."""
+    """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file, each one; a chunk takes eight, a
+    group or array sixteen, a zip entry a hundred."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
