@@ -49,9 +49,10 @@ def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | No
 def _require(traced: infer.TracedStep, does: str, needed: int, allowed: int) -> None:
     """Raise LimitExceeded where `needed` exceeds `allowed` bytes, most of them in the step `traced`."""
     if needed > allowed:
+        much = f"{needed >> 20:,} MiB" if needed < 1 << 90 else f"over 2**{needed.bit_length() - 1} bytes"
         raise LimitExceeded(
-            f"step {_path(traced)} gives {quoted(traced.outputs, 120)}: for one row the model {does} {needed >> 20:,} "
-            f"MiB, and `Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you trust, give "
+            f"step {_path(traced)} gives {quoted(traced.outputs, 120)}: for one row the model {does} {much}, and "
+            f"`Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you trust, give "
             "limits with larger outputs"
         )
 

@@ -306,6 +306,17 @@ add(
     with_config(sequential_config(input_entry(3), dense_entry() | {"registered_name": "evil>Dense"})),
     *CODE_ERRORS,
 )
+add(
+    "module_of_a_class",
+    with_config(sequential_config(input_entry(3), dense_entry() | {"module": "keras.layers.ReLU"})),
+    *CODE_ERRORS,
+)
+add(
+    "model_named_false",
+    with_config({**dense_config(), "config": {**dense_config()["config"], "name": False}}),
+    CorruptFile,
+)
+add("rnn_of_no_cells", with_config(sequential_config(input_entry(5, 4), entry("RNN", "r", cell=[]))), ModelFileError)
 
 
 class Touch:

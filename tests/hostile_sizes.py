@@ -195,6 +195,12 @@ def all_readers_of_all(count):
     return functional(layers, f"r{count - 1}")
 
 
+def doubled(times):
+    """Each layer joins the one before to itself: sizes of hundreds of digits."""
+    layers = {f"r{n}": (entry("Concatenate", f"r{n}"), [call(*[f"r{n - 1}" if n else "a"] * 2)]) for n in range(times)}
+    return functional(layers, f"r{times - 1}")
+
+
 def dangling(**at):
     model = chain(3)
     model["config"]["layers"][2]["inbound_nodes"][0]["args"] = [tensor(**at)]
@@ -263,6 +269,7 @@ row("called_2000_times", lambda: packed(called_often(2000)))
 row("called_10000_times", lambda: packed(called_often(10_000)))
 row("sum_of_5000", lambda: packed(wide(5000)))
 row("sums_of_all_before", lambda: packed(all_readers_of_all(150)))
+row("sizes_doubled_1500_times", lambda: packed(doubled(1500)), LimitExceeded)
 row("sequential_of_2000", lambda: packed(stack(2000)))
 row("sequential_of_11000", lambda: packed(stack(11_000)))
 row("sequential_of_40000", lambda: packed(stack(40_000)), LimitExceeded)

@@ -101,6 +101,15 @@ def test_all_that_is_refused_is_told_at_once():
     assert steps(found)["dense"].output == "float32[None, 3]"  # what comes after is known, as the file tells shapes
 
 
+def test_a_number_where_a_tensor_belongs_is_told_as_loading_tells_it():
+    """What a refused layer is said to give was a number, without a dtype."""
+    value = chain(2)
+    value["config"]["layers"][2] = {**value["config"]["layers"][2], "class_name": "Add"}
+    value["config"]["layers"][2]["inbound_nodes"][0]["args"].insert(0, -1)
+    (problem,) = fnet.explain(packed(value)).problems
+    assert "was called with -1 by position, which is not a tensor" in problem
+
+
 def test_a_refused_layer_gives_what_the_file_says_of_it():
     value = config("merges")
     layer(value, "concatenate_2")["class_name"] = "Fancy"

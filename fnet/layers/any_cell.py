@@ -73,6 +73,8 @@ def _cell(step: Any) -> Any:
 
 def _named(cells: Cells) -> Sequential:
     """The cells by their params keys: Keras-like names, unless a mapping gives them."""
+    if not cells:
+        raise ValueError("a stack of no cells")
     return sequential(cells) if isinstance(cells, Mapping) else sequential(*cells)
 
 

@@ -18,7 +18,7 @@ FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 """Classes of Keras 2 whose config names a function of TensorFlow, or an operation that `graph_ops` left."""
 
 KERAS_MODULES = re.compile(
-    r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
+    r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.[a-z0-9_]+)*)?"
 )
 """The modules of Keras's own classes. Only compared: nothing named in a file is ever imported."""
 NOT_OF_LAYERS = re.compile(r"(tf_)?keras(\.src|\.(models|ops|activations|quantizers))?")

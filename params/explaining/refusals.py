@@ -8,8 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import fnet
-from fnet import tree
-from fnet.core import infer
+from fnet.core import infer, room
 from fnet.core.model import Model
 from fnet.types import Spec
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Conversion, Converted
@@ -144,7 +143,7 @@ def _tensors(value: Any) -> Iterator[dict[str, Any]]:
 def _stand_in(spec: Spec | None) -> Callable[..., Any]:
     """A stand-in for a refused layer: its output has this Spec, or is its input where that is unknown."""
 
-    @fnet.layer(shape=lambda x: (tree.leaves(x)[0] if spec is None else spec, {}))
+    @fnet.layer(shape=lambda x: (room.arrays(x)[0] if spec is None else spec, {}))
     def refused(params: Any, x: Any) -> Any:
         raise NotImplementedError
 

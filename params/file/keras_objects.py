@@ -94,7 +94,8 @@ def parse(data: Any) -> KerasObject:
     config = data["config"]
     if not isinstance(config, dict):
         raise CorruptFile(f"the config of {shown(data['class_name'])} is not an object but {quoted(config)}")
-    name = config.get("name") or data.get("name") or ""
+    given = config.get("name")
+    name = given or data.get("name") or ""
     if _is_map(config.get("dtype")):
         config = {**config, "dtype": _mapped(config["dtype"], data["class_name"], name)}
     calls = data.get("inbound_nodes", [])
@@ -102,7 +103,7 @@ def parse(data: Any) -> KerasObject:
     module, registered = data.get("module"), data.get("registered_name")
     shared, label = data.get("shared_object_id"), shown(data["class_name"])
     for key, value, kind in (
-        ("name", name, str),
+        ("name", "" if given is None else given, str),
         ("name", data.get("name", ""), str),
         ("inbound_nodes", calls, list),
         ("build_config", build, dict),
