@@ -2,8 +2,15 @@
 
 Promotion is `keras.backend.result_type` on TensorFlow: NumPy's own would bring in float64.
 
-A Python number is weak: it takes the dtype of the tensors it meets, an int among ints, a float among floats;
-a float with ints gives float32. int64 with float32 is float32. Source: keras.src.backend.common.dtypes.
+int64 with float32 is float32. Source: keras.src.backend.common.dtypes.
+
+What a Python number becomes next to tensors, by the function that makes arrays of the two:
+
+- `promoted`, the usual rule: it is weak and takes the dtype of the tensors, an int among ints, a float among floats;
+  a float with ints gives float32.
+- `strong`, of operations of Keras that make a tensor of each argument first: it is int32 (int64 beyond it) or float32,
+  and is promoted as a tensor of that dtype.
+- `together`, of functions of TensorFlow, which promote nothing: it takes the dtype of the first tensor.
 """
 
 from __future__ import annotations
@@ -19,6 +26,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops, xp
 from fnet.masks import Masked
+from fnet.strings import is_strings
 from fnet.types import Array, Param, ParamTree, Spec
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -93,7 +101,7 @@ def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
 
 
 def promoted(*values: Any) -> list[Any]:
-    """`values` as arrays of their result type; Python numbers are weak, and stay numbers among floats of that type.
+    """`values` as arrays of their result type; weak numbers stay numbers among floats of that type.
 
     Among integers they wrap: -1 is 255 as uint8, and 2**32 is 0 as int32.
     """
@@ -106,7 +114,7 @@ def promoted(*values: Any) -> list[Any]:
 
 
 def strong(*values: Any, kind: tuple[str, ...] = ()) -> list[Array]:
-    """`values` as arrays of their result type; Python numbers count as int32 (int64 beyond it) or float32."""
+    """`values` as arrays of their result type, numbers first made tensors; kind: further weak types that take part."""
     given = [value if isinstance(value, int | float) else tensor(value) for value in values]
     dtype = result_type(*map(_strong_name, given), *kind)
     return [tensor(value, dtype) for value in given]
@@ -117,6 +125,14 @@ def _strong_name(value: Any) -> str:
     if name == "int":
         return "int32" if -(1 << 31) <= value < 1 << 31 else "int64"
     return "float32" if name == "float" else name
+
+
+def together(*values: Any) -> list[Array]:
+    """`values` as arrays of one dtype, that of the first array among them; strings as they are."""
+    if is_strings(values):
+        return list(values)
+    name = next((name_of(leaf.dtype) for leaf in tree.leaves(values) if hasattr(leaf, "dtype")), None)
+    return [tensor(value, name) for value in values]
 
 
 def floating(*values: Any) -> list[Array]:

@@ -8,6 +8,7 @@ Source: tensorflow/core/kernels/image: resize_*_op.cc, scale_and_translate_op.cc
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -121,7 +122,7 @@ def _area(size: int, count: int) -> Taps:
     return np.minimum(pixels, size - 1), (covered / scale).astype(F32)
 
 
-def _spans(size: int, count: int, kernel: Callable[[Floats], Floats], radius: float, antialias: bool) -> Taps:
+def _spans(size: int, count: int, kernel: Kernel, radius: float, antialias: bool) -> Taps:
     """A kernel around each output pixel; with `antialias` widened by the factor of shrinking."""
     scale = F32(count) / F32(size)
     inverse = F32(1.0 / float(scale))
@@ -131,39 +132,33 @@ def _spans(size: int, count: int, kernel: Callable[[Floats], Floats], radius: fl
     first = np.clip(np.ceil(at - reach - F32(0.5)).astype(np.int64), 0, size - 1)
     last = np.clip(np.floor(at + reach - F32(0.5)).astype(np.int64), 0, size - 1)
     pixels = first + np.arange(int((last - first).max()) + 1)[:, None]
-    weights = kernel(np.abs((pixels.astype(F32) + F32(0.5) - at) / widened))
+    weights = kernel(np, np.abs((pixels.astype(F32) + F32(0.5) - at) / widened))
     inside = (pixels <= last) & (at >= 0) & (at <= size)
     return np.minimum(pixels, last), _normalised(np.where(inside, weights, F32(0)))
 
 
-def _triangle(x: Floats) -> Floats:
-    height: Floats = np.maximum(F32(1) - x, F32(0))
-    return height
+def _keys_cubic(m: Any, x: Array) -> Array:
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return m.where(x >= 2, m.zeros_like(x), m.where(x >= 1, far, near))
 
 
-def _keys_cubic(x: Floats) -> Floats:
-    near = ((F32(1.5) * x - F32(2.5)) * x) * x + F32(1)
-    far = ((F32(-0.5) * x + F32(2.5)) * x - F32(4)) * x + F32(2)
-    return np.where(x >= 2, F32(0), np.where(x >= 1, far, near))
+def _lanczos(m: Any, x: Array, radius: float) -> Array:
+    """sinc(x) sinc(x / radius) within the radius."""
+    angle = math.pi * m.maximum(x, 1e-3)
+    wave = radius * m.sin(angle) * m.sin(angle / radius) / (angle * angle)
+    return m.where(x > radius, m.zeros_like(x), m.where(x > 1e-3, wave, m.ones_like(x)))
 
 
-def _lanczos(x: Floats, radius: float) -> Floats:
-    """sinc(x) sinc(x / radius)."""
-    angle = F32(np.pi) * np.maximum(x, F32(1e-3))
-    wave = F32(radius) * np.sin(angle) * np.sin(angle / F32(radius)) / (angle * angle)
-    return np.where(x > radius, F32(0), np.where(x <= F32(1e-3), F32(1), wave))
+def _mitchell_cubic(m: Any, x: Array) -> Array:
+    near = (7 / 6 * x - 2) * x * x + 8 / 9
+    far = ((-7 / 18 * x + 2) * x - 10 / 3) * x + 16 / 9
+    return m.where(x >= 2, m.zeros_like(x), m.where(x >= 1, far, near))
 
 
-def _mitchell_cubic(x: Floats) -> Floats:
-    near = (F32(7 / 6) * x - F32(2)) * x * x + F32(8 / 9)
-    far = ((F32(-7 / 18) * x + F32(2)) * x - F32(10 / 3)) * x + F32(16 / 9)
-    return np.where(x >= 2, F32(0), np.where(x >= 1, far, near))
-
-
-def _gaussian(x: Floats) -> Floats:
+def _gaussian(m: Any, x: Array) -> Array:
     """exp(-2 x^2): a deviation of a third of the radius."""
-    height: Floats = np.where(x >= F32(1.5), F32(0), np.exp(F32(-2) * x * x))
-    return height
+    return m.where(x >= 1.5, m.zeros_like(x), m.exp(-2 * x * x))
 
 
 _PLAIN: dict[str, Callable[[int, int], Taps]] = {
@@ -174,8 +169,11 @@ _PLAIN: dict[str, Callable[[int, int], Taps]] = {
 }
 """{interpolation with a special kernel in TensorFlow, without antialiasing: its taps}."""
 
-KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
-    "bilinear": (_triangle, 1.0),
+Kernel: TypeAlias = Callable[[Any, Any], Any]
+"""(numpy or jax.numpy, distances from the pixel, at least 0) -> the weight of the pixel."""
+
+KERNELS: dict[str, tuple[Kernel, float]] = {
+    "bilinear": (lambda m, x: m.maximum(1 - x, 0), 1.0),
     "bicubic": (_keys_cubic, 2.0),
     "lanczos3": (functools.partial(_lanczos, radius=3.0), 3.0),
     "lanczos5": (functools.partial(_lanczos, radius=5.0), 5.0),

@@ -53,15 +53,15 @@ def references(sources: Any) -> list[str]:
     return [name for s in sources for name in references(s)] if isinstance(sources, tuple | list) else []
 
 
-def mapped(function: Callable[[Any], Any], sources: Any) -> Any:
-    """A tree of sources with `function` applied to every name and `Ref`; constants stay."""
+def mapped(function: Callable[[Any], Any], sources: Any, join: Callable[[Any, Any], Any] = masked_by) -> Any:
+    """A tree of sources with `function` applied to every name and `Ref`; constants stay. join: see `masked_by`."""
     if isinstance(sources, str | Ref):
         return function(sources)
     if isinstance(sources, masked_by):
-        return masked_by(mapped(function, sources.values), mapped(function, sources.mask))
+        return join(mapped(function, sources.values, join), mapped(function, sources.mask, join))
     if isinstance(sources, Mapping):
-        return FrozenDict({key: mapped(function, item) for key, item in sources.items()})
-    return type(sources)(mapped(function, item) for item in sources) if isinstance(sources, tuple) else sources
+        return FrozenDict({key: mapped(function, item, join) for key, item in sources.items()})
+    return type(sources)(mapped(function, item, join) for item in sources) if isinstance(sources, tuple) else sources
 
 
 def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
@@ -83,15 +83,7 @@ def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
 
 def unmasked(sources: Any) -> Any:
     """Sources without explicit masks: they do not change shapes."""
-    if isinstance(sources, masked_by):
-        return unmasked(sources.values)
-    if isinstance(sources, Ref):
-        return sources
-    if isinstance(sources, Mapping):
-        return FrozenDict({key: unmasked(item) for key, item in sources.items()})
-    if isinstance(sources, tuple):
-        return type(sources)(unmasked(item) for item in sources)
-    return sources
+    return mapped(lambda source: source, sources, lambda values, mask: values)
 
 
 def feed(inputs: Any, x: Any) -> dict[str, Any]:

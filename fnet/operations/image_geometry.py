@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from fnet.core.room import copies, size, work_of_products
 from fnet.dtypes import floating, is_float, result_type, tensor
 from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
+from fnet.resampling import KERNELS
 from fnet.shapes import axes_of, joined, shape_of, sized, stretched
 from fnet.types import Array, DataFormat, Spec
 
@@ -176,26 +176,13 @@ def map_coordinates(
 # --- scaling --------------------------------------------------------------------------------------
 
 
-def _keys_cubic(x: Array) -> Array:
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return xp.where(x >= 2, xp.zeros_like(x), xp.where(x >= 1, far, near))
-
-
-def _lanczos(x: Array, radius: float) -> Array:
-    """sinc(x) sinc(x / radius) within the radius."""
-    angle = math.pi * xp.maximum(x, 1e-3)
-    wave = radius * xp.sin(angle) * xp.sin(angle / radius) / (angle * angle)
-    return xp.where(x > radius, xp.zeros_like(x), xp.where(x > 1e-3, wave, xp.ones_like(x)))
-
-
-KERNELS: dict[str, Callable[[Array], Array]] = {
-    **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), lambda x: xp.maximum(1 - x, 0)),
-    **dict.fromkeys(("cubic", "bicubic", "tricubic"), _keys_cubic),
-    "lanczos3": functools.partial(_lanczos, radius=3.0),
-    "lanczos5": functools.partial(_lanczos, radius=5.0),
+METHODS = {
+    **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), "bilinear"),
+    **dict.fromkeys(("cubic", "bicubic", "tricubic"), "bicubic"),
+    "lanczos3": "lanczos3",
+    "lanczos5": "lanczos5",
 }
-"""{method: the weight of a pixel as a function of its distance, at least 0}."""
+"""{method: its kernel in `fnet.resampling`}."""
 
 
 def _shares(sizes: tuple[int, int], scale: Array, shift: Array, method: str, antialias: bool) -> Array:
@@ -203,7 +190,8 @@ def _shares(sizes: tuple[int, int], scale: Array, shift: Array, method: str, ant
     inverse = 1 / scale
     at = (xp.arange(sizes[1]).astype(scale.dtype) + 0.5) * inverse - shift * inverse - 0.5
     distance = xp.abs(at[None, :] - xp.arange(sizes[0]).astype(scale.dtype)[:, None])
-    weights = KERNELS[method](distance / (xp.maximum(inverse, 1) if antialias else 1))
+    kernel, _ = KERNELS[METHODS[method]]
+    weights = kernel(xp, distance / (xp.maximum(inverse, 1) if antialias else 1))
     sums = xp.sum(weights, axis=0, keepdims=True)
     known = xp.abs(sums) > 1000 * float(np.finfo("float32").eps)
     weights = xp.where(known, weights / xp.where(known, sums, xp.ones_like(sums)), xp.zeros_like(weights))
@@ -213,8 +201,8 @@ def _shares(sizes: tuple[int, int], scale: Array, shift: Array, method: str, ant
 def _translate_rule(
     images: Spec, output_shape: Sequence[int], scale: Any, translation: Any, *, spatial_dims: Sequence[int], method: str
 ) -> Spec:
-    if method not in KERNELS:
-        raise ValueError(f"method must be one of {', '.join(KERNELS)}; got {method!r}")
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     sizes = list(images.shape)
     axes = axes_of(spatial_dims, len(sizes))
     for numbers in (scale, translation):

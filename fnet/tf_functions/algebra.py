@@ -11,7 +11,7 @@ import numpy as np
 from fnet import operations
 from fnet.backend import xp
 from fnet.core.options import asking
-from fnet.dtypes import is_complex
+from fnet.dtypes import is_complex, together
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.linear_algebra import factor, norm_of
 from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape
@@ -25,7 +25,6 @@ from fnet.tf_functions.rules import (
     room_of,
     rule_of,
     same_rule,
-    together,
 )
 from fnet.types import Array, Axis, Spec
 

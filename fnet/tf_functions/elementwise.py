@@ -13,11 +13,11 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import copies
-from fnet.dtypes import bounds, is_complex, is_float, tensor
+from fnet.dtypes import bounds, is_complex, is_float, tensor, together
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, broadcast, named
 from fnet.shapes import broadcast_shapes, joined, shape_of
-from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, same_rule, together
+from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, same_rule
 from fnet.types import Array, Spec
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.dtypes import is_integral
+from fnet.dtypes import is_integral, together
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, positive, require_places, shape_of
@@ -27,7 +27,6 @@ from fnet.tf_functions.rules import (
     known,
     number,
     sizes_of,
-    together,
 )
 from fnet.types import Array, Shape, Spec
 

@@ -16,7 +16,7 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.core.options import asking
 from fnet.core.room import size as bytes_of
-from fnet.dtypes import bounds, is_float, tensor
+from fnet.dtypes import bounds, is_float, tensor, together
 from fnet.layers.windows import window_padding
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape, require_made
@@ -31,7 +31,6 @@ from fnet.tf_functions.rules import (
     rule_of,
     same_rule,
     sizes_of,
-    together,
 )
 from fnet.types import Array, Axis, Range, Spec
 

@@ -23,12 +23,11 @@ from fnet.core.layer import bind
 from fnet.core.options import asking
 from fnet.core.room import size
 from fnet.core.rules import Call, layer, rules
-from fnet.dtypes import tensor
+from fnet.dtypes import tensor, together
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, operation
 from fnet.shapes import require_made, total
-from fnet.strings import is_strings
-from fnet.types import Array, Params, Shape, Spec
+from fnet.types import Params, Shape, Spec
 
 HOME = "fnet.tf_functions"
 
@@ -287,14 +286,6 @@ def dtype_like(*values: Any) -> str:
     """The dtype of the first tensor among `values`; numbers and lists adopt it."""
     arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
     return str(arrays[0].dtype) if arrays else as_spec(values[0]).dtype
-
-
-def together(*values: Any) -> list[Array]:
-    """`values` as arrays of one dtype, that of the first array among them; strings as they are."""
-    if is_strings(values):
-        return list(values)
-    arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
-    return [tensor(value, arrays[0].dtype.name if arrays else None) for value in values]
 
 
 def same_rule(x: Any, *rest: Any) -> Spec:

@@ -15,6 +15,7 @@ import numpy as np
 from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
+from fnet.dtypes import together
 from fnet.operations.rules import viewed
 from fnet.shapes import axes_of, broadcast_shapes, joined, positive, require_made, reshaped, shape_of, stretched, total
 from fnet.tf_functions.rules import (
@@ -29,7 +30,6 @@ from fnet.tf_functions.rules import (
     rule_of,
     same_rule,
     sizes_of,
-    together,
 )
 from fnet.types import Array, Axis, Shape, Spec
 
