@@ -801,9 +801,18 @@ def test_states_go_on_over_all_rows(folder, capsys):
         (["numbers.safetensors", "four.csv", "--column", "a,z,c"], "no column z; it has id, a, b, c"),
         (["two.safetensors", "four.csv"], "id, a, c, d; the model takes a column for each of its inputs, a, b"),
         (["numbers.safetensors", "four.csv", "--weights", "w.h5"], "numbers.safetensors has its own"),
+        (
+            ["numbers.safetensors", "5.1", "3"],
+            "5.1: no such file; for numbers, echo 1.5,2 | fnet predict MODEL - --std",
+        ),
+        (["numbers.safetensors", "four.csv.gz"], "unpack it first, or as in zcat 'four.csv.gz' | fnet predict MODEL -"),
+        (["numbers.safetensors", "four.xlsx"], "four.xlsx: a spreadsheet is not read: save its sheet as .csv"),
+        ([TEXTS, "makanan", "dingin"], "makanan: no such file; for words, use --text 'makanan'"),
     ],
 )
 def test_hints(folder, caplog, arguments, message):
+    Path("four.csv.gz").touch()
+    Path("four.xlsx").touch()
     Path("broken.jsonl").write_text("[1,\n[1]\n")
     header = "id,a,b,c" if arguments[0] != "two.safetensors" else "id,a,c,d"
     Path("four.csv").write_text(f"{header}\n1,2,3,4\n")

@@ -153,11 +153,11 @@ def source(request: Request) -> Source:
         if set(request.kept) - {FOLDER}:
             raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
         return Source(_images(names, request), len(names), pixels=True)
+    if odd := [name for name in names if _kind(name, args) not in (*READERS, *IMAGES)]:
+        raise UsageError(f"{odd[0]}: {_hint(odd[0], request)}")
     if len(names) > 1:
         raise UsageError("give one input file, or several images")
     kind = kinds.pop()
-    if kind not in READERS:
-        raise UsageError(f"{names[0]}: {_hint(names[0], request)}")
     if kind == ".txt" and not (request.takes_text or request.spec is None):
         way = "say what it holds, --stdin-format csv" if names[0] == "-" else "give a .csv, .jsonl, .parquet or .npy"
         raise UsageError(f"lines of text in {names[0]}, and the model takes {request.spec}: {way}")
@@ -207,10 +207,20 @@ def _images_of(folder: Path) -> list[str]:
     return files
 
 
+PIPED = "| fnet predict MODEL - --stdin-format csv"
+
+
 def _hint(name: str, request: Request) -> str:
+    quoted = f"'{name}'" if "'" not in name else f'"{name}"'
+    suffix = Path(name).suffix.lower()
     if not Path(name).exists():
-        quoted = f"'{name}'" if "'" not in name else f'"{name}"'
-        return f"no such file{f'; for words, use --text {quoted}' if request.takes_text else ''}"
+        words = f"; for words, use --text {quoted}" if request.takes_text else ""
+        numbers = f"; for numbers, echo 1.5,2 {PIPED} --no-header" if re.fullmatch(r"[-+.,\deE]+", name) else ""
+        return f"no such file{words or numbers}"
+    if suffix in (".gz", ".bz2", ".xz", ".zst"):
+        return f"it is compressed: unpack it first, or as in zcat {quoted} {PIPED}"
+    if suffix in (".xlsx", ".xls", ".ods"):
+        return "a spreadsheet is not read: save its sheet as .csv"
     return f"not read; use {', '.join(sorted(READERS))}, images or a folder of them, or - for standard input"
 
 

@@ -10,8 +10,8 @@ from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLa
 HEAD = 512
 """The number of bytes that `stranger` checks."""
 GRAPH = (
-    "which holds a TensorFlow graph instead of layers: load it where it was made (tf.keras of Keras 2) and save the "
-    "model as .keras or .h5"
+    "which holds a TensorFlow graph instead of layers: load it in the Keras 2 that saved it, or take the model "
+    "that was exported, and save that as .keras or .h5"
 )
 CONVERTED = "give the .keras or .h5 that it was converted from"
 CHECKPOINT = "a checkpoint of TensorFlow: weights without a model; load it in Keras, then save"
@@ -99,7 +99,8 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
     models = [name for name in names if name.endswith(ends) and not name.endswith(".weights.h5")]
     if models:
         return CorruptFile(f"it is not a model, but holds one: take that out and give it, {quoted(min(models))}")
-    return CorruptFile(f"no config.json in it, so no .keras model; it holds {quoted(sorted(names)[:4])}")
+    held = quoted(sorted(names)[:4]) if names else "no file"
+    return CorruptFile(f"no config.json in it, so no .keras model; it holds {held}")
 
 
 def strange_json(names: Collection[str]) -> ModelFileError:
