@@ -19,10 +19,11 @@ from fnet.layers.multi_head import (
     project_heads,
     project_inputs,
     require_masks,
+    scores_of,
     widen_mask,
 )
 from fnet.masks import masked
-from fnet.types import Array, Params, ParamTree, Positive, Rate, Spec
+from fnet.types import Array, Params, ParamTree, Positive, Rate
 
 
 def _grouped_rule(
@@ -52,18 +53,13 @@ def _grouped_rule(
         "value_dense": dense_params(value.shape[-1:], key_heads, *how),
         "output_dense": dense_params(query_heads, query.shape[-1:], *how),
     }
-    return ((query, _scores(query, key, num_query_heads)) if return_attention_scores else query), params
-
-
-def _scores(query: Spec, key: Spec, heads: int) -> Spec:
-    """The Spec of the weights of each query and key."""
-    return Spec((query.shape[0], heads, query.shape[1], key.shape[1]), query.dtype)
+    return ((query, scores_of(query, key, num_query_heads)) if return_attention_scores else query), params
 
 
 def _grouped_room(x: Any, *, num_query_heads: int, head_dim: int) -> tuple[int, int]:
     """The weights twice, and their products."""
     query, _, key = heads_shapes("group_query_attention", x)
-    return room.of_products(_scores(query, key, num_query_heads), head_dim)
+    return room.of_products(scores_of(query, key, num_query_heads), head_dim)
 
 
 @layer(shape=_grouped_rule, room=_grouped_room, mask="own", rng=by_dropout, floats=True)

@@ -136,10 +136,10 @@ def _multi_head_rule(
     y = Spec((*query.shape[:-1], *sizes), query.dtype)
     if not return_attention_scores:
         return y, params
-    return (y, _scores(query, key, num_heads, axes)), params
+    return (y, scores_of(query, key, num_heads, axes)), params
 
 
-def _scores(query: Spec, key: Spec, num_heads: int, axes: Sequence[int]) -> Spec:
+def scores_of(query: Spec, key: Spec, num_heads: int, axes: Sequence[int] = (1,)) -> Spec:
     """The Spec of the weights of each query and key."""
     q, k = ((*spec.shape[:-1], num_heads) for spec in (query, key))
     return Spec(
@@ -152,7 +152,7 @@ def _multi_head_room(
 ) -> tuple[int, int]:
     """The weights twice, and their products."""
     query, _, key = heads_shapes("multi_head_attention", x)
-    scores = _scores(query, key, num_heads, _attention_axes(attention_axes, len(query.shape)))
+    scores = scores_of(query, key, num_heads, _attention_axes(attention_axes, len(query.shape)))
     return room.of_products(scores, key_dim)
 
 

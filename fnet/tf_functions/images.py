@@ -139,13 +139,14 @@ def resize_with_pad(
     )
 
 
-def _crop_size(size: int | None, fraction: float) -> int | None:
-    return None if size is None else size - 2 * int((size - size * fraction) / 2)
+def _border(size: int, fraction: float) -> int:
+    """How many pixels are cut off each end of an axis, so that its central fraction is left."""
+    return int((size - size * fraction) / 2)
 
 
 def _central_rule(image: Any, *, central_fraction: float) -> Spec:
     spec = as_spec(image)
-    sizes = (_crop_size(size, central_fraction) for size in spec.shape[-3:-1])
+    sizes = (None if n is None else n - 2 * _border(n, central_fraction) for n in spec.shape[-3:-1])
     return Spec(_sized(spec.shape, *sizes), spec.dtype)
 
 
@@ -153,8 +154,7 @@ def _central_rule(image: Any, *, central_fraction: float) -> Spec:
 def central_crop(image: Array, *, central_fraction: float) -> Array:
     """The middle of the image, with `central_fraction` of its height and width."""
     x = tensor(image)
-    starts = [int((n - n * central_fraction) / 2) for n in x.shape[-3:-1]]
-    rows, columns = (slice(s, n - s) for s, n in zip(starts, x.shape[-3:-1], strict=True))
+    rows, columns = (slice(cut := _border(n, central_fraction), n - cut) for n in x.shape[-3:-1])
     return x[..., rows, columns, :]
 
 

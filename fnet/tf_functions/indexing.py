@@ -98,13 +98,13 @@ def getitem(tensor: Array, slice_spec: Any = None, *, key: Any = ()) -> Array:
     x = as_tensor(tensor)
     if slice_spec is None:
         return x[tuple(key) if isinstance(key, list | tuple) else key]
-    return x[tuple(_index(part) for part in _full(_parts(slice_spec), x.ndim))]
+    parts = _full(_parts(slice_spec), x.ndim)
+    return x[tuple(_numbers(part) if isinstance(part, builtins.slice) else part for part in parts)]
 
 
-def _index(part: Any) -> Any:
-    if isinstance(part, builtins.slice):
-        return builtins.slice(*(None if b is None else number(b) for b in (part.start, part.stop, part.step)))
-    return part
+def _numbers(part: builtins.slice) -> builtins.slice:
+    """A slice whose ends and step may be tensors, with numbers."""
+    return builtins.slice(*(None if b is None else number(b) for b in (part.start, part.stop, part.step)))
 
 
 def _bits(mask: int, i: int) -> bool:

@@ -31,7 +31,7 @@ from fnet.tf_functions.rules import (
     same_rule,
     sizes_of,
 )
-from fnet.types import Array, Axis, Shape, Spec
+from fnet.types import Array, Axis, Spec
 
 # --- sizes ----------------------------------------------------------------------------------------
 
@@ -59,13 +59,8 @@ def rank(x: Array) -> Array:
     return np.asarray(as_tensor(x).ndim, "int32")
 
 
-def _known_shape(sizes: Sizes) -> Shape:
-    """Sizes as far as shape rules know them; -1 is an unknown one."""
-    return tuple(None if n == -1 else n for n in sizes_of(sizes))
-
-
 def _reshape_rule(tensor: Any, shape: Any) -> Spec:
-    spec, sizes = as_spec(tensor), _known_shape(shape)
+    spec, sizes = as_spec(tensor), tuple(None if n == -1 else n for n in sizes_of(shape))
     return Spec(sizes if sizes.count(None) > 1 else reshaped(spec.shape, sizes), spec.dtype)
 
 
