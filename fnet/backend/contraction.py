@@ -104,6 +104,7 @@ def _product(product: Plan, a: Any, b: Any) -> Any:
     return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(product.out)
 
 
+FLOAT32 = np.dtype("float32")
 FEW_ROWS, MANY_ROWS = 5, 48
 """With fewer rows a product is at the speed of the memory as it is, with more at that of the processor."""
 
@@ -121,8 +122,10 @@ def matmul(x: Any, kernel: Any, out: Any = None) -> Any:
     """(..., in) @ (in, out). Some columns at a time where x has few rows, some rows where the kernel is small: in up to
     half the time."""
     arrays = isinstance(x, np.ndarray) and isinstance(kernel, np.ndarray)  # or what JAX traces, which NumPy refuses
-    plain = kernel.ndim != 2 or (x.ndim == 2 and len(x) < FEW_ROWS) or not x.dtype == kernel.dtype == np.float32
-    rows, width = (0, 0) if plain or not arrays or not kernel.flags.c_contiguous else _piece(x.shape, kernel.shape)
+    plain = not arrays or kernel.ndim != 2 or not x.dtype == kernel.dtype == FLOAT32
+    if not plain and out is None and x.ndim == 2 and len(x) < FEW_ROWS:
+        return np.dot(x, kernel)  # begins sooner than `np.matmul`
+    rows, width = (0, 0) if plain or not kernel.flags.c_contiguous else _piece(x.shape, kernel.shape)
     if not width and (not rows or not x.flags.c_contiguous):
         return np.matmul(x, kernel, out=out)
     depth, columns = kernel.shape

@@ -22,6 +22,7 @@ from fnet.core.model import Model
 from fnet.inference import processors
 from fnet.inference.compile import Compiled
 from fnet.layers.basic import embedding
+from fnet.layers.pooled_convolution import winograd_conv2d
 from fnet.layers.recurrence_stack import TABLES, recurrent_stack
 from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.wrappers import bidirectional
@@ -107,7 +108,10 @@ def _step_work(traced: infer.TracedStep) -> Work:
         return Work(float(_steps(traced) * kernels), float(kernels), loops=True)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(traced.outputs)), default=1)
     last_alone = "conv_lstm" in bound.function.__name__ and not bound.options.get("return_sequences")
-    return Work(float(places * kernels) * (_steps(traced) if last_alone else 1), float(places * kernels))
+    parallel = float(places * kernels)
+    if bound.function is winograd_conv2d:  # a stack of products of a row for each tile, which BLAS threads do not share
+        parallel *= (bound.all_options["pool"] / bound.all_options["tile"]) ** 2
+    return Work(float(places * kernels) * (_steps(traced) if last_alone else 1), parallel)
 
 
 def _steps(traced: infer.TracedStep) -> int:
