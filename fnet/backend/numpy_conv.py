@@ -78,7 +78,7 @@ def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
         rows[whole:] += bias
     if clamp is not None:
         low, high = clamp
-        if high is None and y.size <= SHORT:
+        if low is not None and high is None and y.size <= SHORT:
             return np.maximum(y, low, out=y)
         y.clip(-np.inf if low is None else low, np.inf if high is None else high, out=y)
     return y
