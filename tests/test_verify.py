@@ -136,8 +136,12 @@ def test_damage_is_told_and_the_status_is_1(stored, cnn, capsys):
     stored.write_bytes(data)
     assert main(["verify", str(stored), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert (found["holds"], found["self_test"]) == (False, "none")
+    assert (found["holds"], found["self_test"]) == (False, "not run")
     assert "checksum is wrong" in found["problems"][0]
+    assert main(["verify", str(stored)]) == 1
+    shown = capsys.readouterr().out
+    assert "self-test: not run" in shown
+    assert " arrays" not in shown
     assert main(["verify", str(stored)]) == 1
     assert capsys.readouterr().out.endswith("\nThe file is not to be trusted.\n")
     assert main(["verify", str(cnn.parent / "none.keras")]) == 1

@@ -37,7 +37,7 @@ class Verification:
     arrays: int
     """How many arrays are in the params."""
     self_test: str
-    """"holds", "fails", or "none" for a file without a self-test."""
+    """"holds", "fails", "none" for a file without a self-test, or "not run" where the file could not be read."""
     difference: float | None
     """The largest of the self-test, relative to the largest value of its output."""
     problems: tuple[str, ...]
@@ -82,7 +82,7 @@ def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits
                 difference, problems = selftest.check(model, params, kept)
             outcome = "fails" if problems else "holds"
     except ModelFileError as error:
-        problems, unchecked = [str(error)], isinstance(error, UnsupportedLayer)
+        problems, outcome, unchecked = [str(error)], "not run", isinstance(error, UnsupportedLayer)
     arrays = len(tree.leaves(params))
     unusual = tuple(_unusual(params))
     return Verification(path.name, size, digest, arrays, outcome, difference, tuple(problems), unusual, unchecked)
@@ -130,12 +130,13 @@ def _oddity(path: tree.Path, array: np.ndarray[Any, Any], params: Params) -> str
 
 
 def _page(report: Verification) -> Iterator[str]:
-    yield f"{printable(report.file)}: {report.bytes:,} bytes, {report.arrays:,} arrays"
+    read = report.self_test != "not run"
+    yield f"{printable(report.file)}: {report.bytes:,} bytes" + f", {report.arrays:,} arrays" * read
     yield f"sha256 {report.sha256}"
     if report.difference is not None:
         yield f"self-test {report.self_test}: largest difference {report.difference:.2g} of the largest value"
     else:
-        yield "self-test: the file carries none"
+        yield f"self-test: {'the file carries none' if read else 'not run'}"
     for title, texts in (("wrong", report.problems), ("worth a look", report.unusual)):
         if texts:
             yield f"\n{title}:"
