@@ -7,6 +7,8 @@ import pytest
 
 import fnet
 from fnet import backend, operations, tree
+from fnet.activation_functions import ACTIVATIONS
+from fnet.core.options import option_names
 from fnet.inference.string_split import has_host
 from fnet.masks import strip
 from tests import parity
@@ -48,6 +50,25 @@ def test_case_is_a_value_and_its_shape_rule_is_right(case):
     for shape, want in zip(shapes, wanted, strict=True):
         assert all(w in (None, d) for d, w in zip(shape, want, strict=True)), f"{shape} is not {want}"
     assert given_dtypes(y) == declared_dtypes(spec)
+
+
+ACTIVATED = {
+    case.layer: case
+    for case in reversed(CASES)
+    if case.options.get("activation") and "recurrent_dropout" not in option_names(case.layer)
+}
+"""{layer with an activation that is no part of a recurrence: its first case with one}."""
+
+
+@pytest.mark.parametrize("layer", ACTIVATED, ids=lambda layer: layer.__name__)
+def test_an_activation_acts_on_what_a_layer_gives_without_it(layer):
+    """Those that a layer merges with its sums, and others."""
+    case = ACTIVATED[layer]
+    x, plain = case.inputs(), fnet.bind(case.step, activation=None)
+    params = fnet.init(plain, 0, fnet.core.infer.spec(x))
+    for name in ("relu", "relu6", "tanh"):
+        y = fnet.bind(case.step, activation=name)(params, x)
+        parity.assert_close(y, ACTIVATIONS[name](plain(params, x)))
 
 
 def declared_dtypes(spec):

@@ -13,11 +13,11 @@ from keras import layers, ops
 
 import fnet
 from fnet.core import infer
-from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
+from params import ModelFileError, UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.convert import generations
 from params.convert.generations import options_of_age, policy_of_result
 from tests import hostile, parity
-from tests.golden.archives import config_in, members
+from tests.golden.archives import FOLDER, config_in, members, read
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
@@ -298,10 +298,13 @@ def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
         ("Resizing", "nearest", (2, 7), "float16"),
         ("RandomCrop", None, (3, 7), "float16"),
         ("RandomCrop", None, (3, 8), None),
+        ("CategoryEncoding", None, (2, 15), "mixed_float16"),
+        ("CategoryEncoding", None, (3, 0), "float32"),
     ],
 )
 def test_the_policies_by_which_results_are_rounded_at_each_age(name, interpolation, version, policy):
-    assert policy_of_result(name, {"interpolation": interpolation}, "float16", version) == policy
+    declared = "mixed_float16" if name == "CategoryEncoding" else "float16"
+    assert policy_of_result(name, {"interpolation": interpolation}, declared, version) == policy
 
 
 INTEGERS = np.array([[[1, 2], [2, 4], [4, 9]], [[7, 1], [0, 0], [1, -3]]], "int32")
@@ -459,6 +462,42 @@ def test_layers_change_at_the_versions_at_which_those_of_keras_did():
     assert generations.MERGES_SEE_MASKS == (3, 4)
     assert generations.HEADS_DELETE_MASKS == (3, 8)
     assert generations.CALLS_HAND_MASKS_ON == (3, 11)
+
+
+CHANGING = {
+    ("keras-2.12.0", "images.keras"): [7, 8, 9, 10, 12],
+    ("masks-2.12.0", "multi_head.h5"): [10],
+    ("masks-3.15.1", "transformer.keras"): [3, 4, 7, 8, 10, 11, 13, 15],
+    ("masks-3.15.1", "attention_with_explicit_masks.keras"): [3, 4, 11],
+    ("masks-3.15.1", "averages.keras"): [3, 15],
+    ("keras-3.15.1", "deferred.keras"): [6, 7, 15],
+    ("keras-3.15.1", "numbers.keras"): [4, 12],
+    ("keras-3.12.4", "four_bits.keras"): [3, 4, 14],
+}
+"""{(archive, file): the minor versions, from 2.4 or 3.0 on, at which it is another model or no longer refused}."""
+
+
+def in_the_name_of(data, major, minor):
+    """A file that says it was written by another version of Keras."""
+    if data[:2] == b"PK":
+        return hostile.changed_zip(data, metadata={"keras_version": f"{major}.{minor}.0"})
+    return data.replace(b"2.12.0", b"2.%02d.0" % minor)
+
+
+@pytest.mark.parametrize("place", CHANGING, ids="-".join)
+def test_files_change_their_meaning_at_the_versions_at_which_keras_did(place):
+    archive, name = place
+    data, major = read(FOLDER / f"{archive}.zip", name), int(archive.partition("-")[2][0])
+    changes, before = [], None
+    for minor in range(4 if major == 2 else 0, 16):
+        try:
+            model = load_keras(in_the_name_of(data, major, minor))[0]
+        except ModelFileError as error:
+            model = str(error)
+        if before not in (None, model):
+            changes.append(minor)
+        before = model
+    assert changes == CHANGING[place]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,12 @@ def test_masking_marks_and_clears_the_steps_of_its_value(each_backend_slowly):
     np.testing.assert_array_equal(np.asarray(y.values), [[[0, 0], [2, 1], [0, 0]]])
 
 
+def test_numbers_above_a_half_hide_nothing_in_a_softmax():
+    mask = np.float32([[0.5, 0.51, 1, 0.49]])
+    y = fnet.softmax({}, Masked(np.zeros((1, 4), "float32"), mask)).values
+    np.testing.assert_allclose(y, keras.layers.Softmax()(np.zeros((1, 4), "float32"), mask=mask), atol=1e-7)
+
+
 # --- which layers keep, drop and combine masks, on drawn shapes and masks -----------------------------
 
 ONE = [

@@ -247,3 +247,45 @@ def test_a_dropout_of_everything_and_of_almost_nothing_drops_nothing_in_convolut
     plain = bind(fnet.conv_lstm1d, filters=2, kernel_size=2)
     expected = plain({k: v for k, v in params.items() if k != "rng"}, x)
     np.testing.assert_allclose(step({**params, "rng": fnet.random.key(0)}, x), expected, atol=0 if rate == 1 else 1e-6)
+
+
+def test_what_mixes_rows_runs_for_each_time_and_in_keras_2_once():
+    in_turn, once = (
+        fnet.time_distributed({}, X, layer=fnet.operations.flipud, masks=masks) for masks in ("keras3", "keras2")
+    )
+    np.testing.assert_array_equal(in_turn, X[::-1])
+    np.testing.assert_array_equal(once, X[::-1, ::-1])
+
+
+def test_a_sequence_alone_in_a_tuple_has_no_states():
+    x = Masked(X, np.arange(6) < np.array([[6], [3], [4]]))
+    for layer in LAYERS:
+        params = fnet.init(layer, 0, X.shape)
+        parity.assert_close(layer(params, (x,)), layer(params, x))
+
+
+@pytest.mark.parametrize("inner", [fnet.lstm, fnet.gru])
+def test_masks_travel_through_stateful_layers_as_through_others(inner):
+    """A batch that begins a sequence gives what a call gives."""
+    x = X.copy()
+    x[0, 3:], x[1, :2], x[2, 4] = 0, 0, 0
+    for keeps in (True, False):
+        own = bind(inner, units=4, return_sequences=keeps, stateful=True)
+        for first in (own, bind(fnet.bidirectional, layer=own)):
+            last = [bind(fnet.gru, units=2)] * keeps
+            model = fnet.sequential(bind(fnet.input_layer, shape=(3, 6, 5)), fnet.masking, first, *last)
+            params = fnet.init(model, 0)
+            parity.assert_close(fnet.predict(model, params, x, batch_size=3), model(params, x))
+
+
+def test_a_cell_of_ones_own(each_backend):
+    @fnet.layer(shape=lambda x: ((x, [x]), {}))
+    def mean_cell(params, x):
+        inputs, (state,) = x
+        y = (inputs + state) / 2
+        return y, [y]
+
+    h = np.zeros((3, 5))
+    for t in range(6):
+        h = (X[:, t] + h) / 2
+    parity.assert_close(fnet.rnn({}, X, cell=mean_cell), h.astype("float32"))

@@ -5,6 +5,7 @@ import pytest
 
 import fnet
 from fnet import tf_functions, tree
+from fnet.core import room
 from fnet.masks import strip
 from tests.cases import all_cases
 from tests.cases.operations import CASES as OPERATIONS
@@ -39,7 +40,9 @@ NEED_SIZES = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_rule_says_of_unknown_sizes_nothing_that_is_not_so(name):
-    """With each size above 1 unknown in turn, the rule is right about the other sizes, or says what it needs."""
+    """With each size above 1 unknown in turn, the rule is right about the other sizes, or says what it needs.
+
+    Memory and work are then told, too."""
     for step, x, _ in ROWS[name]:
         specs = spec_of(x)
         known = tree.leaves(fnet.infer(step, specs)[0])
@@ -50,6 +53,7 @@ def test_a_rule_says_of_unknown_sizes_nothing_that_is_not_so(name):
                 unknown = fnet.Spec((*leaf.shape[:axis], None, *leaf.shape[axis + 1 :]), leaf.dtype)
                 try:
                     told = tree.leaves(fnet.infer(step, with_leaf(specs, number, unknown))[0])
+                    room.of(step, with_leaf(specs, number, unknown))
                 except (ValueError, NotImplementedError):
                     assert name in NEED_SIZES
                     continue

@@ -119,7 +119,7 @@ def _shifted_sums(parts: list[Any], taps: Any, stride: int, dilation: int) -> An
 def _sum_of_products(parts: list[Any], kernel: Any) -> Any:
     """The sum of each part (..., f or 1) times its row of `kernel` (parts, f); half floats are added as float32."""
     wide = _wide(kernel.dtype)
-    products = [part.astype(wide) * row for part, row in zip(parts, kernel.astype(wide), strict=True)]
+    products = [part.astype(wide) * row for part, row in zip(parts, kernel, strict=True)]
     return functools.reduce(operator.add, products).astype(kernel.dtype)
 
 

@@ -237,12 +237,11 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
         drain()
     finally:
         todo.clear()
-        begun = [helper for helper in helpers if not helper.cancel()]
-        errors = [helper.exception() for helper in begun]
-    for error in errors:
-        if error is not None:
-            raise error
-    # Where no thread could be started the task is still in the pool's queue, and an older thread may take it.
+        for helper in helpers:
+            if not helper.cancel():
+                helper.exception()  # waits for what has begun
+    # An item without a result failed, and does so again here; or it has not begun: where no thread could be started,
+    # the task is still in the pool's queue, and an older thread may take it.
     return [results[i] if i in results else function(item) for i, item in enumerate(items)]
 
 

@@ -160,7 +160,7 @@ def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: So
 
 
 def masked_softmax(
-    x: Array, mask: Array, axis: int | Sequence[int], masks: SoftmaxMasks = "keras3", several: bool = False
+    x: Array, mask: Array, axis: int | Sequence[int], masks: str = "keras3", several: bool = False
 ) -> Array:
     """softmax over `axis` of the places where `mask` (broadcast against `x`; numbers: above 0.5) is True.
 

@@ -335,7 +335,6 @@ def attention_weights(
     Rows without any: equal weights when `fused`, else by `masks`, over a last axis that stands for `several`."""
     scores = ops.scores(q, k)
     if mask is not None and not fused:
-        masks = "keras2" if masks == "keras3.7" or masks == "keras3.8" else masks
         return masked_softmax(scores, mask, -1, masks, several), 1
     if mask is not None:
         scores = xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max))

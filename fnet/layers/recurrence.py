@@ -53,7 +53,7 @@ class RecurrentInput:
     """
 
     values: Array
-    states: tuple[Any, ...] | None
+    states: list[Array] | None
     mask: Array | None
     output_mask: Array | None
     previous: Array | None = None
@@ -73,14 +73,12 @@ def unpack(x: Any, masks: str = "keras3") -> RecurrentInput:
         values, states = x["sequences"], x.get("initial_state")
         explicit, previous = strip(x.get("mask")), strip(x.get("previous_output"))
     elif isinstance(x, tuple | list):
-        values, states = x[0], (x[1:] or None)
+        values, states = x[0], x[1:]
     else:
         values = x
     carried = mask_of(values)
     output_mask = carried if explicit is None else explicit
-    if states is not None:
-        states = strip(states)
-        states = as_tuples(states) if isinstance(states, tuple | list) else (states,)
+    states = tree.leaves(strip(states)) or None
     applied = explicit if states is not None and masks != "keras2" else output_mask
     return RecurrentInput(values_of(values), states, applied, output_mask, previous)
 

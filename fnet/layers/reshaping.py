@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -114,29 +114,34 @@ def _pair(amount: Any) -> Pair:
     return first, last
 
 
-def _resized(x: Spec, axes: range, change: Sequence[int]) -> tuple[Spec, ParamTree]:
+def _resized(x: Spec, change: Mapping[int, int]) -> tuple[Spec, ParamTree]:
+    """The rule of a layer that changes the sizes of axes by so much."""
     shape = list(x.shape)
-    for axis, by in zip(axes, change, strict=True):
+    for axis, by in change.items():
         size = shape[axis]
-        if size is not None and size + by <= 0 and by < 0:
-            raise InvalidInput(f"cropping takes {-by} off axis {axis}, which has size {size} in {x}")
         shape[axis] = None if size is None else size + by
     return Spec(tuple(shape), x.dtype), {}
 
 
-def _crop(x: Array, cropping: Any, rank: int, data_format: str | None = None) -> Array:
-    cut: list[slice] = [slice(None)] * x.ndim
+def _cut(rank: int, x: Array | Spec, cropping: Any, data_format: str | None) -> dict[int, Pair]:
+    """{axis: (before, after)} of what is taken off. Raises InvalidInput where nothing is left."""
     axes = spatial_axes(f"cropping{rank}d", x.shape, rank, data_format)
-    for axis, (before, after) in zip(axes, pairs(cropping, rank), strict=True):
-        if before + after >= x.shape[axis]:
-            raise InvalidInput(f"cropping takes {before + after} off axis {axis}, which has size {x.shape[axis]}")
-        cut[axis] = slice(before, x.shape[axis] - after)
-    return x[tuple(cut)]
+    cut = dict(zip(axes, pairs(cropping, rank), strict=True))
+    for axis, pair in cut.items():
+        if (size := x.shape[axis]) is not None and sum(pair) >= size:
+            raise InvalidInput(f"cropping takes {sum(pair)} off axis {axis}, which has size {size}")
+    return cut
+
+
+def _crop(x: Array, cropping: Any, rank: int, data_format: str | None = None) -> Array:
+    kept: list[slice] = [slice(None)] * x.ndim
+    for axis, (before, after) in _cut(rank, x, cropping, data_format).items():
+        kept[axis] = slice(before, x.shape[axis] - after)
+    return x[tuple(kept)]
 
 
 def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    axes = spatial_axes(f"cropping{rank}d", x.shape, rank, data_format)
-    return _resized(x, axes, [-sum(p) for p in pairs(cropping, rank)])
+    return _resized(x, {axis: -sum(pair) for axis, pair in _cut(rank, x, cropping, data_format).items()})
 
 
 @layer(shape=lambda x, *, cropping: _cropping_rule(1, x, cropping=cropping, data_format=None), mask="drop")
@@ -181,7 +186,7 @@ def cropping3d(
 
 def _padding_rule(rank: int, x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
     axes = spatial_axes(f"zero_padding{rank}d", x.shape, rank, data_format)
-    return _resized(x, axes, [sum(p) for p in pairs(padding, rank)])
+    return _resized(x, dict(zip(axes, map(sum, pairs(padding, rank)), strict=True)))
 
 
 @over_axes("zero_padding{}d", _padding_rule, mask="drop")

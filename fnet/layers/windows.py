@@ -68,7 +68,7 @@ def output_sizes(sizes: Shape, windows: Sizes, strides: Sizes, padding: str) -> 
     counts = []
     for size, window, stride, (before, after) in zip(sizes, windows, strides, pads, strict=True):
         count = None if size is None else (size + before + after - window) // stride + 1
-        if count is not None and (count < 1 or size == 0):
+        if count is not None and count < 1:
             raise InvalidInput(
                 f"a window of {windows} (dilation included) does not fit into spatial axes of {tuple(sizes)} "
                 f"with padding={padding!r}: the input is too small for this layer"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from fnet.backend import ops, xp
+from fnet.backend import xp
 from fnet.dtypes import dtype_of, result_type, tensor
 from fnet.operations.rules import operation
 from fnet.operations.shaping import Ints
@@ -245,6 +245,6 @@ def rearrange(tensor: Array, *, pattern: str, axes_lengths: Mapping[str, int] = 
     """`tensor` as an einops pattern says: "b h (w p) -> b (h w) p", with `axes_lengths={"p": 2}`. Source: einops."""
     sizes: dict[str, Any] = dict(_axis_sizes(tensor.shape, pattern, axes_lengths))
     left, right = ([name for group in _groups(side) for name in group] for side in pattern.split("->"))
-    split_up = xp.reshape(ops.asarray(tensor), tuple(sizes[name] for name in left))
+    split_up = xp.reshape(tensor, tuple(sizes[name] for name in left))
     moved = xp.transpose(split_up, [left.index(name) for name in right])
     return xp.reshape(moved, tuple(math.prod(sizes[n] for n in g) for g in _groups(pattern.split("->")[1])))

@@ -94,9 +94,7 @@ def moveaxis(x: Array, *, source: Ints, destination: Ints) -> Array:
 @operation(lambda x, *, shape: Spec(stretched(x.shape, shape), x.dtype))
 def broadcast_to(x: Array, *, shape: Sequence[int]) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
-    x = tensor(x)
-    broadcast_shapes(x.shape, tuple(shape))
-    return xp.broadcast_to(x, tuple(shape))
+    return xp.broadcast_to(tensor(x), tuple(shape))
 
 
 @operation(same)

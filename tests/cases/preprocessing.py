@@ -267,6 +267,7 @@ AUDIO = [
     channels_first_stft((2, 3, 50), padding="same", window="hamming", periodic=True),
     channels_first_stft((2, 3, 50), expand_dims=True, scaling="spectrum", mode="stft"),
     stft((2, 50, 1), scaling=None, frame_step=None, window=None),
+    stft((2, 16, 1), mode="real"),
     mel((3, 200)),
     mel((200,), power_to_db=False, mag_exp=1.0),
     mel((2, 150), sequence_length=40, window="hamming", max_freq=7000.0, min_freq=100.0),

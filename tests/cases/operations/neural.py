@@ -91,6 +91,7 @@ NEURAL = [
         A((2, 4, 3, 6)),
         A((2, 1, 3, 6), "bool"),
         0.3,
+        is_causal=True,
     ),
 ]
 
