@@ -13,7 +13,7 @@ import numpy as np
 from fnet.backend import xp
 from fnet.dtypes import tensor
 from fnet.operations.rules import operation, same, viewed
-from fnet.shapes import axes_of, broadcast_shapes, positive, reshaped, stretched, total
+from fnet.shapes import axes_of, positive, reshaped, stretched, total
 from fnet.types import Array, Spec
 
 Ints = int | Sequence[int]
