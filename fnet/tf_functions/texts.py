@@ -113,11 +113,19 @@ _SPACE = {r"\s": r"[\t\n\f\r ]", r"\S": r"[^\t\n\f\r ]"}
 
 
 @functools.lru_cache(64)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of RE2 that means the same here, and takes at most quadratic time: without groups, with two repeats."""
-    if not _PATTERN.fullmatch(pattern) or sum(bool(m[1]) for m in re.finditer(_PIECE, pattern)) > 2:
+def _compiled(pattern: str, *, whole: bool = False) -> re.Pattern[str]:
+    """A pattern of RE2 that means the same here, and takes at most quadratic time: without groups, few repeats.
+
+    whole: it will match whole strings, so only one start is tried.
+    """
+    repeats = "".join("|" if m[0] == "|" else m[1] for m in re.finditer(rf"{_PIECE}|\|", pattern)).split("|")
+    most = 2 if whole else 1
+    if not _PATTERN.fullmatch(pattern) or any(
+        len(branch) - branch.count("?") > most or branch.count("?") > 2 for branch in repeats
+    ):
         raise NotImplementedError(
-            f"the pattern {pattern!r:.60}: patterns are characters and classes of them, at most two of them repeated"
+            f"the pattern {pattern!r:.60}: patterns are characters and classes of them, of which {most} may be "
+            "repeated by * or + and two by ?"
         )
     inside = re.sub(r"\[\^?(?:\\.|[^\]])+\]", lambda m: m[0].replace(r"\s", r"\t\n\f\r "), pattern)
     plain = re.sub(r"\[(?:\\.|[^\]])+\]|\\.", lambda m: _SPACE.get(m[0], m[0]), inside)
@@ -144,7 +152,7 @@ def regex_replace(input: Array, *, pattern: str, rewrite: str, replace_global: b
 
 
 def _match_rule(input: Any, *, pattern: str) -> Spec:
-    _compiled(pattern)
+    _compiled(pattern, whole=True)
     return Spec(_of_text(input).shape, "bool")
 
 
@@ -152,7 +160,7 @@ def _match_rule(input: Any, *, pattern: str) -> Spec:
 def regex_full_match(input: Array, *, pattern: str) -> Array:
     """Whether `pattern` matches the whole string."""
     texts, shape = utf8(input, "regex_full_match")
-    whole = _compiled(pattern).fullmatch
+    whole = _compiled(pattern, whole=True).fullmatch
     return ops.asarray(np.array([bool(whole(t.decode("utf-8", "replace"))) for t in texts], bool).reshape(shape))
 
 
