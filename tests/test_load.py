@@ -670,6 +670,18 @@ def test_sparse_tensors_are_dense_arrays(tmp_path):
     words = keras.Input((2,), dtype="string", sparse=True)
     with pytest.raises(UnsupportedLayer, match="sparse inputs and a Hashing"):
         from_keras(keras.Model(words, layers.Hashing(3)(words)))
+    numbers = keras.Input((4,), dtype="int32", sparse=True)
+    with pytest.raises(UnsupportedLayer, match="sparse inputs and a Bincount"):  # it counts no zeros there
+        from_keras(keras.Model(numbers, ops.bincount(numbers, minlength=3)))
+
+
+def test_an_input_may_be_one_number(tmp_path):
+    x, factor = vector(), keras.Input(batch_shape=())
+    keras.Model([x, factor], x * factor).save(tmp_path / "model.keras")
+    model, params = load_keras(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model(params, [X, np.float32(3)]), X * np.float32(3))
+    with pytest.raises(fnet.InvalidInput):
+        fnet.predict(model, params, [X, np.float32(3)])
 
 
 def test_subclassed_models_are_refused_with_the_way_out():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.backend import xp
-from fnet.dtypes import is_bool, is_complex, is_float, promoted, strong, tensor
+from fnet.dtypes import INTEGERS, bounds, dtype_of, is_bool, is_complex, is_float, promoted, strong, tensor
 from fnet.operations.elementwise import Kernel, binary, kernel_of, unary
 from fnet.operations.rules import Operation, broadcast, named, operation
 from fnet.types import Array
@@ -30,12 +30,28 @@ def _signbit(x: Array) -> Array:
     return xp.signbit(x) if is_float(x) else xp.zeros(x.shape, bool) if is_bool(x) else x < 0
 
 
-equal = binary("equal", "x1 == x2.", "equal", strong)
-not_equal = binary("not_equal", "x1 != x2.", "not_equal", strong)
-greater = binary("greater", "x1 > x2.", "greater", strong)
-greater_equal = binary("greater_equal", "x1 >= x2.", "greater_equal", strong)
-less = binary("less", "x1 < x2.", "less", strong)
-less_equal = binary("less_equal", "x1 <= x2.", "less_equal", strong)
+def _sides(x1: Any, x2: Any) -> list[Array]:
+    """Both as one dtype: that of the integers next to a Python integer, which beyond theirs is 1 or -1 next to zeros.
+
+    JAX has no int64, in which Keras compares them.
+    """
+    for x, number in ((x1, x2), (x2, x1)):
+        if type(number) is int and dtype_of(x) in (*INTEGERS, "bool"):
+            y = tensor(x)
+            low, high = bounds(y.dtype.name)
+            pair = [xp.zeros(y.shape, "int32"), tensor(1 if number > 0 else -1)]
+            if low <= number <= high:
+                pair = [y, tensor(number, y.dtype.name)]
+            return pair if x is x1 else pair[::-1]
+    return strong(x1, x2)
+
+
+equal = binary("equal", "x1 == x2.", "equal", _sides)
+not_equal = binary("not_equal", "x1 != x2.", "not_equal", _sides)
+greater = binary("greater", "x1 > x2.", "greater", _sides)
+greater_equal = binary("greater_equal", "x1 >= x2.", "greater_equal", _sides)
+less = binary("less", "x1 < x2.", "less", _sides)
+less_equal = binary("less_equal", "x1 <= x2.", "less_equal", _sides)
 logical_and = binary("logical_and", "x1 and x2, as truth values.", "logical_and", _truth)
 logical_or = binary("logical_or", "x1 or x2, as truth values.", "logical_or", _truth)
 logical_xor = binary("logical_xor", "Either x1 or x2, as truth values.", "logical_xor", _truth)

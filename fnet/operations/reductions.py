@@ -73,16 +73,16 @@ logsumexp = _reduction("logsumexp", "log(sum(exp(x))), stably.", _logsumexp)
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
     """The largest, at least `initial`."""
     x = tensor(x)
-    y = xp.max(x, axis=axis, keepdims=keepdims)
-    return y if initial is None else xp.maximum(y, tensor(initial, x.dtype.name))
+    start = {} if initial is None else {"initial": tensor(initial, x.dtype.name)}
+    return xp.max(x, axis=axis, keepdims=keepdims, **start)
 
 
 @operation(reduced)
 def min(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
     """The smallest, at most `initial`."""
     x = tensor(x)
-    y = xp.min(x, axis=axis, keepdims=keepdims)
-    return y if initial is None else xp.minimum(y, tensor(initial, x.dtype.name))
+    start = {} if initial is None else {"initial": tensor(initial, x.dtype.name)}
+    return xp.min(x, axis=axis, keepdims=keepdims, **start)
 
 
 @operation(reduced)

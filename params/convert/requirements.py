@@ -91,7 +91,7 @@ def require_dense(objects: Sequence[dict[str, Any]]) -> None:
     """Refuse sparse inputs of a model with a layer for which zeros and missing entries differ."""
     objects = [item for item in objects if isinstance(item["config"], dict)]
     sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
-    layer = next((item for item in objects if item["class_name"] in BY_ENTRY), None)
+    layer = next((item for item in objects if item["class_name"] in BY_ENTRY | {"Bincount"}), None)
     if sparse and layer is not None:
         raise UnsupportedLayer(
             f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "

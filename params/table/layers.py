@@ -145,9 +145,9 @@ def _input(config: dict[str, Any]) -> dict[str, Any]:
     shape, *others = (config[key] for key in ("batch_shape", "batch_input_shape", "shape") if key in config)
     if others:
         raise CorruptFile(f"an input has several shapes: {quoted(shape)} and {quoted(others[0])}")
-    if not is_shape(shape) or not shape:
+    if not is_shape(shape):
         raise CorruptFile(f"an input has the batch_shape {quoted(shape)}; it must be sizes, the batch first")
-    return {**config, "shape": (None, *config["batch_shape"][1:])}
+    return {**config, "shape": (None, *shape[1:]) if shape else ()}
 
 
 _MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
