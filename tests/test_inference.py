@@ -79,6 +79,10 @@ def test_predict_takes_and_gives_any_structure(each_backend):
 
 
 ALONG_ROWS = {
+    "attention": graph(inputs="x", y=(fnet.attention, ("x", "x")), outputs="y"),
+    "additive attention": graph(
+        inputs="x", y=(bind(fnet.additive_attention, use_scale=False), ("x", "x")), outputs="y"
+    ),
     "softmax": bind(fnet.softmax, axis=0),
     "concatenate": graph(inputs="x", y=(bind(fnet.concatenate, axis=0), ("x", "x")), outputs="y"),
     "flip": bind(operations.flip, axis=0),

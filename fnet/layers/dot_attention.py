@@ -41,18 +41,19 @@ def causal_mask(queries: int, keys: int) -> Array:
     return xp.arange(queries)[:, None] >= xp.arange(keys)
 
 
-def shapes_of(name: str, x: Any, masks: Sequence[str] = ()) -> tuple[Spec, Spec, Spec]:
-    """The Specs of query, value and key."""
+def shapes_of(name: str, x: Any, masks: Sequence[str] = (), *, vectors: bool = False) -> tuple[Spec, Spec, Spec]:
+    """The Specs of query, value and key. vectors: each may be (batch, features)."""
     inputs = named_inputs(name, x, masks)
     query, value, key = inputs["query"], inputs["value"], inputs.get("key", inputs["value"])
-    if any(len(spec.shape) < 3 for spec in (query, value, key)):
+    ranks = {len(spec.shape) for spec in (query, value, key)}
+    if min(ranks) < 3 and not (vectors and ranks == {2}):
         raise InvalidInput(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
     return query, value, key
 
 
-def _outputs(x: Any, name: str, return_attention_scores: bool, products: bool = False) -> Any:
+def _outputs(x: Any, name: str, return_attention_scores: bool, causal: bool, products: bool = False) -> Any:
     """What comes out; products: of query and key, which are summed otherwise and so broadcast."""
-    query, value, key = shapes_of(name, x)
+    query, value, key = shapes_of(name, x, vectors=not causal)
     joined(key.shape[-2:-1], value.shape[-2:-1])
     (joined if products else broadcast_shapes)(query.shape[-1:], key.shape[-1:])
     broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
@@ -62,11 +63,12 @@ def _outputs(x: Any, name: str, return_attention_scores: bool, products: bool = 
 
 
 def _attention_rule(
-    x: Any, *, use_scale: bool, score_mode: str, return_attention_scores: bool
+    x: Any, *, use_scale: bool, score_mode: str, return_attention_scores: bool, use_causal_mask: bool
 ) -> tuple[Any, ParamTree]:
     scale = {"scale": Param((), "ones")} if use_scale else {}
     concat = {"concat_score_weight": Param((), "ones")} if score_mode == "concat" else {}
-    return _outputs(x, "attention", return_attention_scores, score_mode == "dot"), {**scale, **concat}
+    outputs = _outputs(x, "attention", return_attention_scores, use_causal_mask, score_mode == "dot")
+    return outputs, {**scale, **concat}
 
 
 def by_dropout(*, dropout: float) -> bool:
@@ -85,7 +87,7 @@ def _of_scores(*, use_scale: bool, score_mode: str) -> str | None:
 
 def _pairs_room(x: Any) -> tuple[int, int]:
     """The sum of each query and key."""
-    query, _, key = shapes_of("additive_attention", x)
+    query, _, key = shapes_of("additive_attention", x, vectors=True)
     pairs = Spec((*query.shape[:-1], *key.shape[-2:]), floats_of(query).dtype)
     return 2 * room.size(pairs), 2 * room.size(pairs)
 
@@ -94,11 +96,18 @@ def _attention_room(x: Any, *, score_mode: str) -> tuple[int, int]:
     """The weight of each query and key."""
     if score_mode == "concat":
         return _pairs_room(x)
-    query, _, key = shapes_of("attention", x)
+    query, _, key = shapes_of("attention", x, vectors=True)
     return room.of_products(Spec((*query.shape[:-1], key.shape[-2]), floats_of(query).dtype), query.shape[-1] or 1)
 
 
-@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=by_dropout, rounding=Rounding(gives=_of_scores))
+@layer(
+    shape=_attention_rule,
+    room=_attention_room,
+    mask="own",
+    rng=by_dropout,
+    by_row=3,
+    rounding=Rounding(gives=_of_scores),
+)
 def attention(
     params: Params,
     x: Any,
@@ -113,7 +122,8 @@ def attention(
 
     softmax(scores) @ value with scores = query @ key^T, or with score_mode "concat" the sum of tanh(query + key)
     times concat_score_weight; value serves as key where none is given. `return_attention_scores` adds the softmax,
-    (batch, tq, tv). `use_causal_mask`: a query sees no later key.
+    (batch, tq, tv). `use_causal_mask`: a query sees no later key. Where all are (batch, dim), the rows of the batch are
+    the steps: each attends to all.
     params: scale () with `use_scale`, concat_score_weight () with "concat"; rng drops weights at `dropout`.
     Mask: that of value hides keys; where that of query is False the output is 0; the output carries it.
     Source: keras.layers.Attention.
@@ -137,13 +147,15 @@ def attention(
     return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)
 
 
-def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) -> tuple[Any, ParamTree]:
-    query, _, _ = shapes_of("additive_attention", x)
+def _additive_rule(
+    x: Any, *, use_scale: bool, return_attention_scores: bool, use_causal_mask: bool
+) -> tuple[Any, ParamTree]:
+    query, _, _ = shapes_of("additive_attention", x, vectors=True)
     scale = {"scale": Param((query.shape[-1],))} if use_scale else {}
-    return _outputs(x, "additive_attention", return_attention_scores), scale
+    return _outputs(x, "additive_attention", return_attention_scores, use_causal_mask), scale
 
 
-@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=by_dropout, rounding=Rounding(gives=_of_tanh))
+@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=by_dropout, by_row=3, rounding=Rounding(gives=_of_tanh))
 def additive_attention(
     params: Params,
     x: Any,

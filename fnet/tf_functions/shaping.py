@@ -104,9 +104,11 @@ def batch_flatten(x: Array) -> Array:
 
 
 def _axes_rule(x: Any, *numbers: Any) -> Spec:
-    """The rule of functions whose last argument is axes, each once; arguments before it have a number for each axis."""
-    axes = sizes_of(numbers[-1])
-    axes_of([axis for axis in axes if axis is not None], len(as_spec(x).shape))
+    """The rule of functions whose last argument is axes; arguments before it have a number for each axis, and without
+    these each comes once."""
+    axes, rank = sizes_of(numbers[-1]), len(as_spec(x).shape)
+    known = [axis for axis in axes if axis is not None]
+    axes_of(sorted({positive(axis, rank) for axis in known}) if numbers[1:] else known, rank)
     if any(None in sizes_of(n) or len(sizes_of(n)) != len(axes) for n in numbers if not hasattr(n, "dtype")):
         raise ValueError(f"{numbers!r:.90} for axes")
     return same_rule(x)

@@ -9,6 +9,7 @@ from tests.cases import Case
 
 TWO = ((3, 4, 5), (3, 6, 5))
 THREE = ((3, 4, 5), (3, 6, 2), (3, 6, 5))
+VECTORS = ((4, 5), (4, 3), (4, 5))
 SELF = {"query": (3, 6, 4), "value": (3, 6, 4)}
 CROSS = {"query": (3, 4, 5), "value": (3, 6, 2), "key": (3, 6, 3)}
 IMAGE = {"query": (2, 3, 4, 5), "value": (2, 3, 4, 5)}
@@ -52,7 +53,7 @@ SINGLE = [(fnet.attention, "Attention"), (fnet.additive_attention, "AdditiveAtte
 GATED = {"use_gate": True}
 
 CASES = [
-    *(_single(layer, twin, shapes) for layer, twin in SINGLE for shapes in (TWO, THREE)),
+    *(_single(layer, twin, shapes) for layer, twin in SINGLE for shapes in (TWO, THREE, VECTORS)),
     *(_single(layer, twin, THREE, {"use_scale": on}) for layer, twin in SINGLE for on in (True, False)),
     *(
         _single(layer, twin, THREE, call=call)
@@ -64,7 +65,7 @@ CASES = [
         for layer, twin in SINGLE
         for call, mask in itertools.product(({}, CAUSAL, SCORES), [(0,), (1,), (2,), (0, 1, 2)])
     ),
-    _single(fnet.attention, "Attention", THREE, {"score_mode": "concat"}),
+    *(_single(fnet.attention, "Attention", shapes, {"score_mode": "concat"}) for shapes in (THREE, VECTORS)),
     _single(fnet.attention, "Attention", THREE, {"score_mode": "concat", "use_scale": True}, CAUSAL, (0, 1)),
     *(_heads(shapes, {"num_heads": n, "key_dim": n}) for shapes in (SELF, CROSS) for n in (1, 2, 3)),
     *(_heads(CROSS, {"value_dim": size, "use_bias": bias}) for size in (2, 5) for bias in (True, False)),
