@@ -8,6 +8,8 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# oneDNN has the convolutions with channels first or dilations. TensorFlow takes it by itself on some processors alone.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # The workers of a test run share the cores: waiting threads of one take time from the others.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
