@@ -236,6 +236,7 @@ RULES = [
     ),
     (o.segment_sum, {"num_segments": 2}, (Y, Spec((3,), "int32")), "one id for each row; got ids"),
     *((o.quantile, {}, (Y, q), "a quantile is between 0 and 1") for q in (-1, 101)),
+    (fnet.lstm, {"units": 2}, {"sequences": (SEQUENCE, SEQUENCE)}, "takes sequences"),
     (fnet.hashed_crossing, {"num_bins": 3}, (Spec((2,), "int32"),), "takes two or more columns of one shape"),
     (fnet.hashed_crossing, {"num_bins": 3}, (Spec((2,)), Spec((3,))), "takes two or more columns of one shape"),
     (
