@@ -282,9 +282,9 @@ def test_products_in_pieces_are_the_products(unpacked, rows, depth, columns):
     for a, b in ((x, kernel), (fortran(x), fortran(kernel)), (spread(x), spread(kernel)), (spread(x), kernel)):
         y, place = contraction.matmul(a, b), np.empty((rows, columns), "float32")
         assert y.dtype == np.float32
-        np.testing.assert_allclose(y, exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
         assert contraction.matmul(a, b, place) is place
-        np.testing.assert_array_equal(place, y)
+        for product in (y, place):  # of one row NumPy may compute the second in another order
+            np.testing.assert_allclose(product, exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
     images = contraction.matmul(x.reshape(1, rows, 1, depth), kernel)
     np.testing.assert_allclose(images[0, :, 0], exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
 

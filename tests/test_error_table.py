@@ -96,7 +96,7 @@ RULES = [
         IMAGE,
         "must be smaller than strides",
     ),
-    (fnet.attention, {}, (Y, Y), r"attention takes \(batch, steps, features\); got"),
+    (fnet.attention, {"use_causal_mask": True}, (Y, Y), r"attention takes \(batch, steps, features\); got"),
     (
         fnet.multi_head_attention,
         {"num_heads": 1, "key_dim": 2},
