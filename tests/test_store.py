@@ -473,6 +473,8 @@ BROKEN_FILES = {
         packed(weights={"w": np.array([2], "u1").view(bool)}), CorruptFile, "neither 0 nor 1",
     ),
     "model a number": (packed(model=3), CorruptFile, "the model is 3"),
+    "model an activation": (packed(model={"activation": "relu"}), CorruptFile, "the model is"),
+    "deep params": (packed(weights={"a/" * 3000 + "w": np.zeros(2, "f4")}), LimitExceeded, "lies 3000 deep"),
     "two keys": (packed(model={"a": 1, "b": 2}), CorruptFile, "exactly one"),
     "unknown kind": (packed(model={"eval": "1"}), CorruptFile, "not a kind of value"),
     "option missing": (

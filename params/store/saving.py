@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from fnet import tree, writing
+from fnet.activation_functions import ACTIVATIONS
 from fnet.core import infer, parameters
 from fnet.core.diagnosis import FAILURES, require_order
 from fnet.errors import InvalidParams
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes
 from fnet.types import Params
-from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, reading, retold
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading, retold
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.strict_json import parse
@@ -39,6 +40,8 @@ from params.store.safetensors import NAMES, read, tensors, write
 VERSION = 1
 DEFAULT = Limits(depth=512)
 """Models nest deeper in JSON than configs do."""
+DEEPEST = DEFAULT.depth // 2
+"""The most dicts in one another of params; a model in a model takes three levels of JSON and one dict."""
 SAVED = ", ".join(sorted(NAMES))
 KERAS = (b"PK\3\4", b"\x89HDF\r\n\x1a\n")
 """How Keras's own files begin."""
@@ -125,7 +128,7 @@ def architecture(data: memoryview, limits: Limits, custom: Layers | None = None)
 
 def _model(metadata: Mapping[str, str], limits: Limits, custom: Layers | None) -> Any:
     model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
-    if not callable(model):
+    if not callable(model) or model in ACTIVATIONS.values():
         raise CorruptFile(f"the model is {quoted(model)}")
     return model
 
@@ -250,6 +253,8 @@ def _texts(texts: Any) -> list[str]:
 def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
     """Put a leaf at its path, and make the dicts above it."""
     *above, last = (key.replace("~1", "/").replace("~0", "~") for key in path.split("/"))
+    if len(above) > DEEPEST:
+        raise LimitExceeded(f"{quoted(path)} lies {len(above)} deep; {DEEPEST} is the most")
     here = params
     for key in above:
         here = here.setdefault(key, {})
