@@ -474,6 +474,9 @@ BROKEN_FILES = {
     ),
     "model a number": (packed(model=3), CorruptFile, "the model is 3"),
     "model an activation": (packed(model={"activation": "relu"}), CorruptFile, "the model is"),
+    "many layers": (
+        packed(model={"sequential": [[str(n), {"layer": "relu"}] for n in range(12_001)]}), LimitExceeded, "12001 lay",
+    ),
     "deep params": (packed(weights={"a/" * 3000 + "w": np.zeros(2, "f4")}), LimitExceeded, "lies 3000 deep"),
     "two keys": (packed(model={"a": 1, "b": 2}), CorruptFile, "exactly one"),
     "unknown kind": (packed(model={"eval": "1"}), CorruptFile, "not a kind of value"),

@@ -130,6 +130,8 @@ def _model(metadata: Mapping[str, str], limits: Limits, custom: Layers | None) -
     model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
     if not callable(model) or model in ACTIVATIONS.values():
         raise CorruptFile(f"the model is {quoted(model)}")
+    if (count := len(infer.layers_in(model))) > limits.layers:
+        raise LimitExceeded(f"{count} layers; `Limits.layers` allows {limits.layers}")
     return model
 
 
