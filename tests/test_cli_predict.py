@@ -458,6 +458,16 @@ def test_columns_of_numbers_are_taken_in_the_order_of_column(folder, capsys):
     assert status == 0
 
 
+def test_columns_of_one_name_are_read_each_at_its_place(folder, capsys, caplog):
+    """All were read as the first of them, without a word."""
+    Path("x.csv").write_text("a,a,b\n1,2,3\n")
+    Path("y.csv").write_text("a,b,c\n1,2,3\n")
+    expected = run(capsys, "numbers.safetensors", "y.csv", "--format", "csv")
+    assert run(capsys, "numbers.safetensors", "x.csv", "--format", "csv") == expected
+    assert main(["predict", "numbers.safetensors", "x.csv", "--column", "a,a,b"]) == 2
+    assert "x.csv has several columns a, so --column cannot name one of them" in caplog.text
+
+
 def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsys, caplog):
     shape = (None, 20, 30, 3)
     plain = sequential(x=bind(fnet.input_layer, shape=shape), y=fnet.flatten, z=bind(fnet.dense, units=1))

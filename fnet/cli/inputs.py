@@ -482,6 +482,10 @@ def _number_columns(header: list[str], name: str, request: Request) -> list[int]
             f"{name} has {len(columns)} columns for the model ({', '.join(columns)}), which takes {shape[1]}: "
             "name them, --column a,b,c, or those that are not for it, --keep id"
         )
+    if not request.args.column:
+        return [at for at, column in enumerate(header) if column not in request.kept]
+    if twice := [column for column in columns if header.count(column) > 1]:
+        raise UsageError(f"{name} has several columns {twice[0]}, so --column cannot name one of them")
     return [header.index(column) for column in columns]
 
 
