@@ -100,6 +100,7 @@ REFUSED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("MaxPooling2D", IMAGE, {"pool_size": 1.0}),
     ("AveragePooling2D", IMAGE, {"pool_size": 1, "strides": 1.0}),
     ("Conv2D", IMAGE, {"filters": 1, "kernel_size": 1, "dilation_rate": 1.0}),
+    ("Conv2DTranspose", IMAGE, {"filters": 1, "kernel_size": 1, "strides": [2.0, 2.0]}),
     ("MultiHeadAttention", SEQUENCE, {"num_heads": 1, "key_dim": 1, "attention_axes": 1.0}),
     ("MultiHeadAttention", SEQUENCE, {"num_heads": 1, "key_dim": 1, "sliding_window": 1.0}),
 ]  # fmt: skip

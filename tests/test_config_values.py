@@ -38,6 +38,24 @@ def test_numbers_for_what_python_takes_them(whole):
         given(use_bias="yes")
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.MaxPooling2D([2.0, 2.0]),
+        layers.AveragePooling2D(3, strides=(1, 2.0), padding="same"),
+        layers.Conv2D(2, 3, strides=[2.0, 1.0]),
+        layers.DepthwiseConv2D(3, strides=[2.0, 2.0]),
+    ],
+)
+def test_lists_of_steps_may_hold_whole_floats(layer, tmp_path):
+    """As TensorFlow takes them; a single float, and floats where a layer computes sizes from them, it refuses."""
+    keras_model = keras.Sequential([keras.Input((8, 8, 4)), layer])
+    keras_model.save(tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    x = np.random.default_rng(0).standard_normal((3, 8, 8, 4)).astype("float32")
+    parity.assert_close(fnet.predict(model, params, x), keras_model(x))
+
+
 def test_true_is_the_number_1():
     """Keras writes what it was given, and takes it again."""
     x = keras.Input((3,))

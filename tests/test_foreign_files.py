@@ -252,7 +252,7 @@ MISTAKES = {
         r"neither.*\(`weight_map`\): it holds \['error'\]",
     ),
     "tensorflow.js": (b'{"modelTopology": {"class_name": "S"}, "weightsManifest": []}', CorruptFile, "TensorFlow.js"),
-    "saved_model.pb": (b"\x08\1\x12\xa5\xbe\4\n\xaf", UnsupportedLayer, "of a SavedModel folder.*save the model as"),
+    "saved_model.pb": (b"\x08\1\x12\xa5\xbe\4\n\xaf", UnsupportedLayer, "of a SavedModel folder.*save that as"),
     "frozen graph": (b"\n\x1a\n\1x\x12\x0bPlaceholder*", UnsupportedLayer, "a frozen graph"),
     "onnx": (b"\x08\n\x12\x08jax2onnx\x1a\x060.17", CorruptFile, "an ONNX model: give the .keras"),
     "checkpoint": (b"\0\0\6\x08\1\x1a\2\x08\1\0\n", CorruptFile, "index of a checkpoint of TensorFlow"),
@@ -283,7 +283,7 @@ def test_mistaken_files_are_told_what_they_are(name, tmp_path):
 @pytest.mark.parametrize(
     ("names", "kind", "match"),
     [
-        (["saved_model.pb", "variables/variables.index"], UnsupportedLayer, "SavedModel folder.*save the model as"),
+        (["saved_model.pb", "variables/variables.index"], UnsupportedLayer, "SavedModel folder.*save that as"),
         (["saved_model.pb", "keras_metadata.pb", "fingerprint.pb"], UnsupportedLayer, "SavedModel"),
         (["checkpoint", "ckpt-1.index"], CorruptFile, "checkpoint of TensorFlow"),
         (["a.txt"], CorruptFile, r"no config\.json"),

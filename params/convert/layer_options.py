@@ -59,6 +59,9 @@ EXACT = REQUIRED | {
 }
 """Options that Keras 3 uses in shapes or comparisons: a float for an integer, or a list for a number, is refused."""
 
+STEPS = ("pool_size", "strides")
+"""Options of windows whose lists TensorFlow takes with floats, except where strides make sizes (`output_padding`)."""
+
 
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, operation: bool) -> dict[str, Any]:
     """The options in a config that differ from the defaults of the layer; refuses unknown ones.
@@ -100,6 +103,8 @@ def meant_options(
     right = {}
     for key, value in options.items():
         kind = kind_of.get(key, Any)
+        if key in STEPS and type(value) is tuple and "output_padding" not in defaults:
+            value = tuple(meant(item, int) for item in value)
         as_is = key in exact and type(value) is not bool
         if not fits(value, kind) and (as_is or not fits(value := meant(value, kind), kind)):
             asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
