@@ -56,7 +56,7 @@ def opened(
     with of_file(file.label):
         config, version, legacy = in_keras_3_form(file)
         _, conversion = begin(config, layers, version, legacy)
-        yield file, Refusals(config, conversion, limits or Limits(), file.stored)
+        yield file, Refusals(file, config, conversion, limits or Limits())
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:

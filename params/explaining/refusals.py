@@ -16,7 +16,7 @@ from params.convert.models import convert, convert_object
 from params.convert.requirements import screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
-from params.file.model_file import Limits
+from params.file.model_file import Limits, ModelFile
 from params.file.strict_json import runs
 from params.output_sizes import require_room
 
@@ -27,8 +27,8 @@ MOST = 10_000
 class Refusals:
     """The refusals of one file. made, spec: the model with stand-ins and its inputs, if there is one."""
 
-    def __init__(self, config: Any, conversion: Conversion, limits: Limits, stored: int | None) -> None:
-        self.config, self.conversion, self.room = config, conversion, (limits, stored)
+    def __init__(self, file: ModelFile, config: Any, conversion: Conversion, limits: Limits) -> None:
+        self.config, self.conversion, self.room = config, conversion, (limits, file.stored)
         self.objects = dict(objects(conversion.root))
         self.outputs = dict(_outputs(conversion.root))
         self.of_layers: dict[str, str] = {}
@@ -43,6 +43,12 @@ class Refusals:
                 self.limits[path] = made.entry.limits
             except ModelFileError as error:
                 self.of_layers[path] = str(error)
+                continue
+            if made.entry.tables is not None and file.format == "h5":  # which has no place for them
+                try:
+                    made.entry.tables(source.config, None, made.step)
+                except ModelFileError as error:
+                    self.of_file.append(str(error))
         self._screen()
         self.made = self._convert()
         self.spec = None if self.made is None else self.made.takes
