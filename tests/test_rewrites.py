@@ -208,10 +208,11 @@ def test_what_is_not_the_same_after_pooling_stays_before_it(why):
 @pytest.mark.slow
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize(
-    ("channels", "tile", "most"), [(16, 4, 1.8e-6), (64, 4, 1.8e-6), (64, 2, 8e-7), (256, 2, 8e-7), (512, 2, 1.2e-6)]
+    ("channels", "tile", "most"),
+    [(16, 4, 1.8e-6), (64, 4, 1.8e-6), (64, 2, 1.2e-6), (256, 2, 1.2e-6), (512, 2, 1.2e-6)],
 )
 def test_winograds_form_keeps_to_the_yardstick(each_backend, channels, tile, most, positive):
-    """With room to spare: Keras's own error is about 4e-7 here, and the yardstick allows 2.8e-6."""
+    """With room to spare, on any processor: Keras's own error is about 4e-7 here, and the yardstick allows 2.8e-6."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 12, 12, channels)).astype("float32")
     x = np.maximum(x, 0) if positive else x
