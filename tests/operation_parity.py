@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from compare import yardstick
 from fnet import operations, tree
@@ -86,6 +87,30 @@ TWINS = {
 """{operation: replacement for a Keras class that fails on TensorFlow}."""
 
 
+def _warped(images: Any, start: Any, end: Any, *, fill_value: float = 0, data_format: str = "channels_last") -> Any:
+    """`perspective_transform` in float64, interpolated linearly: h of the nine numbers that A h = 0 asks for."""
+    axis = -3 if data_format == "channels_first" else -1
+    planes = np.moveaxis(np.float64(images), axis, 1)
+    points = np.concatenate([end, np.ones((4, 1))], axis=1)
+    none = np.zeros(3)
+    rows = [[(*p, *none, *(-x * p)), (*none, *p, *(-y * p))] for (x, y), p in zip(start, points, strict=True)]
+    h = np.linalg.svd(np.reshape(rows, (8, 9)))[2][-1].reshape(3, 3)
+    i, j = np.indices(planes.shape[2:])
+    x, y, k = np.einsum("ab,bij->aij", h, [j, i, np.ones(i.shape)])
+    drawn = [
+        [
+            ndimage.map_coordinates(plane, [y / k, x / k], order=1, mode="grid-constant", cval=fill_value)
+            for plane in image
+        ]
+        for image in planes
+    ]
+    return np.moveaxis(np.stack(drawn), 1, axis)
+
+
+EXACT = {"perspective_transform": _warped}
+"""{operation: its values in float64}, where Keras computes in float32 whatever its inputs are."""
+
+
 def plain(result: Any) -> Any:
     """The tensors of a Keras result as arrays, in a list or alone."""
     import tensorflow as tf
@@ -117,6 +142,8 @@ def reference(number: int) -> Reference:
     case = CASES[number]
     inputs = case.draw()
     keras32 = keras_result(case, inputs, "float32")
+    if case.layer.__name__ in EXACT and case.options.get("interpolation") != "nearest":
+        return Reference(inputs, keras32, EXACT[case.layer.__name__](*inputs, **case.options))
     try:
         return Reference(inputs, keras32, keras_result(case, inputs, "float64"))
     except tf.errors.OpError:  # InTopK, SearchSorted and NCHW convolutions know float32 only
