@@ -51,7 +51,7 @@ _LAZY = {
     "core.layer": "Bound",
     "core.model": "run",
     "core.rules": "Entrance Rounding",
-    "errors": "ExportError InvalidRows MissingBackend",
+    "errors": "ExportError InvalidRows MissingBackend MissingExtra",
     "export.programs": "load_stablehlo run_onnx to_onnx to_stablehlo",
     "inference.compile": "compile jit",
     "inference.in_predict": "in_predict",

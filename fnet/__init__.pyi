@@ -18,7 +18,7 @@ from fnet.core.rules import Entrance as Entrance, Rounding as Rounding, layer as
 from fnet.core.sources import at as at, masked_by as masked_by
 from fnet.errors import (
     ExportError as ExportError, InvalidInput as InvalidInput, InvalidParams as InvalidParams,
-    InvalidRows as InvalidRows, MissingBackend as MissingBackend,
+    InvalidRows as InvalidRows, MissingBackend as MissingBackend, MissingExtra as MissingExtra,
 )
 from fnet.export.programs import (
     load_stablehlo as load_stablehlo, run_onnx as run_onnx, to_onnx as to_onnx, to_stablehlo as to_stablehlo,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 OBEYED = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control characters, line ends and changes of the writing direction, which terminals execute."""
@@ -36,6 +37,37 @@ class InvalidParams(ValueError):
 
 class MissingBackend(ImportError):
     """The selected backend is unknown, or its package is not installed."""
+
+
+class MissingExtra(ImportError):
+    """A package that only a part of fnet needs is not installed; the message names the extra that brings it."""
+
+
+EXTRAS = {
+    "images": ("PIL",),
+    "parquet": ("pyarrow",),
+    "jax": ("jax", "jaxlib"),
+    "onnx": ("jax2onnx", "onnxruntime", "onnx", "jax", "jaxlib"),
+    "keras": ("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich", "PIL"),
+    "sklearn": ("sklearn",),
+    "completion": ("shtab",),
+}
+"""{extra: the packages that it brings}."""
+
+
+@contextlib.contextmanager
+def needing(extra: str, what: str, error_type: type[ImportError] = MissingExtra) -> Iterator[None]:
+    """For `with`, or as a decorator: `what` needs packages of an extra. Raises an error that says so where one is not
+    installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS[extra]:
+            raise
+        raise error_type(
+            f"{what} needs {package}, which is not installed: pip install 'fnet-layers[{extra}]'"
+        ) from error
 
 
 class ExportError(ValueError):

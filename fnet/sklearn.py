@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 import fnet
+from fnet.errors import needing
 from fnet.inference.labels import final_activation
+
+with needing("sklearn", "fnet.sklearn"):
+    from sklearn.base import BaseEstimator, ClassifierMixin, clone
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import cli, importing, starting
+from fnet import importing, starting
 from fnet.cli import main
 from tests import parity
 from tests.golden.archives import golden
@@ -317,29 +316,68 @@ def test_the_page_of_layers_is_what_the_command_prints(capsys):
     assert page.read_text("utf-8") == run(capsys, "layers", "--markdown")[1], "fnet layers --markdown > docs/layers.md"
 
 
-@pytest.mark.parametrize(
-    ("module", "extra"),
-    [
-        ("tensorflow", "keras"),
-        ("sklearn.metrics", "keras"),
-        ("rich", "keras"),
-        ("jax", "jax"),
-        ("PIL.Image", "images"),
-        ("pyarrow.parquet", "parquet"),
-        ("shtab", "completion"),
-    ],
-)
-def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(module, extra, monkeypatch, caplog):
-    def run(args):
-        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+NEEDING = {
+    "fnet.to_onnx(model, params, 'a.onnx', (None, 3))": "to_onnx needs jax [onnx]",
+    "fnet.run_onnx('a.onnx', [])": "run_onnx needs onnxruntime [onnx]",
+    "fnet.to_stablehlo(model, params, 'a.stablehlo', (None, 3))": "to_stablehlo needs jax [jax]",
+    "fnet.load_stablehlo(b'')": "load_stablehlo needs jax [jax]",
+    "importlib.import_module('fnet.sklearn')": "fnet.sklearn needs sklearn [sklearn]",
+    "fnet.predict(model, params, Table())": "a table of the type __main__.Table needs pyarrow [parquet]",
+    "main(['completion', 'bash'])": "fnet completion needs shtab [completion]",
+    "main(['demo'])": "fnet demo needs tensorflow [keras]",
+    "main(['study', 'list'])": "fnet study needs rich [keras]",
+    "main(['predict', CNN, 'a.png'])": "an image file needs PIL [images]",
+    "main(['predict', LSTM, 'a.parquet'])": "a Parquet file needs pyarrow [parquet]",
+    "main(['predict', LSTM, '--text', 'a', '--output', 'b.parquet'])": "a Parquet file needs pyarrow [parquet]",
+    "main(['export', CNN, 'a.onnx'])": "to_onnx needs jax [onnx]",
+    "fnet.backend.using('jax').__enter__()": "FNET_BACKEND=jax needs jax [jax]",
+}
+"""{call: what it needs, and the extra that brings it}."""
 
-    stub = types.SimpleNamespace(run=run, verbose=False, quiet=False)
-    monkeypatch.setattr(cli, "parser", lambda: types.SimpleNamespace(parse_known_args=lambda argv: (stub, [])))
-    assert cli.main(["layers"]) == 1
-    assert caplog.messages[-1] == f"this command needs {module}: pip install 'fnet-layers[{extra}]'"
-    monkeypatch.setattr(stub, "run", lambda args: (_ for _ in ()).throw(ModuleNotFoundError("gone", name="my_module")))
-    with pytest.raises(ModuleNotFoundError, match="gone"):
-        cli.main(["layers"])
+WITHOUT = """
+import importlib, json, logging, sys
+import fnet, fnet.backend
+from fnet.cli import main
+
+calls, CNN, LSTM = json.load(sys.stdin)
+for packages in fnet.errors.EXTRAS.values():
+    sys.modules.update(dict.fromkeys(packages))  # as if none were installed
+model = fnet.sequential(scores=fnet.bind(fnet.dense, units=2))
+params = fnet.init(model, 0, (None, 3))
+
+class Table:
+    __dataframe__ = __arrow_c_stream__ = None
+
+for call in calls:
+    try:
+        said = eval(call)
+    except (fnet.MissingExtra, fnet.MissingBackend) as error:
+        said = f"fnet: {error}"
+    print(said, file=sys.stderr) if said != 1 else None
+"""
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(tmp_path):
+    for name in ("a.png", "a.parquet"):
+        (tmp_path / name).touch()
+    models = [str(ROOT / "examples" / "models" / f"{name}.safetensors") for name in ("cifar10-cnn", "nusax-lstm")]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        input=json.dumps([list(NEEDING), *models]),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "FNET_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    end = ", which is not installed: pip install 'fnet-layers["
+    assert done.stderr.splitlines() == [f"fnet: {said.replace(' [', end)}'" for said in NEEDING.values()]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "a.png"]
+
+
+def test_another_package_that_is_not_installed_is_a_fault(monkeypatch):
+    with pytest.raises(ModuleNotFoundError, match="gone"), fnet.errors.needing("onnx", "to_onnx"):
+        raise ModuleNotFoundError("gone", name="my_module")
 
 
 def test_rows_without_an_answer_are_marked_and_the_rest_goes_on(folder, capsys, caplog, tmp_path):

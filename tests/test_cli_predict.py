@@ -416,7 +416,7 @@ def test_the_suffix_says_the_form(folder, capsys):
 
 
 def test_without_pyarrow_a_parquet_file_is_refused_before_the_work(folder, capsys, caplog, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert run(capsys, "numbers.safetensors", "x.csv", "--output", "y.parquet") == (1, "")
     assert "pip install 'fnet-layers[parquet]'" in caplog.text
     assert not list(Path().glob("y.parquet*"))

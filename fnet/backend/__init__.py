@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from fnet import starting
-from fnet.errors import MissingBackend
+from fnet.errors import MissingBackend, needing
 
 if TYPE_CHECKING:
     import numpy as xp
@@ -49,14 +49,8 @@ def _select(backend: str) -> None:
     global _selected
     if backend not in BACKENDS:
         raise MissingBackend(f"FNET_BACKEND={backend!r} is unknown; use one of {', '.join(BACKENDS)}")
-    try:
+    with needing("jax", "FNET_BACKEND=jax", MissingBackend):
         module = importlib.import_module(f"fnet.backend.{backend}_backend")
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != "jax":
-            raise
-        raise MissingBackend(
-            "FNET_BACKEND=jax needs jax, which is not installed: pip install 'fnet-layers[jax]'"
-        ) from error
     # vars, not dir: numpy lists submodules that it imports when asked for them (f2py, testing, ma, ...: 0.2 s)
     arrays = [*vars(module.xp).keys() - {"fft"}, "linalg"]
     for namespace, source, names in ((xp, module.xp, arrays), (ops, module, module.__all__)):

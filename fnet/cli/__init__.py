@@ -15,21 +15,12 @@ from typing import Any
 from fnet import __version__, starting
 from fnet.cli import activations, completion, convert, doctor, explain, export, layers, plot, predict, summary, verify
 from fnet.cli.common import UsageError, near
-from fnet.errors import printable
+from fnet.errors import needing, printable
 
 log = logging.getLogger("fnet")
 
 COMMANDS = (predict, explain, plot, activations, verify, convert, export, summary, layers, doctor, completion)
 """Modules with HELP, DESCRIPTION and EPILOG, `add_arguments(parser)`, and `run(args)`, which returns an exit status."""
-
-EXTRAS = {
-    **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich"), "keras"),
-    "jax": "jax",
-    **dict.fromkeys(("jax2onnx", "onnxruntime", "onnx"), "onnx"),
-    "PIL": "images",
-    "pyarrow": "parquet",
-    "shtab": "completion",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,12 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         log.error("%s", error)
         return 2
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
-            raise
-        log.error("this command needs %s: pip install 'fnet-layers[%s]'", error.name, extra)
-        return 1
+    except ModuleNotFoundError:  # a fault, not a package that is not installed, which is a MissingExtra
+        raise
     except (ValueError, OSError, ImportError) as error:
         if args.verbose:
             raise
@@ -168,9 +155,10 @@ def _delegate(commands: Any, name: str, module: str, words: str) -> None:
     def run(arguments: list[str]) -> int:
         import importlib
 
-        implementation = importlib.import_module(module)
-        own = argparse.ArgumentParser(prog=f"fnet {name}", description=implementation.__doc__)
-        implementation.add_arguments(own)
-        return int(implementation.run(own.parse_args(arguments)))
+        with needing("keras", f"fnet {name}"):
+            implementation = importlib.import_module(module)
+            own = argparse.ArgumentParser(prog=f"fnet {name}", description=implementation.__doc__)
+            implementation.add_arguments(own)
+            return int(implementation.run(own.parse_args(arguments)))
 
     commands.add_parser(name, help=words, add_help=False).set_defaults(delegated=run, module=module)

@@ -6,6 +6,8 @@ import argparse
 import importlib
 from typing import Any
 
+from fnet.errors import needing
+
 HELP = "completion for a shell"
 DESCRIPTION = """Print the script that completes fnet's commands, options and files. Add to the shell's start-up file:
   bash: eval "$(fnet completion bash)" in ~/.bashrc
@@ -20,6 +22,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("shell", choices=SHELLS, help="the shell")
 
 
+@needing("completion", "fnet completion")
 def run(args: argparse.Namespace) -> int:
     import shtab
 

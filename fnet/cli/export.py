@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from pathlib import Path
 
 from fnet import tree
@@ -44,8 +43,6 @@ def run(args: argparse.Namespace) -> int:
     if args.size is not None and (args.size < 1 or kind == "keras"):
         raise UsageError("--size is at least 1, and for ONNX and StableHLO: a .keras file leaves sizes free")
     check_target(Path(args.output), args.model)
-    if kind == "onnx" and importlib.util.find_spec("jax2onnx") is None:  # before JAX is imported
-        raise ModuleNotFoundError("ONNX needs jax2onnx", name="jax2onnx")
     model, params, _ = load_model(args)
     if kind == "keras":
         classes = {name: layer for name, layer in custom_layers(args).items() if ">" in name}

@@ -24,6 +24,7 @@ from fnet import tree
 from fnet.cli.common import UsageError, log, number
 from fnet.core import infer, sources
 from fnet.core.compose import input_names
+from fnet.errors import needing
 from fnet.inference.scaling import Scaling, scales
 from fnet.shapes import fits, sized
 
@@ -406,6 +407,7 @@ def _fields(place: int, value: Any, header: list[str], name: str, request: Reque
     return [given.get(key) for key in header]
 
 
+@needing("parquet", "a Parquet file")
 def _parquet(name: str, request: Request) -> Source:
     import pyarrow.parquet
 
@@ -580,6 +582,7 @@ def _of_8_bits(image: Any) -> Any:
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
+@needing("images", "an image file")
 def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
     """(height, width, channels) uint8, in the mode that the model takes; None for a file that is not a whole image."""
     from PIL import Image

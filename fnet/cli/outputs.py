@@ -16,7 +16,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.cli.common import UsageError, check_labels
-from fnet.errors import printable
+from fnet.errors import needing, printable
 
 
 class Answer(NamedTuple):
@@ -149,6 +149,7 @@ def delimited(rows: list[dict[str, Any]], header: list[str], delimiter: str, goe
     return file.getvalue()
 
 
+@needing("parquet", "a Parquet file")
 def parquet(rows: list[dict[str, Any]], header: list[str]) -> bytes:
     """A table as Parquet."""
     import pyarrow

@@ -128,7 +128,7 @@ def _checked(args: argparse.Namespace) -> str:
         args.output = None
     form = outputs.form(args.output, args.format)
     if form == ".parquet":
-        import pyarrow.parquet  # noqa: F401 - where it is missing, that is said before the work is done
+        outputs.parquet([], [])  # where a package for it is missing, that is said before the work is done
     if args.output is not None:
         check_target(args.output, args.model, *args.inputs)
         if form == ".npy" and (args.wrong or args.keep):

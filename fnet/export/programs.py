@@ -12,7 +12,7 @@ from fnet import backend, tree, writing
 from fnet.core import infer, parameters
 from fnet.core.compose import input_names
 from fnet.core.sources import references
-from fnet.errors import ExportError
+from fnet.errors import ExportError, needing
 from fnet.export.exactness import Verdict, drawn, verdicts
 from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import has_host
@@ -23,6 +23,7 @@ ROWS = (1, 3)
 """The sizes of the batches that are compared."""
 
 
+@needing("onnx", "to_onnx")
 def to_onnx(
     model: Any, params: Params, path: str | os.PathLike[str], *input_shapes: Any, opset: int = OPSET
 ) -> list[Verdict]:
@@ -42,6 +43,7 @@ def to_onnx(
     return _write(model, params, path, input_shapes, convert, run_onnx)
 
 
+@needing("jax", "to_stablehlo")
 def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *input_shapes: Any) -> list[Verdict]:
     """Write a model with its params as StableHLO of `jax.export`, for CPU, CUDA and TPU; the number of rows is free.
 
@@ -56,6 +58,7 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
     return _write(model, params, path, input_shapes, convert, _run_stablehlo)
 
 
+@needing("jax", "load_stablehlo")
 def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
     """The function in a file of `to_stablehlo`: one array for each input, in order -> the leaves of the outputs."""
     from fnet.backend import jax_lowering
@@ -66,6 +69,7 @@ def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list
         return jax_lowering.called(file.read())
 
 
+@needing("onnx", "run_onnx")
 def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
     """The function in an ONNX file, in ONNX Runtime on a CPU: one array for each input, in order -> the outputs.
 
@@ -146,6 +150,8 @@ def _compared(model: Any, params: Params, x: Any, program: bytes, run: Callable[
     """The verdicts of one batch. Raises ExportError where one does not hold."""
     try:
         given = run(program, tree.leaves(x))
+    except ImportError:
+        raise
     except Exception as error:
         raise ExportError(f"the program does not run: {type(error).__name__}: {error}"[:400]) from error
     with backend.using("numpy"):

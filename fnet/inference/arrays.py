@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from fnet.backend import ops
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, needing
 from fnet.strings import first_of, is_strings, string_array
 from fnet.types import Array
 
@@ -105,17 +105,13 @@ def table(value: Any) -> NumpyArray:
 
 def _by_protocol(value: Any) -> Any:
     """A table that only a protocol describes, read by pyarrow."""
-    try:
+    with needing("parquet", f"a table of the type {_type(value)}"):
         import pyarrow
         from pyarrow.interchange import from_dataframe
-
+    try:
         return pyarrow.table(value) if hasattr(value, "__arrow_c_stream__") else from_dataframe(value)
     except ValueError as error:
         raise InvalidInput(f"a {_type(value)} is not a table that pyarrow can read: {str(error)[:200]}") from error
-    except ModuleNotFoundError as error:
-        raise InvalidInput(
-            f"a table of the type {_type(value)} is read by pyarrow, which is not installed; give its columns as arrays"
-        ) from error
 
 
 def _of_object(value: Any) -> NumpyArray:
