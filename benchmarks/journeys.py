@@ -23,7 +23,8 @@ import numpy as np
 import fnet
 from fnet.core import infer
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(fnet.__file__).resolve().parent.parent
+"""Of the fnet that is imported, in which nothing would be counted elsewhere."""
 GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
 
 

@@ -202,7 +202,7 @@ def test_large_images_come_in_smaller_batches_and_without_the_warnings_of_pillow
     from PIL import Image
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # those here have 600
-    monkeypatch.setattr("fnet.cli.inputs.LARGEST", 2 * 20 * 30 * 3)
+    monkeypatch.setattr("fnet.cli.image_files.LARGEST", 2 * 20 * 30 * 3)
     rows, predict = [], fnet.predict
 
     def counted(model, params, x, **options):

@@ -225,6 +225,20 @@ def test_an_error_in_a_thread_is_that_of_the_call():
     assert schedule.in_threads(lambda i: i * i, list(range(5)), 3) == [0, 1, 4, 9, 16]
 
 
+def test_an_item_that_fails_in_a_thread_is_not_run_again():
+    ran, both_have_one = [], threading.Barrier(2, timeout=30)
+
+    def fails(item):
+        ran.append(item)
+        both_have_one.wait()
+        if threading.current_thread() is not threading.main_thread():
+            raise KeyError(item)
+
+    with pytest.raises(KeyError):
+        schedule.in_threads(fails, [0, 1], 2)
+    assert sorted(ran) == [0, 1]
+
+
 def test_a_call_inside_of_a_thread_needs_no_free_thread():
     def inner(i):
         return sum(schedule.in_threads(lambda j: i * j, list(range(4)), 4))

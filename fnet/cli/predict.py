@@ -16,7 +16,9 @@ import numpy as np
 from fnet import writing
 from fnet.cli import inputs, outputs
 from fnet.cli.common import UsageError, add_model, check_target, load_model, log, read_labels
+from fnet.cli.image_files import IMAGES
 from fnet.cli.journal import Entry, Journal
+from fnet.cli.request import Batch
 from fnet.core import infer
 from fnet.errors import unanswered
 
@@ -122,7 +124,7 @@ def _checked(args: argparse.Namespace) -> str:
         raise UsageError("--wrong needs the right classes: --truth COLUMN")
     if taken := set(_listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
         raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
-    if Path(args.model).suffix.lower() in {*inputs.IMAGES, *inputs.READERS}:
+    if Path(args.model).suffix.lower() in {*IMAGES, *inputs.READERS}:
         raise UsageError(f"{args.model} is not a model file; the model comes first: fnet predict MODEL INPUT")
     if str(args.output) in ("-", "/dev/stdout"):
         args.output = None
@@ -191,7 +193,7 @@ class _Run:
             self.header += [] if self.header else outputs.header(y, scores, kept, self.top)
             yield of_batch if self.args.truth is None else self.judged(of_batch)
 
-    def columns(self, batch: inputs.Batch) -> dict[str, list[Any]]:
+    def columns(self, batch: Batch) -> dict[str, list[Any]]:
         """The columns of a batch that go with its answers."""
         columns = {name: batch.kept[name] for name in _listed(self.args.keep)}
         if self.args.truth is None:
@@ -218,7 +220,7 @@ class _Run:
             if not (self.args.wrong and answer.is_right):
                 yield answer
 
-    def batches(self) -> Iterator[tuple[tuple[inputs.Batch, set[int]], Any]]:
+    def batches(self) -> Iterator[tuple[tuple[Batch, set[int]], Any]]:
         """((rows, those without an answer), outputs) of each batch."""
         progress = _Progress(self.source.total, self.args)
         for batch in self.source.batches:

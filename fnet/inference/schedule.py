@@ -237,11 +237,10 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
         drain()
     finally:
         todo.clear()
-        for helper in helpers:
-            if not helper.cancel():
-                helper.exception()  # waits for what has begun
-    # An item without a result failed, and does so again here; or it has not begun: where no thread could be started,
-    # the task is still in the pool's queue, and an older thread may take it.
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]  # waits for what has begun
+    for error in filter(None, errors):
+        raise error
+    # Where no thread could be started, the task is still in the pool's queue, and an older thread may have an item.
     return [results[i] if i in results else function(item) for i, item in enumerate(items)]
 
 

@@ -31,9 +31,10 @@ def _signbit(x: Array) -> Array:
 
 
 def _sides(x1: Any, x2: Any) -> list[Array]:
-    """Both as one dtype: that of the integers next to a Python integer, which beyond theirs is 1 or -1 next to zeros.
+    """Both as arrays of one dtype, which compare as `x1` and `x2` do.
 
-    JAX has no int64, in which Keras compares them.
+    A Python integer gets the dtype of the integers next to it. Where it does not fit, all of them are on one side of
+    it, as zeros are of 1 or -1. Keras compares in int64, which JAX does not have.
     """
     for x, number in ((x1, x2), (x2, x1)):
         if type(number) is int and dtype_of(x) in (*INTEGERS, "bool"):

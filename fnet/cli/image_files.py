@@ -1,0 +1,102 @@
+"""Image files as the rows of a command, in the size and the colours that the model takes."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet.cli.common import UsageError, log
+from fnet.cli.request import Batch, Request, require_size
+from fnet.errors import needing
+
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+FOLDER = "folder"
+"""The name of an image's folder in --truth and --keep."""
+LARGEST = 150_000_000
+"""Bytes that any image may unpack to, and all images of a batch together."""
+
+
+def images_of(folder: Path) -> list[str]:
+    """The images of a folder and of those inside it."""
+    files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
+    if not files:
+        raise UsageError(f"{folder} is a folder without images ({', '.join(sorted(IMAGES))}); name the file to read")
+    return files
+
+
+def images(names: list[str], request: Request) -> Iterator[Batch]:
+    """Batches of images, with fewer rows where images are large."""
+    whole = _shape(request.spec, 1, 1)
+    if math.prod(whole) > LARGEST:
+        raise UsageError(f"the model takes images of {whole[1]}x{whole[0]}: give such as arrays, in a .npy")
+    # states go on through a batch, which then holds all rows
+    most = math.inf if request.size == sys.maxsize else LARGEST
+    batch, largest = list[tuple[str, Any]](), 0
+    for name in names:
+        image = _image(Path(name), request)
+        largest = max(largest, 0 if image is None else image.size)
+        if len(batch) == request.size or (batch and (len(batch) + 1) * largest > most):
+            yield _stacked(batch, whole, request)
+            batch, largest = [], 0 if image is None else image.size
+        batch.append((name, image))
+    yield _stacked(batch, whole, request)
+
+
+def _stacked(batch: list[tuple[str, Any]], whole: tuple[int, ...], request: Request) -> Batch:
+    """A batch of images; whole: their shape if none of them can be read."""
+    names = [name for name, _ in batch]
+    sizes = {image.shape for _, image in batch if image is not None}
+    if len(sizes) > 1:
+        raise UsageError(f"images from {names[0]} on differ in size, and the model takes any: add --batch-size 1")
+    missing = np.full(next(iter(sizes), whole), np.nan, np.float32)  # a row without an answer
+    rows = np.stack([missing if image is None else image for _, image in batch])
+    return Batch(rows, names, {FOLDER: [Path(name).parent.name for name in names]} if request.kept else {})
+
+
+def _shape(spec: Any, height: int, width: int) -> tuple[int, int, int]:
+    """The (height, width, channels) that the model takes; the given size where it takes any."""
+    _, rows, columns, channels = spec.shape if spec is not None and len(spec.shape) == 4 else (None, None, None, 3)
+    return rows or height, columns or width, channels or 3
+
+
+def _of_8_bits(image: Any) -> Any:
+    """An image of 16-bit greys by their upper bytes, as TensorFlow decodes it: Pillow makes all above 255 white."""
+    from PIL import Image
+
+    if image.mode in ("I", "F"):
+        raise ValueError("its pixels are 32-bit numbers of no known range: give them as arrays, in a .npy")
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+@needing("images", "an image file")
+def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
+    """(height, width, channels) uint8, in the mode that the model takes; None for a file that is not a whole image."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            height, width, channels = _shape(request.spec, image.height, image.width)
+            if (image.height, image.width) != (height, width) and not request.args.resize:
+                raise UsageError(
+                    f"{path} is {image.width}x{image.height}, the model takes {width}x{height}; "
+                    "add --resize to resize it"
+                )
+            require_size(path, 3 * image.width * image.height, LARGEST, "make the image smaller first")
+            pixels = _of_8_bits(image).convert({1: "L", 4: "RGBA"}.get(channels, "RGB"))
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if not request.marks:
+            raise UsageError(f"{path} is not an image that can be read ({error})") from error
+        log.warning("%s is not an image that can be read (%s)", path, error)
+        return None
+    array = np.asarray(pixels if pixels.size == (width, height) else pixels.resize((width, height)))
+    return array[..., None] if array.ndim == 2 else array

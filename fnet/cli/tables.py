@@ -1,0 +1,248 @@
+"""Tables as the rows of a command: .csv, .tsv, .jsonl and .parquet files, whose columns are the inputs of the model."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.cli.common import UsageError, log
+from fnet.cli.request import Batch, Request, Source, in_batches, kind_of, lines, unread
+from fnet.errors import needing
+from fnet.shapes import fits, sized
+
+TEXT = "text"
+"""The column with the text, unless --column names another."""
+
+
+def _csv(name: str, request: Request) -> Source:
+    delimiter = "\t" if kind_of(name, request.args) == ".tsv" else ","
+    rows = (fields for fields in csv.reader(lines(name, ""), delimiter=delimiter) if fields)
+    first = next(rows, [])
+    if request.args.no_header:
+        return Source(_table([str(i) for i in range(len(first))], chain([first], rows), name, request))
+    if len(first) == 1 and (other := next((mark for mark in ";\t|" if mark in first[0]), "")):
+        raise UsageError(
+            f"{name} has {other!r} in its header and no {delimiter!r}, which separates fields here (tabs in a .tsv); "
+            "--no-header makes it a row"
+        )
+    if not request.args.column and len(first) == 1 and first[0] != TEXT:
+        log.warning("%s: %r is taken for the name of the column; --no-header makes it a row", name, first[0])
+    if not request.takes_text and first != [str(i) for i in range(len(first))] and all(map(_is_number, first)):
+        # pandas writes 0,1,2
+        raise UsageError(f"{name} begins with numbers, which would be lost: name the columns, or give --no-header")
+    second = next(rows, None)
+    if second is None:
+        raise UsageError(f"{name} has no rows below its header")
+    return Source(_table(first, chain([second], rows), name, request))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _jsonl(name: str, request: Request) -> Source:
+    values = _json_values(name, request)
+    first = next(values, None)
+    if first is None:
+        return Source(iter([]))
+    every = chain([first], values)
+    if not isinstance(first[1], dict):
+        return Source(_table([TEXT], ([value] for _, value in every), name, request))
+    header = list(first[1])
+    return Source(_table(header, (_fields(*line, header, name, request) for line in every), name, request))
+
+
+def _json_values(name: str, request: Request) -> Iterator[tuple[int, Any]]:
+    """(number of the line, its value); None for a line that is not JSON, if such rows are marked."""
+    marks = False  # the first line must be readable
+    for place, line in enumerate(lines(name), 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                value = None
+                unread(f"{name}, line {place}: not JSON ({error})", marks)
+            yield place, value
+            marks = request.marks
+
+
+def _fields(place: int, value: Any, header: list[str], name: str, request: Request) -> list[Any]:
+    """The cells of a line; None for missing ones, if such rows are marked."""
+    given = value if isinstance(value, dict) else {}
+    missing = [key for key in header if key not in given]
+    if missing and (value is not None or not request.marks):
+        what = f"{name}, line {place} lacks {', '.join(missing)}: {value!r:.80}"
+        unread(f"{what}; every line must be an object with the keys of the first", request.marks)
+    return [given.get(key) for key in header]
+
+
+@needing("parquet", "a Parquet file")
+def _parquet(name: str, request: Request) -> Source:
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(name)
+    header = file.schema_arrow.names
+    rows = (list(row.values()) for batch in file.iter_batches(request.size) for row in batch.to_pylist())
+    return Source(_table(header, rows, name, request), file.metadata.num_rows)
+
+
+READERS: dict[str, Callable[[str, Request], Source]] = {
+    ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".tsv": _csv,
+}  # fmt: skip
+
+
+def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request) -> Iterator[Batch]:
+    """The batches of a table; a row with another number of fields is one of empty cells, where such rows are marked."""
+    _require_columns(request.kept, header, name)
+    inputs, start = _inputs(header, name, request), 0
+    first = next(iter(inputs.values()))
+    for batch in in_batches(rows, request.size):
+        for row, fields in enumerate(batch, start):
+            if len(fields) != len(header):
+                what = f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}"
+                unread(what, request.marks and row > 0)
+                batch[row - start] = [None] * len(header)
+        arrays = {key: read(batch, start) for key, read in inputs.items()}
+        names = [str(row) for row in range(start, start + len(batch))]
+        if request.takes_text:
+            names = ["" if (text := first.cell(row)) is None else str(text) for row in batch]
+        kept = {column: [row[header.index(column)] for row in batch] for column in request.kept}
+        yield Batch(arrays if len(arrays) > 1 else next(iter(arrays.values())), names, kept)
+        start += len(batch)
+
+
+def _require_columns(columns: Iterable[str], header: list[str], name: str) -> None:
+    if missing := [column for column in columns if column not in header]:
+        raise UsageError(f"{name} has no column {missing[0]}; it has {', '.join(header)}")
+
+
+def _inputs(header: list[str], name: str, request: Request) -> dict[str, _Input]:
+    """{input of the model: how rows give it}: a column for each of several; else a column of texts, or of numbers."""
+    places: dict[str, int | list[int]]
+    if len(request.specs) > 1:
+        if not set(request.specs) <= set(header):
+            raise UsageError(
+                f"{name} has the columns {', '.join(header)}; the model takes a column for each of its inputs, "
+                f"{', '.join(request.specs)}"
+            )
+        places = {key: header.index(key) for key in request.specs}
+    else:
+        (key,) = request.specs
+        places = {key: (_text_column if request.takes_text else _number_columns)(header, name, request)}
+    return {key: _Input(spec, places[key], header, name, request.marks) for key, spec in request.specs.items()}
+
+
+def _text_column(header: list[str], name: str, request: Request) -> int:
+    column = request.args.column or (TEXT if TEXT in header else header[0] if len(header) == 1 else None)
+    if column not in header:
+        asked = f"has no column {column}; it " if column else ""
+        raise UsageError(f"{name} {asked}has the columns {', '.join(header)}; name the text with --column")
+    return header.index(column)
+
+
+def _number_columns(header: list[str], name: str, request: Request) -> list[int]:
+    """The positions of the columns of numbers: those in --column, in its order, or all but those that are kept."""
+    others = [column for column in header if column not in request.kept]
+    columns = request.args.column.split(",") if request.args.column else others
+    _require_columns(columns, header, name)
+    shape: tuple[int | None, ...] = getattr(request.spec, "shape", ())
+    if len(columns) > 1 and len(shape) == 2 and shape[1] not in (None, len(columns)):
+        raise UsageError(
+            f"{name} has {len(columns)} columns for the model ({', '.join(columns)}), which takes {shape[1]}: "
+            "name them, --column a,b,c, or those that are not for it, --keep id"
+        )
+    if not request.args.column:
+        return [at for at, column in enumerate(header) if column not in request.kept]
+    if twice := [column for column in columns if header.count(column) > 1]:
+        raise UsageError(f"{name} has several columns {twice[0]}, so --column cannot name one of them")
+    return [header.index(column) for column in columns]
+
+
+class _Input:
+    """An input of the model from the cells of rows, as arrays of texts or numbers, a batch at a time.
+
+    Empty cells of numbers are NaN. The first row sets the shape of a row; a later one that differs has no answer, like
+    an empty one.
+    """
+
+    def __init__(self, spec: Any, places: int | list[int], header: list[str], name: str, marks: bool) -> None:
+        """places: of the column with the whole input, or of the columns with a number each."""
+        dtype = getattr(spec, "dtype", "float32")
+        self.dtype = "object" if dtype == "string" else "float64" if "int" in dtype else "float32"
+        self.spec, self.places, self.header, self.name, self.marks = spec, places, header, name, marks
+        self.shape: tuple[int | None, ...] | None = None
+        """The shape of a row; None for axes of any size."""
+
+    def cell(self, row: Sequence[Any]) -> Any:
+        """The cell of a row, or the list of its cells."""
+        return row[self.places] if isinstance(self.places, int) else [row[at] for at in self.places]
+
+    def __call__(self, rows: list[Sequence[Any]], start: int) -> Any:
+        """start: the number of the first row."""
+        if self.shape is None:
+            if isinstance(self.places, list) and len(self.places) == 1 and isinstance(rows[0][self.places[0]], list):
+                (self.places,) = self.places  # its cells are rows of numbers
+            self.row(self.cell(rows[0]), start)
+        cells = [self.cell(row) for row in rows]
+        try:
+            read = self.array(cells)
+            if fits(read.shape[1:], self.shape or ()):
+                return read
+        except UNREADABLE:
+            pass  # some row cannot be read: look at each
+        each = [self.row(cell, number) for number, cell in enumerate(cells, start)]
+        sizes = {row.shape for row in each if row is not None}
+        if len(sizes) > 1:
+            what = f"{self.name}: rows from {start} on differ in size, and the model takes any"
+            raise UsageError(f"{what}: pad them, or add --batch-size 1")
+        empty = np.nan if self.dtype != "object" else None
+        missing = np.full(next(iter(sizes), sized(self.shape or (), 1)), empty, self.dtype)
+        return np.stack([missing if row is None else row for row in each])
+
+    def array(self, cells: Any) -> np.ndarray[Any, Any]:
+        if self.dtype == "object":
+            return np.array(cells, object)
+        return np.array(tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells), self.dtype)
+
+    def where(self, cell: Any) -> str:
+        """The first of several columns without a number, for a message."""
+        places, values = ([self.places], [cell]) if isinstance(self.places, int) else (self.places, cell)
+        for place, value in zip(places, values, strict=True):
+            try:
+                self.array(value)
+            except UNREADABLE:
+                return f"{self.header[place]}: "
+        return ""
+
+    def row(self, cell: Any, number: int) -> np.ndarray[Any, Any] | None:
+        """A row, or None if it is not like the first."""
+        try:
+            row = self.array(cell)
+        except UNREADABLE as error:
+            hint = "; the ids of words come from a tokenizer that is not in the file" if self.dtype == "float64" else ""
+            what = f"every column must hold numbers for this model ({self.where(cell)}{error}){hint}"
+        else:
+            if self.shape is None:
+                takes = getattr(self.spec, "shape", None) or (None,) * (row.ndim + 1)
+                known = len(takes) == row.ndim + 1
+                self.shape = tuple(None if known and takes[i] is None else n for i, n in enumerate(row.shape, 1))
+            if fits(row.shape, self.shape):
+                return row
+            what = f"it has the shape {row.shape}, the first row {self.shape}"
+        if cell is not None or not self.marks:  # for a line that is not JSON there was a warning already
+            unread(f"{self.name}, row {number}: {what}", self.marks and self.shape is not None)
+        return None
+
+
+UNREADABLE = (TypeError, ValueError, ArithmeticError, RecursionError)
+"""What cells raise that are not numbers, or differ in shape."""
