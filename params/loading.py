@@ -25,7 +25,7 @@ from params.convert.models import convert
 from params.convert.requirements import require_batch, screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file.containers import VOCABULARY
-from params.file.model_file import UNSAID, Limits, ModelFile
+from params.file.model_file import UNSAID, Limits, ModelFile, allowed
 from params.output_sizes import require_room
 from params.table.entry import Vocabularies, Vocabulary
 
@@ -60,7 +60,7 @@ def load_keras(
     """
     from params.file.reading import opened
 
-    limits = limits or Limits()
+    limits = allowed(limits)
     with ExitStack() as files:
         file = files.enter_context(opened(source, limits))
         if weights is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import warnings
 from collections.abc import Mapping
@@ -50,6 +51,13 @@ class Predict:
     invalid: str = "mark"
     scale: float | None = None
     offset: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike):
+            raise TypeError(f"Predict takes the path of a model file; got a {type(self.path).__name__}: save it first")
+        if self.invalid not in ("raise", "mark"):
+            raise ValueError(f"invalid={self.invalid!r}: use 'raise' or 'mark'")
+        object.__setattr__(self, "path", os.fspath(self.path))
 
     def __call__(self, batch: Any) -> Any:
         model = _loaded(self.path, _stamp(self.path))

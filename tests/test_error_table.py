@@ -419,6 +419,8 @@ MISUSES = [
     (lambda: fnet.load_keras(3), TypeError, "a path, bytes or a binary file object, not int"),
     (lambda: fnet.load_keras(io.StringIO("x")), TypeError, r"""binary mode, open\(path, "rb"\)"""),
     (lambda: literal(object()), ExportError, "a object has no form in a config: <object"),
+    (lambda: fnet.vocabulary_params(fnet.dense, ["a"]), TypeError, "takes a lookup layer or text_vectorization; got"),
+    (lambda: fnet.merge(fnet.dense, {}), InvalidInput, "merge takes what partition gave: two dicts of arrays"),
     *((lambda w=w: fnet.vocabulary_params(bind(fnet.string_lookup, output_mode="tf_idf"), ["a"], w), ValueError,
        f"finite numbers, one for each of the 1 tokens{end}") for w, end in (([np.nan], ""), ([1.0, 2.0], "$"))),
     (with_renorm, ValueError, "renorm and virtual batches are not trained here"),

@@ -232,6 +232,11 @@ def test_work_is_bounded():
         read(hostile.dense_weights(), Limits(steps=5))
     with pytest.raises(LimitExceeded, match=r"Limits\.total"):
         read(hostile.dense_weights(), Limits(total=100))
+    with pytest.raises(TypeError, match=r"limits are numbers, such as total=8 << 30; got Limits\(total='4 GB', config"):
+        Limits(total="4 GB")
+    for function in (fnet.load, fnet.load_info, fnet.load_keras, fnet.explain, fnet.verify):
+        with pytest.raises(TypeError, match=r"limits is a fnet\.Limits, such as fnet\.Limits\(total=8 << 30\); got 3"):
+            function(Path("examples/models/nusax-lstm.safetensors"), limits=3)
     zeros = np.zeros((1000, 1000), "f4")
     packed = hostile.h5(lambda f: hostile.dense_vars_with(f, zeros.shape, zeros, compression="gzip"))
     assert len(packed) < 1 << 16

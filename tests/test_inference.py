@@ -3,6 +3,7 @@
 import functools
 import gc
 import itertools
+import re
 import subprocess
 import sys
 import weakref
@@ -290,9 +291,20 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
     assert fnet.classes(logits, scores).tolist() == [1, 1, 0]
     assert fnet.classes(logits, np.float32([[1, 3, 2]])).tolist() == [1]
     with pytest.raises(
-        fnet.InvalidInput, match=r"classes takes scores \(rows, k\), what predict gives; got \(3, 8, 1\)"
+        fnet.InvalidInput,
+        match=r"classes takes \(model, y\): scores \(rows, k\), what predict gives; got float64\[3, 8, 1\]",
     ):
         fnet.classes(logits, np.ones((3, 8, 1)))
+    for given, said in (
+        ({"d": {"kernel": np.ones((2, 1))}}, "{d: {kernel: float64[2, 1]}}"),
+        (["cat"], "('cat')"),
+        (None, "None"),
+        (3, "3"),
+    ):
+        with pytest.raises(fnet.InvalidInput, match=f"what predict gives; got {re.escape(said)}$"):
+            fnet.classes(logits, given)
+    with pytest.raises(ValueError, match="invalid='skip': use 'raise' or 'mark'"):
+        fnet.classes(logits, scores, invalid="skip")
     with pytest.raises(fnet.InvalidInput, match="NaN scores"):
         fnet.classes(logits, np.float32([[1, np.nan]]))
 

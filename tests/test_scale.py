@@ -125,6 +125,11 @@ def test_what_it_cannot_read_is_said(numbers):
         fnet.Predict(numbers, "c")({"a": [1], "b": [2]})
     with pytest.raises(fnet.InvalidInput, match="needs batched=True"):
         fnet.Predict(TEXTS)({"text": "one row"})
+    with pytest.raises(TypeError, match="Predict takes the path of a model file; got a Bound: save it first"):
+        fnet.Predict(bind(fnet.dense, units=2))
+    with pytest.raises(ValueError, match="invalid='skip': use 'raise' or 'mark'"):
+        fnet.Predict(numbers, invalid="skip")
+    assert fnet.Predict(Path(numbers)) == fnet.Predict(numbers)
 
 
 def test_a_file_that_was_written_anew_is_loaded_anew(numbers):

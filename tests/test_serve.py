@@ -183,3 +183,25 @@ def test_the_function_for_lambda_answers(monkeypatch):
     assert json.loads(done["body"])["labels"] == ["positive", "negative"]
     for body in ("{", '{"x": 1}', '{"rows": [null]}'):
         assert module.handler({"body": body}, None)["statusCode"] == 422
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "which model? MODEL=examples/models/nusax-lstm.safetensors uvicorn ..."),
+        ({"MODEL": "no.keras"}, "MODEL=no.keras cannot be served: [Errno 2] No such file or directory: 'no.keras'"),
+        ({"MODEL": "app.py"}, "MODEL=app.py cannot be served: 'app.py': "),
+        ({"MODEL": "x", "MAX_ROWS": "many"}, "MODEL=x cannot be served: invalid literal for int()"),
+    ],
+)
+def test_a_service_that_cannot_start_says_why_in_one_line(monkeypatch, environment, said):
+    pytest.importorskip("fastapi")
+    monkeypatch.syspath_prepend(SERVE)
+    monkeypatch.chdir(SERVE)
+    monkeypatch.delenv("MODEL", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module("app").app  # noqa: B018 - what uvicorn does
+    assert str(end.value).startswith(said)

@@ -172,6 +172,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     if "MODEL" not in os.environ:
         raise SystemExit("which model? MODEL=examples/models/nusax-lstm.safetensors uvicorn ...")
-    limits = {key: int(os.environ[f"MAX_{key.upper()}"]) for key in ("rows", "bytes", "batch", "waiting")
-              if f"MAX_{key.upper()}" in os.environ}  # fmt: skip
-    return create_app(os.environ["MODEL"], **limits)
+    try:
+        limits = {key: int(os.environ[f"MAX_{key.upper()}"]) for key in ("rows", "bytes", "batch", "waiting")
+                  if f"MAX_{key.upper()}" in os.environ}  # fmt: skip
+        return create_app(os.environ["MODEL"], **limits)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"MODEL={os.environ['MODEL']} cannot be served: {error}") from None

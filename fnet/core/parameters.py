@@ -14,7 +14,8 @@ from fnet.core import infer
 from fnet.core.diagnosis import require_order
 from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
-from fnet.errors import InvalidParams, printable
+from fnet.core.sources import describe
+from fnet.errors import InvalidInput, InvalidParams, printable
 from fnet.initializers import INITIALIZERS
 from fnet.shapes import fits
 from fnet.tree import Path
@@ -154,4 +155,6 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
 
 def merge(trainable: Params, rest: Params) -> dict[str, Any]:
     """The params tree from the two parts that `partition` gave."""
+    if not isinstance(trainable, Mapping) or not isinstance(rest, Mapping):
+        raise InvalidInput(f"merge takes what partition gave: two dicts of arrays; got {describe((trainable, rest))}")
     return tree.nest({**dict(tree.items(rest)), **dict(tree.items(trainable))})

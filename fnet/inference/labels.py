@@ -10,7 +10,7 @@ from fnet.backend import ops
 from fnet.core.compose import Graph, Sequential
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind
-from fnet.core.sources import references
+from fnet.core.sources import describe, references
 from fnet.errors import InvalidInput
 from fnet.types import Array
 
@@ -22,13 +22,17 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     after anything that gives logits. A row with a NaN score has no class: InvalidInput, or -1 with invalid="mark".
     """
     require_order("classes(model, y)", model)
-    y = ops.to_numpy(y)
+    if invalid not in ("raise", "mark"):
+        raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
+    given, y = y, ops.to_numpy(y)
+    if y.dtype.kind in "OSU" or not y.ndim or (y.shape[-1] == 1 and y.size != len(y)):
+        raise InvalidInput(
+            f"classes takes (model, y): scores (rows, k), what predict gives; got {describe(given):.200}"
+        )
     none = np.isnan(y)
     if none.any() and invalid != "mark":
         raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")
     if y.ndim == 1 or y.shape[-1] == 1:
-        if y.size != len(y):
-            raise InvalidInput(f"classes takes scores (rows, k), what predict gives; got {y.shape}")
         return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
     return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
 

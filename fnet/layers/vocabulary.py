@@ -63,6 +63,8 @@ class Specials:
 def specials_of(step: Any) -> Specials:
     """The special tokens of a lookup layer or `text_vectorization`."""
     options = bind(step).all_options
+    if "output_mode" not in options:
+        raise TypeError(f"vocabulary_params takes a lookup layer or text_vectorization; got {step!r:.80}")
     return Specials(
         options.get("mask_token", ""),
         options.get("oov_token", "[UNK]"),

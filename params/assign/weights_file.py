@@ -62,7 +62,7 @@ def load_weights(
     from params.file.reading import read
 
     require_order("load_weights(path, model, params)", model, params)
-    file = read(path, limits or Limits())
+    file = read(path, limits)
     _, expected = infer.infer(model, infer.inputs_of(model, input_shapes))
     converted = _described(model, "model", params)
     if file.format == "json":

@@ -23,7 +23,7 @@ from params.explaining.refusals import Refusals
 from params.explaining.sizes import by_path, held, sizes
 from params.explaining.stored import explain_stored, is_stored
 from params.file.keras_objects import POLICIES, KerasObject
-from params.file.model_file import UNSAID, Limits, ModelFile
+from params.file.model_file import UNSAID, Limits, ModelFile, allowed
 from params.file.reading import Source, read
 
 NEWEST_TRIED: Version = (3, 15)
@@ -50,13 +50,14 @@ def opened(
 ) -> Iterator[tuple[ModelFile, Refusals]]:
     """A file of Keras and its refusals; errors in the `with` block become ModelFileErrors."""
     layers = own_layers(custom)
-    file = read(source, limits or Limits(), arrays=False)
+    limits = allowed(limits)
+    file = read(source, limits, arrays=False)
     if file.config is None:
         raise weights_alone(file)
     with of_file(file.label):
         config, version, legacy = in_keras_3_form(file)
         _, conversion = begin(config, layers, version, legacy)
-        yield file, Refusals(file, config, conversion, limits or Limits())
+        yield file, Refusals(file, config, conversion, limits)
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:

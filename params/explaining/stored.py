@@ -17,7 +17,7 @@ from params.explaining.mask_fates import fates, lost
 from params.explaining.record import Explanation, Step, shown_specs
 from params.explaining.sizes import by_path, held, sizes
 from params.file.containers import content
-from params.file.model_file import Limits
+from params.file.model_file import Limits, allowed
 from params.file.reading import Source
 from params.store.saving import DEFAULT, architecture, as_file_errors, info_of
 from params.table.layers import class_of
@@ -42,7 +42,7 @@ def open_stored(
     source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
 ) -> tuple[str, Any, dict[str, str]]:
     """(name of the file, model, metadata) of a source that `is_stored`."""
-    limits = limits or DEFAULT
+    limits = allowed(limits, DEFAULT)
     if isinstance(source, str | os.PathLike):
         name, data = Path(source).name, content(Path(source), limits.total)
     else:
@@ -59,7 +59,7 @@ def explain_stored(
     name, model, metadata = open_stored(source, custom, limits)
     with reading(quoted(name)), as_file_errors():
         explanation = _explained(name, model, f"fnet store {metadata.get('format_version', '')}")
-        info = info_of(metadata, limits or DEFAULT)
+        info = info_of(metadata, allowed(limits, DEFAULT))
         return replace(explanation, labels=info["labels"] and tuple(info["labels"]), scale=info["scale"])
 
 

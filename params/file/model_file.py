@@ -7,7 +7,7 @@ the size of the file; only `load` reads the numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import astuple, field
 from typing import Any, Literal
 
 from fnet.records import dataclass
@@ -40,6 +40,18 @@ class Limits:
     steps: int = 1_000_000
     """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file, each one; a chunk takes eight, a
     group or array sixteen, a zip entry a hundred."""
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(number, int | float) for number in astuple(self)):
+            raise TypeError(f"limits are numbers, such as total=8 << 30; got {self!r}")
+
+
+def allowed(limits: Any, default: Limits | None = None) -> Limits:
+    """The limits that a call gives, or the default ones for None. Raises TypeError for anything else."""
+    limits = default or Limits() if limits is None else limits
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits is a fnet.Limits, such as fnet.Limits(total=8 << 30); got {limits!r:.80}")
+    return limits
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -13,14 +13,23 @@ from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatc
 from params.file import hdf5
 from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
-from params.file.model_file import UNSAID, Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
+from params.file.model_file import (
+    UNSAID,
+    Format,
+    LegacyLayer,
+    Limits,
+    ModelFile,
+    StoredArray,
+    Variables,
+    WeightTree,
+    allowed,
+)
 from params.file.strict_json import parse_object
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-DEFAULT = Limits()
 
 
 def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> ModelFile:
@@ -41,10 +50,10 @@ def opened(source: Source, limits: Limits | None = None, *, arrays: bool = True)
 
     A wrong one raises CorruptFile at the end of the block, in place of an error of the block.
     """
-    label, checks = _label(source), list[Callable[[], None]]()
+    label, limits, checks = _label(source), allowed(limits), list[Callable[[], None]]()
     try:
         with reading(label):
-            file = _opened(source, label, limits or DEFAULT, arrays, checks)
+            file = _opened(source, label, limits, arrays, checks)
         yield file
     except Exception:
         _check(checks, label)

@@ -30,7 +30,7 @@ from fnet.strings import unpack_bytes
 from fnet.types import Params
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading, retold
 from params.file.containers import content
-from params.file.model_file import Limits
+from params.file.model_file import Limits, allowed
 from params.file.strict_json import parse
 from params.output_sizes import require_room
 from params.store import selftest as self_test
@@ -88,7 +88,7 @@ def load(
     custom: as in `save`.
     Raises ModelFileError for anything wrong with the file, OSError when it does not exist.
     """
-    limits = limits or DEFAULT
+    limits = allowed(limits, DEFAULT)
     with reading(quoted(Path(path).name or str(path))):
         model, params = _unpacked(content(Path(path), limits.total), custom, limits)
         _check(model, params, limits)
@@ -100,7 +100,7 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
 
     `labels` and `scale` are None if they were not given to `save`.
     """
-    limits = limits or DEFAULT
+    limits = allowed(limits, DEFAULT)
     with reading(quoted(Path(path).name or str(path))):
         metadata = _read(content(Path(path), limits.total), limits)[0]
         return {"format_version": VERSION, **info_of(metadata, limits)}

@@ -17,7 +17,7 @@ from fnet.records import dataclass
 from fnet.types import Params
 from params.errors import ModelFileError, UnsupportedLayer, quoted, reading
 from params.file.containers import content, require_regular
-from params.file.model_file import Limits
+from params.file.model_file import Limits, allowed
 from params.loading import load_keras
 from params.store import selftest
 from params.store.records import Layers
@@ -76,7 +76,8 @@ def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits
     params: Params = {}
     try:
         model, params = (load if stored else load_keras)(path, custom=custom, limits=limits)
-        kept = selftest_of(content(path, (limits or DEFAULT).total), limits or DEFAULT) if stored else None
+        limits = allowed(limits, DEFAULT)
+        kept = selftest_of(content(path, limits.total), limits) if stored else None
         if kept is not None:
             with reading(quoted(path.name)):
                 difference, problems = selftest.check(model, params, kept)
