@@ -22,7 +22,7 @@ from fnet.layers.depthwise import depthwise_conv2d
 from fnet.layers.windows import is_channels_first, to_channels_last
 from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
-from fnet.shapes import joined, total
+from fnet.shapes import joined, sized, total
 from fnet.types import Array, DataFormat, Positive, Spec
 
 
@@ -169,7 +169,7 @@ def _ssim_rule(image1: Spec, image2: Spec, *, filter_size: int, data_format: str
 
 def _ssim_room(x: tuple[Spec, Spec], *, filter_size: int, data_format: str | None) -> tuple[int, int]:
     """Six averages of each channel; the kernel is computed in 64 bits."""
-    held, work = of_step(*_ssim_step(x[0], filter_size, data_format))
+    held, work = of_step(*_ssim_step(Spec(sized(x[0].shape, 1)), filter_size, data_format))
     kernel = 3 * size(Spec((filter_size, filter_size)))
     return 6 * held + kernel, 6 * work + kernel
 

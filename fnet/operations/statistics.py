@@ -162,7 +162,7 @@ def corrcoef(x: Array) -> Array:
     """(variables, samples) -> (variables, variables): correlations."""
     x = floating(x)[0]
     x = x - xp.mean(x, axis=-1, keepdims=True)
-    covariance = x @ xp.swapaxes(x, -1, -2) / (x.shape[-1] - 1)
+    covariance = x @ xp.swapaxes(x, -1, -2)  # times one less than the samples
     spread = xp.sqrt(xp.diagonal(covariance, axis1=-2, axis2=-1))
     return xp.clip(covariance / (spread[..., :, None] * spread[..., None, :]), -1, 1)
 

@@ -68,6 +68,7 @@ ELEMENTWISE = [
     *rows((o.bitwise_not, o.bitwise_invert), I),
     *rows((o.round,), A((2, 3), scale=100.0), decimals=1),
     *rows((o.round,), A((2, 3), "int32", -200, 200), decimals=-1),
+    OpCase(o.round, (A((2, 3), "int32", 2**24, 2**25),), idle="integers are round"),
     *rows((o.clip,), M, x_min=-0.5, x_max=0.5),
     *rows((o.clip,), I, x_min=-1, x_max=2),
     *rows((o.clip,), I, x_min=-1, x_max=2**32 + 1),

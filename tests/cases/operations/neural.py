@@ -27,6 +27,7 @@ NEURAL = [
     *rows((o.moments,), A((3, 4, 2)), axes=(0, 2), keepdims=True),
     *rows((o.moments,), A((3, 4), "float16"), axes=(1,)),
     *rows((o.moments,), A((3, 4), "float16", scale=300.0), axes=(1,)),
+    *rows((o.moments,), A((3, 4), scale=4000.0), axes=(1,)),
     *rows((o.moments,), A((3, 4), "int32"), axes=(1,)),
     *rows((o.batch_norm,), A((2, 3, 4)), A((3,)), A((3,), center=2.0, scale=0.1), A((3,)), A((3,)), axis=1),
     *rows((o.batch_norm,), A((2, 3, 4)), A((4,)), A((4,), center=2.0, scale=0.1), axis=-1, epsilon=0.1),
