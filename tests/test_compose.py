@@ -141,6 +141,8 @@ def test_graph_reads_elements_and_numbers(each_backend):
 def test_graph_refuses_unknown_sources():
     with pytest.raises(ValueError, match="'y' reads 'z', which is neither an input nor an earlier node; known here: x"):
         graph(inputs="x", y=(identity, "z"), outputs="y")
+    with pytest.raises(ValueError, match="'x' is an input of the graph, and a node that reads 'y'"):
+        graph(inputs=("x", "y"), x=(identity, "y"), outputs="x")
 
 
 @pytest.mark.parametrize(

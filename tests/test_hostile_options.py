@@ -627,6 +627,7 @@ AT_ONE = {"strides": [1, 1, 1, 1], "rates": [1, 1, 1, 1], "padding": "SAME"}
     ("nn.conv2d_transpose", (PHOTO, KERNEL, [1, 200, 200, 8]), {"strides": 2}),
     ("nn.conv2d_transpose", (PHOTO[:, :4, :4], KERNEL, [1, 1000, 1000, 8]), {"strides": 500, "padding": "VALID"}),
     ("nn.max_pool2d", PHOTO, {"ksize": 3, "strides": 1, **CORNERS}),
+    ("nn.pool", PHOTO, {"ksize": [9, 9], "pooling_type": "AVG", "padding": "SAME"}),
 ], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
 def test_what_a_function_of_tensorflow_takes_is_about_what_it_declares(name, x, options):
     assert_takes_what_it_says(name, bind(FUNCTIONS[name], **options), {}, x)

@@ -507,6 +507,7 @@ BROKEN_FILES = {
     "sequential no pair": (packed(model={"sequential": [3]}), CorruptFile, "not the list"),
     "graph parts": (packed(model={"graph": [[]]}), CorruptFile, "not the list"),
     "graph source": (packed(model=graph_of(["a", {"layer": "dense"}, "b", None])), CorruptFile, "cannot be made"),
+    "graph input": (packed(model=graph_of(["x", {"layer": "dense"}, "x", None])), CorruptFile, "an input of the graph"),
     "graph name": (packed(model=graph_of([3, {"layer": "dense"}, "x", None])), CorruptFile, "name of a node"),
     "graph twice": (packed(model=graph_of(*[["a", {"layer": "dense"}, "x", None]] * 2)), CorruptFile, "twice"),
     "ref": (packed(model=graph_of(["a", {"layer": "dense"}, {"at": [3]}, None])), CorruptFile, "not an element"),

@@ -78,6 +78,10 @@ GAMMA = ("lgamma", "digamma")
         ("nn.batch_normalization", (X, X.mean(1, keepdims=True), X.var(1, keepdims=True), C, C, 1e-3), {}),
         ("nn.bias_add", (np.moveaxis(X[0], -1, 1), C), {"data_format": "NCW"}),
         ("nn.max_pool2d", (X - 9,), {"ksize": 2, "strides": 2, "padding": [[0, 0], [1, 0], [1, 1], [0, 0]]}),
+        *(
+            ("nn.pool", (X,), {"window_shape": [3, 2], "pooling_type": kind, "padding": "SAME", "strides": steps})
+            for kind, steps in (("MAX", None), ("AVG", [2, 1]))
+        ),
         ("image.resize_with_crop_or_pad", (X,), {"target_height": 2, "target_width": 9}),
         ("image.convert_image_dtype", (np.uint16([[[255], [256], [65534]]]),), {"dtype": "uint8"}),
         ("image.per_image_standardization", (X / 99,), {}),
@@ -108,7 +112,8 @@ def test_what_no_file_holds_is_what_tensorflow_gives(name, args, options):
     import tensorflow as tf
 
     theirs = np.asarray(functools.reduce(getattr, name.split("."), tf)(*args, **options))
-    assert_same(name, FUNCTIONS[name]({}, args if len(args) > 1 else args[0], **options), theirs)
+    ours = functools.partial(FUNCTIONS[name], {}, args if len(args) > 1 else args[0])
+    assert_same(name, ours(**_named_arguments(FUNCTIONS[name], {}, options)), theirs)
 
 
 @pytest.mark.parametrize("batch", [False, True])

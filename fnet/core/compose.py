@@ -187,11 +187,14 @@ def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **n
     Sources, `inputs` and `outputs` are trees (tuples, lists, dicts) of node names; a source may also be
     `at(name, index)`, `masked_by(values, mask)`, or a number. A bare step under the name of an input processes that
     input (as `input_layer` does).
-    Raises ValueError for a source that is neither an input nor an earlier node.
+    Raises ValueError for a source that is neither an input nor an earlier node, and for an input that has sources.
     """
     built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
-    names = set(references(built.inputs))
+    given = frozenset(references(built.inputs))
+    names = set(given)
     for name, node in built.nodes:
+        if name in given and node.sources is not None:
+            raise ValueError(f"{name!r} is an input of the graph, and a node that reads {node.sources!r:.80}")
         sources = references(node.sources) if node.sources is not None else [name]
         _require_known(name, sources, names)
         names.add(name)

@@ -360,6 +360,49 @@ avg_pool = _pooling(
 )
 
 
+def _which(
+    *, pooling_type: str, ksize: Any, strides: Any, padding: Padding, data_format: str | None, dilations: Any
+) -> tuple[Operation, dict[str, Any]]:
+    """The pooling that is meant, and its options; strides are 1 unless they are given."""
+    if any(step != 1 for step in spatial(dilations, 1, None)):
+        raise NotImplementedError(f"pool with dilations={dilations!r:.60}")
+    how = {"ksize": ksize, "strides": 1 if strides is None else strides, "padding": padding, "data_format": data_format}
+    return max_pool if pooling_type == "MAX" else avg_pool, how
+
+
+def _pool_rule(x: Any, **given: Any) -> Spec:
+    operation, how = _which(**given)
+    return rule_of(operation, as_spec(x), **how)
+
+
+def _pool_room(x: Any, **given: Any) -> tuple[int, int]:
+    operation, how = _which(**given)
+    return room_of(operation, x, **how)
+
+
+@function(asking(_pool_rule, _which), "nn.pool", room=asking(_pool_room, _which))
+def pool(
+    x: Array,
+    *,
+    ksize: Any,
+    pooling_type: Literal["MAX", "AVG"],
+    strides: Any = None,
+    padding: Literal["SAME", "VALID"] = "VALID",
+    data_format: str | None = None,
+    dilations: Any = None,
+) -> Array:
+    """The largest, or the mean, of each window; padding is not counted."""
+    operation, how = _which(
+        pooling_type=pooling_type,
+        ksize=ksize,
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilations=dilations,
+    )
+    return operation({}, x, **how)
+
+
 def _argmax_rule(
     input: Any,  # noqa: A002
     *,
