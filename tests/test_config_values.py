@@ -35,7 +35,7 @@ def test_numbers_for_what_python_takes_them(whole):
     with pytest.raises(WeightsMismatch):  # the bias is there, but nobody wants it
         given(use_bias=0)
     with pytest.raises(fnet.ModelFileError):
-        given(use_bias="yes")
+        given(use_bias=[1])
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,25 @@ def test_true_is_the_number_1():
     keras_model = keras.Model(x, layers.Rescaling(True, 0.5)(layers.Dropout(True)(layers.ReLU(negative_slope=True)(x))))
     model, params = from_keras(keras_model)
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(layers.Dense(2, use_bias=value) for value in (None, "", "False")),
+        *(layers.Dense(True), layers.Conv1D(True, True, strides=True), layers.MaxPooling1D(strides=True)),
+        *(layers.LSTM(2, go_backwards=None, return_sequences="yes"), layers.GlobalAveragePooling1D(keepdims=None)),
+        *(layers.LayerNormalization(epsilon=None), layers.RMSNormalization(epsilon=None)),
+    ],
+)
+def test_what_python_takes_for_true_or_false_or_1(layer, tmp_path):
+    keras_model = keras.Sequential([keras.Input((5, 3)), layer])
+    for variable in keras_model.weights:
+        variable.assign(np.linspace(-1, 1, variable.shape.num_elements()).reshape(variable.shape))
+    keras_model.save(tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    x = np.random.default_rng(0).standard_normal((3, 5, 3)).astype("float32") * 1e-3  # so that an epsilon matters
+    parity.assert_close(fnet.predict(model, params, x), keras_model(x))
 
 
 def test_flags_in_calls_may_be_numbers():

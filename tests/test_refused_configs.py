@@ -254,6 +254,14 @@ REFUSED = {
         )
     },
     **{
+        f"{key} {value}": (
+            lambda key=key, value=value: alone(entry("BatchNormalization", "x", **{key: value})),
+            CorruptFile,
+            "not a number",
+        )
+        for key, value in (("momentum", None), ("momentum", "fast"), ("momentum", [0.9]), ("epsilon", [0.1]))
+    },
+    **{
         f"seed {value}": (lambda v=value: alone(entry("Dropout", "x", rate=0.5, seed=v)), CorruptFile, "not an integer")
         for value in ([1, 2], "x", 1.0, {})
     },

@@ -105,7 +105,9 @@ def meant_options(
         kind = kind_of.get(key, Any)
         if key in STEPS and type(value) is tuple and "output_padding" not in defaults:
             value = tuple(meant(item, int) for item in value)
-        as_is = key in exact and type(value) is not bool
+        if not fits(value, kind):
+            value = _counted(value)
+        as_is = key in exact
         if not fits(value, kind) and (as_is or not fits(value := meant(value, kind), kind)):
             asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
             raise CorruptFile(
@@ -117,14 +119,21 @@ def meant_options(
     return right
 
 
+def _counted(value: Any) -> Any:
+    """1 for True and 0 for False, also in a sequence."""
+    if type(value) is tuple:
+        return tuple(map(_counted, value))
+    return int(value) if type(value) is bool else value
+
+
 def meant(value: Any, kind: Any) -> Any:
-    """`value` as Keras's Python code takes it for an option of the type `kind`: 0 and 1 for False and True, True for
-    the float 1, a whole float for an integer, an array of one number for the number."""
+    """`value` as Keras's Python code takes it for an option of the type `kind`: for a flag the truth of any value,
+    True for the float 1, a whole float for an integer, an array of one number for the number."""
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if fits(value, kind):
         return value
     plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
-    if bool in plain and isinstance(value, int | float) and value in (0, 1):
+    if bool in plain and (value is None or isinstance(value, int | float | str)):
         return bool(value)
     if float in plain and isinstance(value, bool):
         return float(value)

@@ -182,6 +182,11 @@ def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
         ):
             return f"has the {key} {quoted(item)}, which names nothing of Keras"
     seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
+    for key in ("epsilon", "momentum") if class_name == "BatchNormalization" else ():
+        try:
+            float(config.get(key, 0))
+        except (TypeError, ValueError, OverflowError):
+            return f"has the {key} {quoted(config[key])}, which is not a number"
     if seed is not None and type(seed) is not int:
         return f"has the seed {quoted(seed)}, which is not an integer"
     if str(config.get("data_format")).lower() not in ("none", "channels_last", "channels_first"):

@@ -150,6 +150,11 @@ def _input(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "shape": (None, *shape[1:]) if shape else ()}
 
 
+def _least(config: dict[str, Any]) -> dict[str, Any]:
+    """Without an epsilon Keras takes its own, `keras.config.epsilon()`."""
+    return config if config.get("epsilon", 0) is not None else {**config, "epsilon": 1e-7}
+
+
 _MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 _FLASH = frozenset({"flash_attention"})
 _QUERIES = ("query", "value", "key", *_MASKS, "return_attention_scores", "use_causal_mask")
@@ -209,6 +214,7 @@ DIFFERENCES: dict[str, Callable[..., Entry]] = {
     "BatchNormalization": partial(
         Entry, ignored=frozenset({"momentum", "synchronized", "renorm_clipping", "renorm_momentum"})
     ),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), partial(Entry, options=_least)),
     "SpectralNormalization": partial(Entry, arrays=lambda config: ("kernel", "vector_u")),
     **dict.fromkeys(("Bidirectional", "RNN"), _RECURRENT),
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "SimpleRNN"), _WITH_CELL),
