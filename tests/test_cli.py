@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
     (where / "texts.csv").write_text("id,text\n1,baik sekali\n2,buruk\n", "utf-8")
     (where / "numbers.csv").write_text("a,b\n1,x\n", "utf-8")
     (where / "numberless.csv").write_text("1,2\n3,4\n", "utf-8")
-    (where / "semicolons.csv").write_text("id;text\n1;baik\n", "utf-8")
+    (where / "semicolons.csv").write_text("id;name\n1;baik\n", "utf-8")
     (where / "latin.csv").write_bytes(b"text\ncaf\xe9\n")
     (where / "ragged.csv").write_text("a,b\n1,2\n1,2,3\n", "utf-8")
     np.save(where / "single.npy", np.float32(1))
@@ -231,8 +231,12 @@ def test_summary_and_layers(folder, capsys):
             2,
             "row 0: every column must hold numbers for this model (b: could not",
         ),
-        (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),
-        (["predict", "text.keras", "semicolons.csv", "--column", "text"], 2, "has ';' in its header and no ','"),
+        (
+            ["predict", "text.keras", "texts.csv", "--column", "teks"],
+            2,
+            "texts.csv has no column teks; it has id, text",
+        ),
+        (["predict", "text.keras", "semicolons.csv", "--column", ""], 2, "has the columns id, name; name the text"),
         (["predict", "text.keras", "latin.csv"], 1, "invalid continuation byte; save it as UTF-8"),
         (["predict", "text.keras", "--text", "caf\udce9"], 2, "--text 'caf\\udce9' is not in UTF-8"),
         (["predict", "image.keras", "pixels.npy", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
@@ -255,6 +259,7 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "pixels.npy", "image.keras"], 2, "pixels.npy is not a model file; the model comes first"),
         (["predict", "labels.txt", "pixels.npy"], 2, "labels.txt is not a model file; the model comes first"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
+        (["export", "image.keras", "out.safetensors"], 2, "say which with --to (fnet convert writes .safetensors)"),
     ],
 )
 def test_errors_are_one_line_and_a_status(folder, monkeypatch, caplog, arguments, status, message):

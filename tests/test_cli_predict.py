@@ -330,7 +330,10 @@ def test_whole_numbers_are_not_rounded_to_float32(folder, capsys):
 def test_an_option_that_a_command_lacks_is_said_by_that_command(folder, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["predict", "numbers.safetensors", "x.csv", "--nope"])
-    assert "fnet predict: error: unrecognized arguments: --nope" in capsys.readouterr().err
+    assert "fnet predict: error: unrecognized arguments: --nope\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["plot", IMAGES, "a.svg"])
+    assert "unrecognized arguments: a.svg; a file to write is --output a.svg\n" in capsys.readouterr().err
 
 
 def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
@@ -465,7 +468,34 @@ def test_columns_of_one_name_are_read_each_at_its_place(folder, capsys, caplog):
     expected = run(capsys, "numbers.safetensors", "y.csv", "--format", "csv")
     assert run(capsys, "numbers.safetensors", "x.csv", "--format", "csv") == expected
     assert main(["predict", "numbers.safetensors", "x.csv", "--column", "a,a,b"]) == 2
-    assert "x.csv has several columns a, so --column cannot name one of them" in caplog.text
+    assert "x.csv has several columns a; it has a, a, b" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "arguments", "message"),
+    [
+        ("two.safetensors", "a,b,a\n1,2,3\n", (), "several columns a; it has a, b, a"),
+        (TEXTS, "text,text\nramah,kotor\n", (), "several columns text; it has text, text"),
+        ("numbers.safetensors", "a,b,c,is,is\n1,2,3,no,yes\n", ("--truth", "is"), "several columns is; it has a,"),
+        ("numbers.safetensors", "a,b,c,k,k\n1,2,3,4,5\n", ("--keep", "k"), "several columns k; it has a, b, c, k, k"),
+    ],
+)
+def test_a_column_that_is_named_and_there_twice_is_told(folder, caplog, model, text, arguments, message):
+    Path("x.csv").write_text(text)
+    assert main(["predict", model, "x.csv", *arguments]) == 2
+    assert message in caplog.text
+
+
+@pytest.mark.parametrize(("name", "mark"), [("x.csv", ";"), ("x.csv", "\t"), ("x.csv", "|"), ("x.tsv", ";")])
+def test_the_header_tells_what_separates_fields(folder, capsys, caplog, name, mark):
+    """Excel writes semicolons where numbers have decimal commas."""
+    Path("y.csv").write_text("a,b,c\n1.5,2,3\n")
+    expected = run(capsys, "numbers.safetensors", "y.csv")
+    Path(name).write_text(f"\r\na{mark}b{mark}c\r\n1.5{mark}2{mark}3\r\n")
+    assert run(capsys, "numbers.safetensors", name) == expected
+    Path(name).write_text(f"a{mark}b{mark}c\n1,5{mark}2{mark}3\n")
+    assert run(capsys, "numbers.safetensors", name)[0] == 2
+    assert "'1,5'); numbers are written as 1234.5, without commas" in caplog.text
 
 
 def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsys, caplog):
@@ -799,7 +829,10 @@ def test_states_go_on_over_all_rows(folder, capsys):
             ["numbers.safetensors", "words.txt"],
             "lines of text in words.txt, and the model takes float32[None, 3]: give a",
         ),
-        (["numbers.safetensors", "-"], "lines of text in -, and the model takes float32[None, 3]: say what it holds"),
+        (
+            ["numbers.safetensors", "-"],
+            "lines of text in standard input, and the model takes float32[None, 3]: say what it holds",
+        ),
         ([TEXTS, "--text", "a", "--top", "0"], "--batch-size and --top are at least 1"),
         ([TEXTS, "--text", "a", "--json", "--output", "y.csv"], "--format jsonl writes .jsonl"),
         ([IMAGES, "broken.jsonl"], "broken.jsonl, line 1: not JSON"),
@@ -816,6 +849,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
             "5.1: no such file; for numbers, echo 1.5,2 | fnet predict MODEL - --std",
         ),
         (["numbers.safetensors", "four.csv.gz"], "unpack it first, or as in zcat 'four.csv.gz' | fnet predict MODEL -"),
+        (["numbers.safetensors", "four.json"], "four.json: save it as .jsonl, with one JSON object a line"),
         (["numbers.safetensors", "four.xlsx"], "four.xlsx: a spreadsheet is not read: save its sheet as .csv"),
         ([TEXTS, "makanan", "dingin"], "makanan: no such file; for words, use --text 'makanan'"),
     ],
@@ -823,6 +857,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
 def test_hints(folder, caplog, arguments, message):
     Path("four.csv.gz").touch()
     Path("four.xlsx").touch()
+    Path("four.json").touch()
     Path("broken.jsonl").write_text("[1,\n[1]\n")
     header = "id,a,b,c" if arguments[0] != "two.safetensors" else "id,a,c,d"
     Path("four.csv").write_text(f"{header}\n1,2,3,4\n")

@@ -70,7 +70,8 @@ def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Na
         args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
         rest = [word for word in rest if word not in args.inputs]
     if rest and not hasattr(args, "delegated"):
-        args.error(f"unrecognized arguments: {printable(' '.join(rest))}")
+        hint = f"; a file to write is --output {rest[0]}" if hasattr(args, "output") and rest[0][0] != "-" else ""
+        args.error(f"unrecognized arguments: {printable(' '.join(rest) + hint)}")
     return args, rest
 
 

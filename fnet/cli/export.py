@@ -39,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
     kind = args.to or SUFFIXES.get(Path(args.output).suffix)
     if kind is None:
-        raise UsageError(f"{args.output}: the suffix is none of {', '.join(SUFFIXES)}; say which with --to")
+        raise UsageError(
+            f"{args.output}: the suffix is none of {', '.join(SUFFIXES)}; say which with --to (fnet convert writes "
+            ".safetensors)"
+        )
     if args.size is not None and (args.size < 1 or kind == "keras"):
         raise UsageError("--size is at least 1, and for ONNX and StableHLO: a .keras file leaves sizes free")
     check_target(Path(args.output), args.model)

@@ -109,7 +109,8 @@ def source(request: Request) -> Source:
     kind = kinds.pop()
     if kind == ".txt" and not (request.takes_text or request.spec is None):
         way = "say what it holds, --stdin-format csv" if names[0] == "-" else "give a .csv, .jsonl, .parquet or .npy"
-        raise UsageError(f"lines of text in {names[0]}, and the model takes {request.spec}: {way}")
+        where = "standard input" if names[0] == "-" else names[0]
+        raise UsageError(f"lines of text in {where}, and the model takes {request.spec}: {way}")
     if kind not in tables.READERS:
         _require_columns(request, names[0])
     with _naming(names[0]):
@@ -158,6 +159,8 @@ def _hint(name: str, request: Request) -> str:
         return f"it is compressed: unpack it first, or as in zcat {quoted} {PIPED}"
     if suffix in (".xlsx", ".xls", ".ods"):
         return "a spreadsheet is not read: save its sheet as .csv"
+    if suffix == ".json":
+        return "save it as .jsonl, with one JSON object a line"
     return f"not read; use {', '.join(sorted(READERS))}, images or a folder of them, or - for standard input"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -22,15 +23,14 @@ TEXT = "text"
 
 def _csv(name: str, request: Request) -> Source:
     delimiter = "\t" if kind_of(name, request.args) == ".tsv" else ","
-    rows = (fields for fields in csv.reader(lines(name, ""), delimiter=delimiter) if fields)
+    text = lines(name, "")
+    head = next((line for line in text if line.strip()), "")
+    if delimiter not in head and not request.args.no_header:  # as where numbers have decimal commas
+        delimiter = next((mark for mark in ";\t|" if mark in head), delimiter)
+    rows = (fields for fields in csv.reader(chain([head], text), delimiter=delimiter) if fields)
     first = next(rows, [])
     if request.args.no_header:
         return Source(_table([str(i) for i in range(len(first))], chain([first], rows), name, request))
-    if len(first) == 1 and (other := next((mark for mark in ";\t|" if mark in first[0]), "")):
-        raise UsageError(
-            f"{name} has {other!r} in its header and no {delimiter!r}, which separates fields here (tabs in a .tsv); "
-            "--no-header makes it a row"
-        )
     if not request.args.column and len(first) == 1 and first[0] != TEXT:
         log.warning("%s: %r is taken for the name of the column; --no-header makes it a row", name, first[0])
     if not request.takes_text and first != [str(i) for i in range(len(first))] and all(map(_is_number, first)):
@@ -103,7 +103,7 @@ READERS: dict[str, Callable[[str, Request], Source]] = {
 
 def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request) -> Iterator[Batch]:
     """The batches of a table; a row with another number of fields is one of empty cells, where such rows are marked."""
-    _require_columns(request.kept, header, name)
+    kept_at = {column: _place(column, header, name) for column in request.kept}
     inputs, start = _inputs(header, name, request), 0
     first = next(iter(inputs.values()))
     for batch in in_batches(rows, request.size):
@@ -116,14 +116,17 @@ def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request:
         names = [str(row) for row in range(start, start + len(batch))]
         if request.takes_text:
             names = ["" if (text := first.cell(row)) is None else str(text) for row in batch]
-        kept = {column: [row[header.index(column)] for row in batch] for column in request.kept}
+        kept = {column: [row[at] for row in batch] for column, at in kept_at.items()}
         yield Batch(arrays if len(arrays) > 1 else next(iter(arrays.values())), names, kept)
         start += len(batch)
 
 
-def _require_columns(columns: Iterable[str], header: list[str], name: str) -> None:
-    if missing := [column for column in columns if column not in header]:
-        raise UsageError(f"{name} has no column {missing[0]}; it has {', '.join(header)}")
+def _place(column: str, header: list[str], name: str) -> int:
+    """The position of the only column of a name."""
+    if header.count(column) != 1:
+        number = "several columns" if column in header else "no column"
+        raise UsageError(f"{name} has {number} {column}; it has {', '.join(header)}")
+    return header.index(column)
 
 
 def _inputs(header: list[str], name: str, request: Request) -> dict[str, _Input]:
@@ -135,7 +138,7 @@ def _inputs(header: list[str], name: str, request: Request) -> dict[str, _Input]
                 f"{name} has the columns {', '.join(header)}; the model takes a column for each of its inputs, "
                 f"{', '.join(request.specs)}"
             )
-        places = {key: header.index(key) for key in request.specs}
+        places = {key: _place(key, header, name) for key in request.specs}
     else:
         (key,) = request.specs
         places = {key: (_text_column if request.takes_text else _number_columns)(header, name, request)}
@@ -144,28 +147,25 @@ def _inputs(header: list[str], name: str, request: Request) -> dict[str, _Input]
 
 def _text_column(header: list[str], name: str, request: Request) -> int:
     column = request.args.column or (TEXT if TEXT in header else header[0] if len(header) == 1 else None)
-    if column not in header:
-        asked = f"has no column {column}; it " if column else ""
-        raise UsageError(f"{name} {asked}has the columns {', '.join(header)}; name the text with --column")
-    return header.index(column)
+    if column is None:
+        raise UsageError(f"{name} has the columns {', '.join(header)}; name the text with --column")
+    return _place(column, header, name)
 
 
 def _number_columns(header: list[str], name: str, request: Request) -> list[int]:
     """The positions of the columns of numbers: those in --column, in its order, or all but those that are kept."""
-    others = [column for column in header if column not in request.kept]
-    columns = request.args.column.split(",") if request.args.column else others
-    _require_columns(columns, header, name)
+    if request.args.column:
+        places = [_place(column, header, name) for column in request.args.column.split(",")]
+    else:
+        places = [at for at, column in enumerate(header) if column not in request.kept]
     shape: tuple[int | None, ...] = getattr(request.spec, "shape", ())
-    if len(columns) > 1 and len(shape) == 2 and shape[1] not in (None, len(columns)):
+    if len(places) > 1 and len(shape) == 2 and shape[1] not in (None, len(places)):
+        columns = ", ".join(header[at] for at in places)
         raise UsageError(
-            f"{name} has {len(columns)} columns for the model ({', '.join(columns)}), which takes {shape[1]}: "
+            f"{name} has {len(places)} columns for the model ({columns}), which takes {shape[1]}: "
             "name them, --column a,b,c, or those that are not for it, --keep id"
         )
-    if not request.args.column:
-        return [at for at, column in enumerate(header) if column not in request.kept]
-    if twice := [column for column in columns if header.count(column) > 1]:
-        raise UsageError(f"{name} has several columns {twice[0]}, so --column cannot name one of them")
-    return [header.index(column) for column in columns]
+    return places
 
 
 class _Input:
@@ -230,6 +230,8 @@ class _Input:
             row = self.array(cell)
         except UNREADABLE as error:
             hint = "; the ids of words come from a tokenizer that is not in the file" if self.dtype == "float64" else ""
+            if re.search("[0-9],[0-9]", str(error)):
+                hint = "; numbers are written as 1234.5, without commas"
             what = f"every column must hold numbers for this model ({self.where(cell)}{error}){hint}"
         else:
             if self.shape is None:
