@@ -302,7 +302,12 @@ NARROW = ("float16", "bfloat16")
 
 def of_32_bits(specs: Any) -> Any:
     """A tree of Specs with float32 for 16-bit floats, as when they meet parameters of float32."""
-    return tree.map(lambda s: replace(s, dtype="float32") if getattr(s, "dtype", "") in NARROW else s, specs)
+    return tree.map(lambda spec: replace(spec, dtype="float32") if is_narrow(spec) else spec, specs)
+
+
+def is_narrow(spec: Any) -> bool:
+    """Whether a Spec is one of 16-bit floats."""
+    return getattr(spec, "dtype", "") in NARROW
 
 
 def given_as(outputs: Any, x: Any, policy: str, gives: str | None) -> Any:

@@ -188,8 +188,7 @@ def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTre
     """The shapes and dtypes of the params, derived from those of the inputs."""
     spec = converted.takes
     if spec is None:
-        count = sum(1 for _ in file.arrays.every)
-        although = f" although it holds {count} arrays" if count else ""
+        although = f" although it holds {len(file.arrays.every)} arrays" if file.arrays.every else ""
         raise UnsupportedLayer(f"{converted.source.label} {NOT_BUILT}{although}; {BUILD_IT}")
     rows = infer.trace(converted.step, spec)
     require_room(rows, limits, file.stored)

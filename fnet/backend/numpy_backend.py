@@ -202,10 +202,8 @@ ROW = 8192
 
 def affine(x: Any, factor: Any, offset: Any) -> Any:
     """x * factor + offset. Vectors along the last axis are repeated, since NumPy is slow on short inner loops."""
-    repeat = 1
-    if factor.ndim == 1 and x.flags.c_contiguous and x.size:
-        rows, most = x.size // x.shape[-1], max(1, ROW // x.shape[-1])
-        repeat = next(r for r in range(most, 0, -1) if rows % r == 0)
+    repeats = factor.ndim == 1 and x.flags.c_contiguous and x.size
+    repeat = _divisor(x.size // x.shape[-1], ROW // x.shape[-1]) if repeats else 1
     if repeat == 1:
         y = x * factor
         y += offset
@@ -213,6 +211,12 @@ def affine(x: Any, factor: Any, offset: Any) -> Any:
     y = x.reshape(-1, repeat * x.shape[-1]) * np.tile(factor, repeat)
     y += np.tile(offset, repeat)
     return y.reshape(x.shape)
+
+
+@functools.lru_cache(maxsize=1024)
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor of a number up to `most`, or 1."""
+    return next((n for n in range(min(number, most), 1, -1) if number % n == 0), 1)
 
 
 def clip(x: Any, low: float | None, high: float | None) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from fnet import tree, writing
 from fnet.cli import inputs
 from fnet.cli.common import UsageError, add_model, check_target, load_model, log
+from fnet.core.infer import aligned
 from fnet.errors import printable
 
 HELP = "the activations of a model: ranges, feature maps as a picture"
@@ -65,10 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([dict(zip(HEADER, line, strict=True)) for line in table], indent=1))
         return 0
-    cells = [HEADER, *(tuple(map(_shown, line)) for line in table)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print("\n".join(aligned([HEADER, *(tuple(map(_shown, line)) for line in table)])))
     return 0
 
 

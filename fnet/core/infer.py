@@ -134,10 +134,15 @@ def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
 def summary(model: Any, *input_shapes: Any) -> str:
     """A table of the steps: path, layer, output shape, number of parameters."""
     lines, total = _table(model, inputs_of(model, input_shapes))
+    head, *body = aligned(lines)
+    rule = "-" * max(map(len, [head, *body]))
+    return "\n".join([head, rule, *body, rule, f"total params: {total:,}"])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines of text, with the cells below each other."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    body = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in lines]
-    rule = "-" * len(body[0])
-    return "\n".join([body[0].rstrip(), rule, *(b.rstrip() for b in body[1:]), rule, f"total params: {total:,}"])
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
 
 def html(model: Any) -> str:

@@ -87,24 +87,16 @@ class Bound:
         return known
 
     def _infer(self, x: Any) -> tuple[Any, ParamTree]:
-        declared, specs = self.rules, _specs(x)
-        if (declared.call is None or not declared.call.reads_values) and any(map(_has_numbers, specs)):
-            x = tree.map(lambda spec: replace(spec, value=None) if _has_numbers(spec) else spec, x)
         if self.misfit is not None:
             raise ValueError(f"{name_of(self.function)}: {self.misfit}")
-        by_rule = self.fill(declared.shape)
-        try:
-            outputs, params = by_rule(x)
-        except FAILURES as error:
-            if not in_words_of_python(error):
-                raise
-            raise InvalidInput(f"{brief(self)} does not take {describe(x)}{taken(by_rule, declared, error)}") from None
-        if params and not declared.entrance.host:
-            dtypes.require_no_strings(*specs)
+        if self.rules.call is None or not self.rules.call.reads_values:
+            x = _without_values(x)
+        outputs, params = self._by_shape_rule(x)
         leaves = tree.leaves(params) if params else []
-        narrow = any(getattr(spec, "dtype", "") in dtypes.NARROW for spec in specs)
-        if narrow and self.dtype is None and any(map(dtypes.is_float_spec, leaves)):
-            outputs, params = by_rule(dtypes.of_32_bits(x))
+        if leaves and not self.rules.entrance.host:
+            dtypes.require_no_strings(*_specs(x))
+        if self.dtype is None and any(map(dtypes.is_float_spec, leaves)) and any(map(dtypes.is_narrow, _specs(x))):
+            outputs, params = self._by_shape_rule(dtypes.of_32_bits(x))
             leaves = tree.leaves(params)
         for leaf in (*_specs(outputs), *leaves):
             if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
@@ -115,6 +107,17 @@ class Bound:
             return outputs, params
         stored = {k: p if k in self.keys_with_policies else dtypes.stored_as(p, self.dtype) for k, p in params.items()}
         return dtypes.given_as(outputs, x, self.dtype, self.gives), stored
+
+    def _by_shape_rule(self, x: Any) -> tuple[Any, ParamTree]:
+        """What the shape rule says. Raises InvalidInput, with what the layer takes, where it knows no such inputs."""
+        by_rule = self.fill(self.rules.shape)
+        try:
+            return by_rule(x)
+        except FAILURES as error:
+            if not in_words_of_python(error):
+                raise
+            said = taken(by_rule, self.rules, error)
+            raise InvalidInput(f"{brief(self)} does not take {describe(x)}{said}") from None
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:
@@ -172,9 +175,11 @@ def _specs(x: Any) -> list[Any]:
     return [x] if isinstance(x, Spec) else tree.leaves(x)
 
 
-def _has_numbers(spec: Any) -> bool:
-    """Whether a Spec holds known values, which only functions of TensorFlow keep track of."""
-    return isinstance(spec, Spec) and spec.value is not None
+def _without_values(x: Any) -> Any:
+    """A tree of Specs without known values, which only functions of TensorFlow read."""
+    if isinstance(x, Spec):
+        return x if x.value is None else replace(x, value=None)
+    return tree.map(lambda spec: _without_values(spec) if isinstance(spec, Spec) else spec, x)
 
 
 def has_policy(step: Any) -> bool:

@@ -229,7 +229,7 @@ def _sequential(
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
     if conversion.keras2:
-        steps = _over_batch_axes(steps)
+        steps = _with_batch_axes(steps)
     converted = Converted(source, sequential(steps), parts=parts)
     spec = infer.input_spec(converted.step)
     if spec is not None and not all(part.source.policy in POLICIES for part in parts.values()):
@@ -244,15 +244,15 @@ def _sequential(
     return converted
 
 
-def _over_batch_axes(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """The steps of a sequential model, its convolutions over as many batch axes as there are."""
-    last = max((n for n, (_, step) in enumerate(steps) if getattr(step, "function", None) in OVER_BATCHES), default=0)
-    x = infer.input_spec(sequential(steps)) if last else None
-    for n in range(last + 1 if x is not None else 0):
-        name, step = steps[n]
-        steps[n] = name, over_batch_axes(step, x)
+def _with_batch_axes(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The steps of a sequential model of Keras 2, each with `over_batch_axes` for what it reads."""
+    x = infer.input_spec(sequential(steps))
+    if x is None or not any(getattr(step, "function", None) in OVER_BATCHES for _, step in steps):
+        return steps
+    for place, (name, step) in enumerate(steps):
+        steps[place] = name, over_batch_axes(step, x)
         try:
-            x, _ = infer.infer(steps[n][1], x)
+            x, _ = infer.infer(steps[place][1], x)
         except BROKEN:  # of which the whole model tells
             break
     return steps

@@ -6,7 +6,7 @@ the size of the file; only `load` reads the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, field
 from typing import Any, Literal
 
@@ -110,12 +110,11 @@ class WeightTree:
     """The version of Keras that wrote them; not in a `.weights.h5`."""
 
     @property
-    def every(self) -> Iterator[StoredArray]:
+    def every(self) -> list[StoredArray]:
         """All arrays, whatever the layout."""
-        for variables in self.groups.values():
-            yield from (*variables.arrays, *variables.named.values())
-        for pairs in (*(layer.arrays for layer in self.layers), self.top_level):
-            yield from (array for _, array in pairs)
+        grouped = [array for group in self.groups.values() for array in (*group.arrays, *group.named.values())]
+        listed = [array for layer in self.layers for _, array in layer.arrays]
+        return grouped + listed + [array for _, array in self.top_level]
 
 
 @dataclass(frozen=True, slots=True)

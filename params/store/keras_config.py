@@ -333,23 +333,13 @@ class _Calls:
         options = {key: literal(tree.thaw(item)) for key, item in bound.options.items() if key in call_options(entry)}
         options |= {name: literal(item) for name, item in bound.options.get(entry.further, {}).items()}
         places = [name for name in entry.arguments if name not in options and not name.startswith("**")]
-        if isinstance(x, Mapping) and x and set(x) <= set(places):
-            given = {name: self.source(x[name]) for name in places if name in x}
-        elif not entry.arguments or places[:1] == []:
+        if not places:
             items = x if isinstance(x, tuple) and not isinstance(x, FrozenList) else (x,)
             return [self.source(item) for item in items], options
-        elif isinstance(x, tuple) and (len(places) > 1 or (entry.rules.call is not None and entry.inputs is not None)):
-            if "initial_state" in places:
-                states = {"initial_state": [self.source(item) for item in x[1:]]} if len(x) > 1 else {}
-                given = {"sequences": self.source(x[0]), **states}
-            else:
-                given = {name: self.source(item) for name, item in zip(places, x, strict=False)}
-        else:
-            given = {places[0]: self.source(x)}
-        first = places[0]
-        kwargs = {key: item for key, item in given.items() if key != first and item is not None}
-        kwargs = dict.fromkeys(WRITTEN_AS_NONE.get(bound.function.__name__, ())) | kwargs
-        return [given[first]], {**kwargs, **options}
+        given = {name: self.source(item) for name, item in _by_argument(x, places, entry).items()}
+        first = given.pop(places[0])
+        kwargs = {key: item for key, item in given.items() if item is not None}
+        return [first], {**dict.fromkeys(WRITTEN_AS_NONE.get(bound.function.__name__, ())), **kwargs, **options}
 
     def source(self, source: Any) -> Any:
         """A tree of sources as arguments."""
@@ -393,6 +383,18 @@ class _Calls:
         if isinstance(sources, tuple):
             return [self.ends(item) for item in sources]
         raise ExportError(f"{sources!r:.60} is a constant among the inputs or outputs, which Keras does not have")
+
+
+def _by_argument(x: Any, places: list[str], entry: Entry) -> dict[str, Any]:
+    """{argument: its sources} of a layer that reads the sources `x`. places: its arguments, in order."""
+    if isinstance(x, Mapping) and x and set(x) <= set(places):
+        return {name: x[name] for name in places if name in x}
+    takes_several = len(places) > 1 or (entry.rules.call is not None and entry.inputs is not None)
+    if not isinstance(x, tuple) or not takes_several:
+        return {places[0]: x}
+    if "initial_state" in places:
+        return {"sequences": x[0], **({"initial_state": x[1:]} if len(x) > 1 else {})}
+    return dict(zip(places, x, strict=False))
 
 
 def _as_layer(step: Any) -> Any:
