@@ -27,6 +27,8 @@ def test_the_files_of_a_change_are_its_own_and_those_of_its_module():
 
 def test_what_needs_jax_is_left_out_and_rows_of_changed_layers_come_first(monkeypatch):
     monkeypatch.setenv(check.CHANGED, "fnet/layers/norms.py\ntests/test_text.py")
+    monkeypatch.setenv(check.SECONDS, "60")
+    monkeypatch.setenv(check.END, "0")  # before any of them was known
     rows = [
         item(f"tests/test_cases.py::row[{layer.__name__}]", case=SimpleNamespace(layer=layer))
         for layer in (fnet.dense, fnet.batch_normalization)
@@ -37,6 +39,7 @@ def test_what_needs_jax_is_left_out_and_rows_of_changed_layers_come_first(monkey
     check.pytest_collection_modifyitems(config, items)
     assert [i.nodeid.split("::")[1] for i in items] == ["row[batch_normalization]", "t", "row[dense]"]
     assert [i.nodeid for i in left_out] == ["tests/test_x.py::t[jax]"]
+    check.pytest_runtest_setup(items[0])  # the time begins when the tests are collected
 
 
 def test_nothing_begins_once_the_time_is_up(monkeypatch):
