@@ -1,8 +1,7 @@
 """Dtypes: Keras's promotion, floats from integers, and dtype policies, for arrays and for Specs.
 
-Promotion is `keras.backend.result_type` on TensorFlow: NumPy's own would bring in float64.
-
-int64 with float32 is float32. Source: keras.src.backend.common.dtypes.
+Promotion is `keras.backend.result_type` on TensorFlow, where int64 with float32 is float32: NumPy's own would bring in
+float64. Source: keras.src.backend.common.dtypes.
 
 What a Python number becomes next to tensors, by the function that makes arrays of the two:
 

@@ -166,7 +166,7 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
             return
     warnings.warn(
         f"{file.label} does not say which Keras 3 wrote it, and they differ in layers of this model. It is "
-        'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" beside "class_name"',
+        'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" next to "class_name"',
         stacklevel=4,
     )
 

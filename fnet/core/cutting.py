@@ -188,7 +188,7 @@ class _Cut:
     fed: dict[str, list[str | None]] = field(default_factory=dict)
     """{node: the given values: None for its output, or paths of steps inside it}."""
     asked: dict[str, list[str | None]] = field(default_factory=dict)
-    """{node: the needed values, likewise}."""
+    """{node: the needed values, in the same form}."""
 
     def ask(self, name: str, rest: str | None = None) -> None:
         """Add a needed value, and all that it is computed from."""

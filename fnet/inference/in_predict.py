@@ -17,7 +17,7 @@ _made: Latest[int, tuple[Any, Any]] = Latest(8)
 
 
 def in_predict(model: Any) -> Any:
-    """The model that `predict`, `compile` and exports run: itself, but for integers into preprocessing layers.
+    """The model that `predict`, `compile` and exports run: itself, except for integers into preprocessing layers.
 
     Those of Keras 3 take them as they come in `model(x)`, and cast them first in `predict`, `tf.function` and `export`,
     on TensorFlow: `resizing` does not round then, `random_brightness` and its like give floats. A layer declares

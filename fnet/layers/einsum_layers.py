@@ -88,7 +88,7 @@ def einsum_dense(
 ) -> Array:
     """(...) -> (...): y = activation(einsum(equation, x, kernel) + bias).
 
-    equation: "abc,cd->abd", "...x,xy->...y" or "ab...,bc->ac...". output_shape: sizes of the output but for the
+    equation: "abc,cd->abd", "...x,xy->...y" or "ab...,bc->ac...". output_shape: sizes of the output without the
     batch axis and what "..." stands for; None where the input tells. bias_axes: letters of the output, any order.
     params: kernel, with the axes that the equation gives it; bias, with those of `bias_axes` in the output's order;
     with `quantization` those of `fnet.layers.quantized.kernel_params` (4 bits need `output_shape` in the call).

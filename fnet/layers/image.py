@@ -38,8 +38,9 @@ def resize(
     antialias: bool = False,
     data_format: str | None = CHANNELS_LAST,
 ) -> Array:
-    """Images with (height, width) = `size`; as they are where they have it, but for kernels that blur, else floats
-    (nearest: any dtype).
+    """Images resized to (height, width) = `size`, as floats; "nearest" keeps any dtype.
+
+    Images of that size are returned as they are, unless the kernel blurs.
 
     interpolation: one of `fnet.resampling.INTERPOLATIONS`. antialias widens the kernels when shrinking.
     Source: tf.image.resize.

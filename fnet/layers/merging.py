@@ -220,7 +220,7 @@ def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]
 def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) of equal shape except along `axis` -> one, side by side along `axis`; strings, too.
 
-    Mask: if an input has one, those of all (all True for inputs without), side by side likewise; along the last
+    Mask: if an input has one, those of all (all True for inputs without), side by side too; along the last
     axis their OR, with masks="keras2" their AND. Source: keras.layers.Concatenate.
 
     >>> concatenate({}, (np.array([[3.0]]), np.array([[1.0, 2.0]])))

@@ -6,7 +6,7 @@ The option `quantization` of dense, einsum_dense, embedding, reversible_embeddin
 "int4"                two values in a byte, one scale a column; "int4_dynamic" quantizes the inputs as well;
 "float8"              inputs and kernel rounded to the values of 8-bit floats (e4m3), the bias to bfloat16;
 "int4/128"            rows in blocks of 128 (any size), each with its own scale and zero point;
-"int4_rows"           as "int8_weight_only" but for two rows in a byte, and "int4_rows_dynamic" as "int8" but for
+"int4_rows"           as "int8_weight_only" except for two rows in a byte, and "int4_rows_dynamic" as "int8" except for
                       that: kernels in files of Keras 3.11 to 3.13.
 
 Integers are multiplied as floats: matrix products of floats are fast everywhere, and exact while every partial sum
@@ -82,7 +82,7 @@ def kernel_params(
 
     kernel: the shape that it would have in floats. summed: its axes over which a product sums. scale: the shape of
     kernel_scale for 8 bits. With 4 bits the kernel is a matrix (rows, columns / 2) of bytes; where rows share bytes it
-    keeps its shape but for half the size of the first summed axis.
+    keeps its shape except for half the size of the first summed axis.
     """
     how = scheme(quantization)
     if quantization == "float8":
@@ -170,7 +170,7 @@ def unblock(values: Array, scale: Array, zero: Array, groups: Array, axis: int =
 
 
 def exact_einsum(equation: str, q: Array, kernel: Array) -> Array:
-    """einsum of whole numbers of 8 bits: `q` in floats, `kernel` int8; exact but for one rounding at the end."""
+    """einsum of whole numbers of 8 bits: `q` in floats, `kernel` int8; exact except for one rounding at the end."""
     kernel = kernel.astype(q.dtype)
     pieces = list(_pieces(equation, q, kernel))
     if len(pieces) == 1:

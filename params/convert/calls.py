@@ -186,7 +186,7 @@ def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[
 
 
 TAKE_MASKS = frozenset({*FURTHER, "GroupNormalization", "Lambda"})
-"""Classes of Keras whose call takes `mask`, besides those whose entry lists it."""
+"""Classes of Keras whose call takes `mask`, in addition to those whose entry lists it."""
 
 
 def _require_taken(mask: Any, part: Converted) -> None:

@@ -310,7 +310,7 @@ def _linear(step: Any) -> Any:
     name = step.function.__name__
     if name in OUTPUTS:
         return IDENTITY
-    ends_with_it = "recurrent_dropout" not in step.all_options  # but for a recurrent layer, which goes on with it
+    ends_with_it = "recurrent_dropout" not in step.all_options  # except in a recurrent layer, which goes on with it
     return bind(step, activation=None) if ends_with_it and step.all_options.get("activation") in OUTPUTS else None
 
 

@@ -318,7 +318,7 @@ def _bits(name: str) -> int:
 
 
 def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
-    """The options of a layer of `class_name` in a file of this version of Keras, besides those in its config."""
+    """The options of a layer of `class_name` in a file of this version of Keras, in addition to those in its config."""
     for bound, options in BEFORE.get(class_name, ()):
         if version < bound:
             return options(config) if callable(options) else options

@@ -14,7 +14,7 @@ from fnet.core.room import width
 from params.explaining.record import total
 
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
-"""Layers that compute nothing, besides dropouts."""
+"""Layers that compute nothing, in addition to dropouts."""
 
 
 Rows = Mapping[str, infer.TracedStep]

@@ -15,7 +15,7 @@ NOTES = {
         "Keras 2 wrote `x + y`, `x[:, 0]`, `tf.concat(...)` or `preprocess_input(x)` into a functional model as calls "
         "of functions of TensorFlow by name (`TFOpLambda`, `SlicingOpLambda`; TensorFlow 2.0 to 2.3 as nodes of a "
         "graph, `TensorFlowOpLayer`). They run by TensorFlow's rules: dtypes are not promoted, a quotient of integers "
-        "of 32 bits and more is a float64, `argmax` gives int64. Masks end there, but for functions that may give "
+        "of 32 bits and more is a float64, `argmax` gives int64. Masks end there, except for functions that may give "
         "their argument itself (a cast to the dtype that it has). `compat.v1.` before a name takes the same row. "
         "Constants, which files hold as nested lists, become params. Every other name is refused when the file is "
         "loaded."

@@ -122,7 +122,7 @@ TRAINING_MATTERS = frozenset(
 WRAPPERS = frozenset({"Bidirectional", "SpectralNormalization", "TimeDistributed"})
 """Layers that run one layer of any class under its own dtype policy."""
 
-# --- what entries say besides the name -------------------------------------------------------------
+# --- what entries say beyond the name --------------------------------------------------------------
 
 
 _NO_SALT = 0xDECAFCAFFE

@@ -1,7 +1,7 @@
 """The conversion table of the TensorFlow functions that Keras 2 wrote into graphs (`TFOpLambda`, `SlicingOpLambda`).
 
 An entry follows from the name in the file: the function of `fnet.tf_functions` that goes by it, whose arguments have
-TensorFlow's names. `compat.v1.` before a name changes arguments only, but for the few that `DIFFERENT` lists.
+TensorFlow's names. `compat.v1.` before a name changes arguments only, except for the few that `DIFFERENT` lists.
 """
 
 from __future__ import annotations
