@@ -71,6 +71,11 @@ def in_float64(model, params, x):
     return y
 
 
+def equal_params(a, b):
+    a, b = (dict(fnet.tree.items(params)) for params in (a, b))
+    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and a[k].tobytes() == b[k].tobytes() for k in a)
+
+
 def models_of(archive, name):
     """(suffix, model, params) of each file of a model that is whole."""
     for suffix in entries(archive)[name]:
@@ -92,7 +97,11 @@ def test_files_of_earlier_versions_give_what_they_gave(archive, name):
 @pytest.mark.parametrize(("archive", "name"), RIGHT, ids=named)
 def test_files_of_earlier_versions_give_the_same_on_jax_and_from_the_store(archive, name, tmp_path, each_backend):
     x, called, predicted = recorded(archive, name)
+    seen = []
     for suffix, model, params in models_of(archive, name):
+        if any(model == other and equal_params(params, theirs) for other, theirs in seen):
+            continue  # an equal function gives equal answers: compiling it again takes most of the time
+        seen.append((model, params))
         path = tmp_path / f"{suffix}.safetensors"
         save(path, model, params)
         again, stored = load(path)
