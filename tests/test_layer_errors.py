@@ -325,5 +325,7 @@ def test_what_jax_traces_on_numpy_is_told():
             f(params, x[:, None])
     with pytest.raises(TypeError, match="set FNET_BACKEND=jax"):
         jax.jit(fnet.dense)(params["y"], x)
-    with pytest.raises(TypeError, match="the params are arrays of JAX, but fnet runs on NumPy"):
+    with pytest.raises(TypeError, match="the arrays are of JAX, but fnet runs on NumPy"):
         fnet.conv2d({"kernel": jax.numpy.ones((3, 3, 3, 32))}, np.ones((8, 32, 32, 3), "float32"), filters=32)
+    with pytest.raises(TypeError, match="the arrays are of JAX, but fnet runs on NumPy"):
+        fnet.adaptive_max_pooling1d({}, jax.numpy.ones((1, 7, 3)), output_size=2)

@@ -49,8 +49,9 @@ def diagnosed(
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
     traced = type(error).__name__ == "TracerArrayConversionError"  # JAX is not imported here
-    if backend.name() == "numpy" and (traced or (isinstance(error, FAILURES) and _of_jax(params))):
-        cause = "JAX traces this call (jit, grad, vmap, ...)" if traced else "the params are arrays of JAX"
+    mixed = isinstance(error, (*FAILURES, NotImplementedError)) and _of_jax((params, strip(x)))
+    if backend.name() == "numpy" and (traced or mixed):
+        cause = "JAX traces this call (jit, grad, vmap, ...)" if traced else "the arrays are of JAX"
         return TypeError(
             f"{cause}, but fnet runs on NumPy in this process: set FNET_BACKEND=jax before the first `import fnet`"
         )
@@ -82,8 +83,8 @@ def _is_of_values(error: Exception) -> bool:
     return of_values and _home(error) in ("fnet", "numpy", "jax")
 
 
-def _of_jax(params: Any) -> bool:
-    return any(type(leaf).__module__.startswith("jax") for leaf in tree.leaves(params))
+def _of_jax(arrays: Any) -> bool:
+    return any(type(leaf).__module__.startswith("jax") for leaf in tree.leaves(arrays))
 
 
 FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)

@@ -163,7 +163,7 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
             return function(params, x, **options)
         y = function(params, strip(x), **options)
         return masked(y, first_mask(x) if rules.keeps_mask(options) else None)
-    except FAILURES as error:
+    except (*FAILURES, NotImplementedError) as error:
         if (clear := diagnosed(function, rules, options, params, x, error)) is error:
             raise
         raise clear from error
