@@ -190,8 +190,8 @@ def _multiply_windows(windows: Any, kernel: Any, out: Any = None) -> Any:
 def _merged_depthwise(x: Any, windows: Any, kernel: Any) -> Any:
     """Stride 1 along the last spatial axis: as many neighbouring pixels as fit are one vector.
 
-    The pixels of one row lie one after the other in memory, for every tap of the window, so the view of
-    windows can give up its last output axis and have pixels * channels as its last one.
+    For every tap of the window the pixels of a row are contiguous in memory. So the view of windows does without its
+    last output axis, and its last axis is pixels * channels.
     """
     rank, channels = kernel.ndim - 1, kernel.shape[-1]
     width = windows.shape[rank]

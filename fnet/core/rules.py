@@ -46,9 +46,9 @@ class Rounding:
     """How a layer under a dtype policy differs from others.
 
     keeps: which of "inputs" and "params" the policy leaves as they are (Keras's `autocast=False`).
-    gives: options -> the dtype of the output floats under any policy: None for that of the policy, "wider" for the
-    wider of that and the dtype of the inputs, "inner" for what the inner layers return, "of floats" for that of the
-    policy for float inputs, and unchanged for integer ones, "32 of integers" for at least float32 for integer ones.
+    gives: options -> the dtype of the output floats under any policy. None: that of the policy. "wider": the wider of
+    that and the dtype of the inputs. "inner": what the inner layers return. "of floats": that of the policy for float
+    inputs, unchanged for integer ones. "32 of integers": at least float32 for integer inputs.
     """
 
     keeps: tuple[str, ...] = ()

@@ -89,8 +89,8 @@ def unmasked(sources: Any) -> Any:
 def feed(inputs: Any, x: Any) -> dict[str, Any]:
     """{input name: value}: `x` matched with the input structure, as leniently as in Keras.
 
-    A dict may also be keyed by input names, a single input may come in a list of one, and a dict of inputs
-    may be given as a list in the order of its sorted keys.
+    A dict may also be keyed by input names. A single input may come in a list of one. A dict of inputs may be given as
+    a list, in the order of its sorted keys.
     """
     names = references(inputs)
     if isinstance(inputs, str):

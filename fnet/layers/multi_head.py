@@ -227,8 +227,8 @@ def inputs_of(
 ) -> tuple[Array, Array, Array, Array | None, Array | None]:
     """(query, value, key, the mask that the query carries, all masks as one, see `merge_masks`) of layer `name`.
 
-    explicit: whether a query_mask that is given by name counts, in place of the one that the query carries, and
-    whether an attention_mask with no other next to it keeps its numbers, by which a softmax weighs.
+    explicit: whether a query_mask given by name replaces the one that the query carries. If so, an attention_mask that
+    is the only mask keeps its numbers, by which a softmax weighs.
     """
     inputs = named_inputs(name, x, MASKS)
     query, value = values_of(inputs["query"]), values_of(inputs["value"])

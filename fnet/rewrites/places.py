@@ -52,8 +52,11 @@ def each_pair(rule: PairRule) -> Rewrite:
 
 
 def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]:
-    """A model with `rewrite` applied to each of its steps, except layers that share params with another, and those that
-    read several values, such as a recurrent layer with its mask or states."""
+    """A model with `rewrite` applied to each of its steps.
+
+    Left out are layers that share params with another one, and those that read several values, such as a recurrent
+    layer with its states.
+    """
     steps: dict[str, Any] = {}
     changed: dict[str, Params] = {}
     owned, several = _owned(model), _reading_several(model)

@@ -1,8 +1,9 @@
 """Options that are not in a config but follow from the arrays of the file: {id of the config: options}.
 
-The boundaries of a Discretization of Keras 2, whose file has a summary of the data that it was adapted to (Keras 2 does
-not compute them when it loads such a file). The quantization of the projections of an attention layer: Keras saves only
-the policy of the whole layer, float32, and cannot load such a file itself.
+- The boundaries of a Discretization of Keras 2. Its file has a summary of the data that it was adapted to, of which
+  Keras 2 does not compute them when it loads the file.
+- The quantization of the projections of an attention layer. Keras saves only the policy of the whole layer, float32,
+  and cannot load such a file itself.
 """
 
 from __future__ import annotations

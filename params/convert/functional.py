@@ -194,23 +194,23 @@ def _changes_masks(part: Converted, conversion: Conversion) -> bool:
 def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     """Add a node for each call, after the calls that it reads, otherwise in the order of the layers."""
     calls = [(layer, number, call, list(tensors(call))) for layer in layers for number, call in enumerate(layer.calls)]
-    needs: dict[int, set[tuple[str, int]]] = {}
+    missing: dict[int, set[tuple[str, int]]] = {}
+    """{place of a call: what it reads that is not there yet}."""
     readers: dict[tuple[str, int], list[int]] = defaultdict(list)
-    ready: list[int] = []
     for place, (layer, number, _, read) in enumerate(calls):
-        needs[place] = {need for need in _read_by(layer, number, read) if need not in build.calls}
-        for need in needs[place]:
+        missing[place] = {need for need in _read_by(layer, number, read) if need not in build.calls}
+        for need in missing[place]:
             readers[need].append(place)
-        if not needs[place]:
-            ready.append(place)
-        while ready and number == len(layer.calls) - 1:
+        ready = [] if missing[place] else [place]
+        while ready:
             now = heapq.heappop(ready)
             _call(build, *calls[now])
-            for reader in readers.pop((calls[now][0].name, calls[now][1]), ()):
-                needs[reader].discard((calls[now][0].name, calls[now][1]))
-                if not needs[reader]:
+            made = calls[now][0].name, calls[now][1]
+            for reader in readers.pop(made, ()):
+                missing[reader].discard(made)
+                if not missing[reader]:
                     heapq.heappush(ready, reader)
-    waiting = {place: missing for place, missing in needs.items() if missing}
+    waiting = {place: needs for place, needs in missing.items() if needs}
     if waiting:
         raise CorruptFile(f"{build.source.label}: {_unreadable(build, calls, waiting)}")
 

@@ -1,7 +1,7 @@
 """A reader of HDF5 files that trusts nothing in them: `open_file` walks the whole structure before any use.
 
-It is pure Python because crafted files crash the HDF5 C library and the process with it, and our own because links,
-external bytes, shared or cyclic structure and amplified work, all refused, can only be seen while parsing.
+It is pure Python because crafted files crash the HDF5 C library, and the process with it. It is our own because only a
+parser sees what is refused here: links, external bytes, shared or cyclic structure, amplified work.
 It reads what h5py writes by default and under `libver` "v108" and "latest": superblocks 0 to 3, object headers 1
 and 2, symbol-table, compact and dense groups and attributes, contiguous, compact and chunked arrays, deflate,
 shuffle and fletcher32. Source: HDF5 File Format Specification 3.0.
