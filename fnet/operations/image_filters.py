@@ -157,7 +157,7 @@ def _ssim_step(image1: Spec, filter_size: int, data_format: str | None) -> tuple
     *batch, height, width, channels = image1.shape
     if is_channels_first(data_format):
         channels, height, width = height, width, channels
-    single = Spec((total((*batch, channels)), height, width, 1))
+    single = Spec((total(sized((*batch, channels), 1)), height, width, 1))
     return bind(conv2d, filters=1, kernel_size=filter_size, use_bias=False), single
 
 
@@ -169,7 +169,7 @@ def _ssim_rule(image1: Spec, image2: Spec, *, filter_size: int, data_format: str
 
 def _ssim_room(x: tuple[Spec, Spec], *, filter_size: int, data_format: str | None) -> tuple[int, int]:
     """Six averages of each channel; the kernel is computed in 64 bits."""
-    held, work = of_step(*_ssim_step(Spec(sized(x[0].shape, 1)), filter_size, data_format))
+    held, work = of_step(*_ssim_step(x[0], filter_size, data_format))
     kernel = 3 * size(Spec((filter_size, filter_size)))
     return 6 * held + kernel, 6 * work + kernel
 
