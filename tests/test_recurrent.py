@@ -255,6 +255,9 @@ def test_what_mixes_rows_runs_for_each_time_and_in_keras_2_once():
     )
     np.testing.assert_array_equal(in_turn, X[::-1])
     np.testing.assert_array_equal(once, X[::-1, ::-1])
+    over_rows = bind(fnet.softmax, axis=0)
+    expected = np.stack([over_rows({}, step) for step in np.moveaxis(X, 1, 0)], axis=1)
+    np.testing.assert_allclose(fnet.time_distributed({}, X, layer=over_rows), expected, atol=1e-7)
 
 
 def test_a_sequence_alone_in_a_tuple_has_no_states():

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fnet import layers, tree
+from fnet import tree
 from fnet.core import infer, room
 from fnet.core.diagnosis import FAILURES
-from fnet.core.layer import Bound
-from fnet.core.rules import Rules
 from fnet.errors import InvalidInput
+from fnet.layers.wrappers import by_row, mixes_rows
 from fnet.types import Array
 
 ROWS = 1_000_003
@@ -25,7 +24,7 @@ def rows_independent(model: Any) -> bool:
 
     False where this is unknown, as of some operations (reshapes, products) and of custom layers.
     """
-    return all(map(rows_stay, infer.layers_in(model))) and _rows_lead(model)
+    return not mixes_rows(model) and _rows_lead(model)
 
 
 def _rows_lead(model: Any) -> bool:
@@ -34,39 +33,17 @@ def _rows_lead(model: Any) -> bool:
     takes = infer.input_spec(model)
     if takes is None:
         return True
-    by_row = tree.map(lambda spec: replace(spec, shape=(ROWS, *spec.shape[1:])), takes)
+    of_rows = tree.map(lambda spec: replace(spec, shape=(ROWS, *spec.shape[1:])), takes)
     try:
-        seen = infer.trace(model, by_row)
+        seen = infer.trace(model, of_rows)
     except FAILURES:
         return False
     return not any(
-        spec.shape[:1] != (ROWS,) or len(spec.shape) < (_by_row(traced.step) or 0)
+        spec.shape[:1] != (ROWS,) or len(spec.shape) < (by_row(traced.step) or 0)
         for traced in seen
         if any(spec.shape[:1] == (ROWS,) for spec in room.arrays(traced.inputs))
         for spec in room.arrays(traced.outputs)
     )
-
-
-def _by_row(step: Any) -> int | None:
-    """`Rules.by_row` of a layer; None for anything else."""
-    declared: Rules | None = getattr(getattr(step, "function", step), "rules", None)
-    return None if declared is None else declared.by_row
-
-
-def rows_stay(layer: Bound) -> bool:
-    """Whether a layer is known to keep rows independent."""
-    options = layer.all_options
-    axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
-    if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
-        return False
-    by_row = _by_row(layer)
-    return "axis" in axes or layers.is_own(layer.function) if by_row is None else by_row > 0
-
-
-def _not_rows(axis: Any) -> bool:
-    """Whether an option cannot mean axis 0: -2 is axis 0 of a matrix, None often means all axes."""
-    axes = axis if isinstance(axis, list | tuple) else [axis]
-    return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
 
 
 # --- rows without an answer -----------------------------------------------------------------------

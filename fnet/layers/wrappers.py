@@ -12,8 +12,9 @@ from fnet.core import infer, room
 from fnet.core.layer import Bound, bind, brief, has_policy
 from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
-from fnet.core.rules import Rounding, layer, rules
+from fnet.core.rules import Rounding, Rules, layer, rules
 from fnet.errors import InvalidInput
+from fnet.layers import is_own
 from fnet.layers.recurrence import sequence_spec, states_given, unpack
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.masks import mask_of, masked, parted, strip, values_of
@@ -192,8 +193,29 @@ def _by_time(mask: Array | None) -> Array | None:
 
 def mixes_rows(step: Any) -> bool:
     """Whether a layer or operation in a step may mix the rows of a batch."""
-    declared = map(rules, infer.layers_in(step))
-    return any(own.by_row == 0 or (own.by_row is None and own.call is not None) for own in declared)
+    return not all(map(_rows_stay, infer.layers_in(step)))
+
+
+def by_row(step: Any) -> int | None:
+    """`Rules.by_row` of a layer; None for anything else."""
+    declared: Rules | None = getattr(getattr(step, "function", step), "rules", None)
+    return None if declared is None else declared.by_row
+
+
+def _rows_stay(layer: Bound) -> bool:
+    """Whether a layer is known to keep rows independent."""
+    options = layer.all_options
+    axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
+    if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
+        return False
+    least = by_row(layer)
+    return "axis" in axes or is_own(layer.function) if least is None else least > 0
+
+
+def _not_rows(axis: Any) -> bool:
+    """Whether an option cannot mean axis 0: -2 is axis 0 of a matrix, None often means all axes."""
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
 
 
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
