@@ -87,6 +87,10 @@ class Bound:
         return known
 
     def _infer(self, x: Any) -> tuple[Any, ParamTree]:
+        """`infer` without its memory: what the shape rule says, under the dtype policy of the layer.
+
+        Raises ValueError for options that do not fit, and for sizes and dtypes that no array has.
+        """
         if self.misfit is not None:
             raise ValueError(f"{name_of(self.function)}: {self.misfit}")
         if self.rules.call is None or not self.rules.call.reads_values:
