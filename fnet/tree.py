@@ -121,7 +121,7 @@ def as_options(value: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=512)
-def _kind(cls: Any) -> Any:
+def container(cls: Any) -> Any:
     """dict, tuple or list for container types, None for leaves. Cached, since `isinstance(leaf, Mapping)` is slow."""
     if issubclass(cls, Mapping):
         return dict
@@ -132,7 +132,7 @@ def _kind(cls: Any) -> Any:
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 - read as tree.map
     """`f` on every leaf of `tree` (and the leaves at the same places of `rest`); the structure stays."""
-    kind = _kind(tree.__class__)
+    kind = container(tree.__class__)
     if kind is None:
         return None if tree is None else f(tree, *rest)
     if kind is dict:
@@ -142,7 +142,7 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 - re
 
 def items(tree: Any, path: Path = ()) -> list[tuple[Path, Any]]:
     """(path, leaf) of every leaf, in the order of the containers."""
-    kind = _kind(tree.__class__)
+    kind = container(tree.__class__)
     if kind is None:
         return [] if tree is None else [(path, tree)]
     children = tree.items() if kind is dict else enumerate(tree)
@@ -151,7 +151,7 @@ def items(tree: Any, path: Path = ()) -> list[tuple[Path, Any]]:
 
 def leaves(tree: Any) -> list[Any]:
     """All leaves, in the order of the containers."""
-    kind = _kind(tree.__class__)
+    kind = container(tree.__class__)
     if kind is None:
         return [] if tree is None else [tree]
     return [leaf for item in (tree.values() if kind is dict else tree) for leaf in leaves(item)]
@@ -163,7 +163,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
         leaves = [leaf for part in tree.values() for leaf in part.values()]
     except AttributeError:
         leaves = []
-    if leaves and not any(builtins.map(_kind, {*builtins.map(type, leaves)})):
+    if leaves and not any(builtins.map(container, {*builtins.map(type, leaves)})):
         return leaves, (*tree, *builtins.map(tuple, tree.values()))
     pairs = items(tree)
     return [leaf for _, leaf in pairs], tuple(path for path, _ in pairs)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import fnet
+from benchmarks.journeys import traced
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
 from fnet.constants import constant
 from fnet.core import infer
@@ -494,6 +495,51 @@ def test_programs_are_remembered_by_what_was_asked_for(each_backend):
     assert whole.calls is not plain.calls
     assert optimized(DENSE, params, True).calls is whole.calls
     assert optimized(DENSE, params, False).calls is plain.calls
+
+
+def test_a_call_like_an_earlier_one_sees_what_became_of_the_params(each_backend):
+    """The same dict: other arrays in it, or the same arrays in the same order under other names."""
+    model = sequential(a=bind(dense, units=5), b=bind(dense, units=5))
+    params, x = tree.map(constant, fnet.init(model, 0, (None, 5))), np.arange(5, dtype="float32")[None]
+
+    def settled():
+        for _ in range(3):
+            y = fnet.predict(model, params, x)
+        parity.assert_close(y, model(params, x))
+        return y
+
+    first, arrays = settled(), tree.leaves(params)
+    params["a"]["bias"] = constant(np.ones(5, "float32"))
+    assert np.abs(settled() - first).max() > 0.1
+    first = settled()
+    params["b"], params["a"] = params.pop("a"), params.pop("b")
+    assert np.abs(settled() - first).max() > 0.1
+    params["a"]["kernel"] = np.array(params["a"]["kernel"])  # which may change between calls
+    settled()
+    params["a"]["kernel"] += 1
+    settled()
+    assert len(arrays) == 4  # none was collected, which would have told that it is another
+
+
+def test_a_program_in_use_is_not_forgotten_for_others(each_backend):
+    x, kept = np.ones((1, 5), "float32"), tree.map(constant, fnet.init(DENSE, 0))
+    fnet.predict(DENSE, kept, x)
+    calls = optimized(DENSE, kept).calls
+    others = [tree.map(constant, fnet.init(DENSE, seed)) for seed in range(9)]
+    for params in others:
+        fnet.predict(DENSE, params, x)
+        fnet.predict(DENSE, kept, x)
+    assert optimized(DENSE, kept).calls is calls
+
+
+def test_a_call_like_an_earlier_one_runs_few_functions(each_backend):
+    """What lies between two calls of XLA takes three times as long once XLA's threads sleep."""
+    x, params = np.ones((1, 5), "float32"), tree.map(constant, fnet.init(DENSE, 0))
+    for _ in range(3):
+        fnet.predict(DENSE, params, x)
+    run = next(iter(optimized(DENSE, params).calls.values()))
+    layers = 0 if run.begin else traced(lambda: run.run(optimized(DENSE, params).params, x)).calls.total()
+    assert traced(lambda: fnet.predict(DENSE, params, x)).calls.total() - layers <= 12
 
 
 def test_a_model_is_compiled_for_each_dtype():

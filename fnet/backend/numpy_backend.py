@@ -37,10 +37,10 @@ R = TypeVar("R")
 
 # fmt: off
 __all__ = [
-    "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
-    "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc",
-    "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lgamma",
-    "lu", "matmul", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of",
+    "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "cast", "center", "clip", "compiled", "concrete",
+    "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
+    "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
+    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of",
     "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "wide", "winograd",
@@ -59,6 +59,9 @@ def native(x: Any) -> Any:
 
 to_numpy: Callable[[Any], np.ndarray[Any, Any]] = np.asarray
 """x -> `x` as a NumPy array."""
+
+awaited = to_numpy
+"""`to_numpy` of what is computed at this moment, which nothing is here."""
 
 
 def key_data(key: Any) -> Any:

@@ -25,6 +25,11 @@ from fnet.types import Params
 Progress: TypeAlias = Callable[[int, int], None]
 
 
+ALONE = 2_000_000
+"""Up to so many multiplications in a layer XLA seldom uses a second thread, which would miss the processor that looks
+whether the first is done."""
+
+
 class Again(NamedTuple):
     """A remembered kind of call, of one batch; it holds no params."""
 
@@ -33,13 +38,15 @@ class Again(NamedTuple):
     faults: Callable[[Any, int], list[Fault]]
     begin: Callable[[Any], Any] | None
     """Starts XLA without a look at values or params; None where that is not possible."""
+    read: Callable[[Any], np.ndarray[Any, Any]]
+    """Waits for an output: looks for it if it is due soon."""
 
     def outputs(self, params: Params, x: Any, begun: Any = None) -> Any:
         """The outputs, those of `begin` if it was called; None where a row has no answer."""
         y = self.begin(x) if self.begin is not None and begun is None else begun
         if (self.sound is None or not self.sound(x)) and self.faults(x, 0):  # while XLA computes
             return None
-        return tree.map(ops.to_numpy, self.run(params, x) if y is None else y)
+        return tree.map(self.read, self.run(params, x) if y is None else y)
 
 
 class Settings(NamedTuple):
@@ -115,7 +122,8 @@ class Runner:
         begin = model.ahead(self.x)
         if begin is not None and cut is not as_it_is:
             begin = functools.partial(go, EMPTY)
-        return Again(go, door.soundness(self.x), door.faults, begin)
+        alone = self.rows * self.prepared.work_of(self.x).parallel <= ALONE
+        return Again(go, door.soundness(self.x), door.faults, begin, ops.awaited if alone else ops.to_numpy)
 
     def batches(self, progress: Progress | None) -> Iterator[tuple[Any, int, Any]]:
         """(rows, their count, outputs) of every batch; the rows are a slice or, sorted by length, their indices."""

@@ -127,7 +127,7 @@ class Door:
             return None
         if x.dtype not in WIDE or x.dtype.itemsize > np.dtype(spec.dtype).itemsize:
             return None
-        return _squares_are_finite if _is_few(x) else _all_finite
+        return _is_finite_in_squares if _is_few(x) else _all_finite
 
     def faults(self, batch: Any, start: int) -> list[Fault]:
         """The faults of all inputs; messages count rows from `start`."""
@@ -199,7 +199,11 @@ def _plain(item: Any) -> Any:
 
 def _squares_are_finite(value: Array) -> bool:
     """Whether the sum of squares of a few numbers is finite; then all of them are. Faster than a test of each."""
-    return _is_few(value) and math.isfinite(np.vdot(value, value))
+    return _is_few(value) and _is_finite_in_squares(value)
+
+
+def _is_finite_in_squares(value: Array) -> bool:
+    return math.isfinite(np.vdot(value, value))
 
 
 def _all_finite(value: Array) -> Any:

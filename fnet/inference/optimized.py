@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from fnet.latest import Latest
 from fnet.records import dataclass
 from fnet.types import Params
 
-_programs: Latest[Any, _Remembered] = Latest(8)
+_programs: Latest[Any, Remembered] = Latest(8)
 """{(backend, id of the model, whether optimised, structure and ids of the params): the program}."""
 
 _CALLS = 64
@@ -35,6 +37,8 @@ class Program(NamedTuple):
     """{kind of call: `Again`} for `predict`; always empty where params can change."""
     host: Any = None
     """The layers in front of the model that turn texts into numbers, or None."""
+    remembered: Remembered | None = None
+    """Where it is kept for the next call, if it is."""
 
 
 class _Place(int):
@@ -42,23 +46,34 @@ class _Place(int):
 
 
 @dataclass(frozen=True)
-class _Remembered:
+class Remembered:
     """A program for the next call with the same arrays.
 
     It keeps the model alive, so that its id stays unique, and none of the given arrays: the params of the program hold
     twins of them or, where there can be none, a `_Place`. When one of the arrays is collected, it is forgotten.
 
-    watched: weak references to the arrays.
+    structure, watched: of the given params; each of `watched` gives a leaf, or None once that is collected.
     """
 
+    key: Any
     given_model: Any
     program: Program
     has_places: bool
-    watched: list[Any]
+    structure: Any
+    watched: list[Callable[[], Any]]
 
     def filled(self, leaves: list[Any]) -> Program:
         """The program with the given arrays."""
-        return self.program._replace(params=_filled(self.program.params, leaves)) if self.has_places else self.program
+        params = _filled(self.program.params, leaves) if self.has_places else self.program.params
+        return self.program._replace(params=params, remembered=self)
+
+    def params_of(self, params: Params) -> Params | None:
+        """The params of the program for these, None where they are others than those that it was made of."""
+        leaves, structure = ops.flatten(params)
+        if structure != self.structure or not all(map(operator.is_, leaves, map(operator.call, self.watched))):
+            return None
+        _programs.find(self.key)  # now the most recently used
+        return _filled(self.program.params, leaves) if self.has_places else self.program.params
 
 
 def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
@@ -67,6 +82,8 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     It is made once for arrays that cannot change; where one can, the model stays as it is.
     """
     leaves, structure = ops.flatten(params)
+    if any(map(tree.container, {*map(type, leaves)})):
+        leaves, structure = tree.flatten(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
     remembered = _programs.find(key)
     if remembered is not None:
@@ -75,7 +92,9 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
         require_values(new := tree.map(on_device, params))
         return Program(in_predict(model), new, None, Latest(0))
     program = _program(model, params, leaves, optimize)
-    return _remember(key, model, program, leaves).filled(leaves)
+    watched = [_watch(leaf, key) for leaf in leaves]
+    has_places = any(isinstance(leaf, _Place) for leaf in tree.leaves(program.params))
+    return _programs.keep(key, Remembered(key, model, program, has_places, structure, watched)).filled(leaves)
 
 
 def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> Program:
@@ -95,13 +114,6 @@ def _stand_in(leaf: Any, number: int) -> Any:
     return twin(leaf) if isinstance(leaf, np.ndarray) and leaf.size else _Place(number)
 
 
-def _remember(key: Any, model: Any, program: Program, leaves: list[Any]) -> _Remembered:
-    """Keep a program for the next call."""
-    has_places = any(isinstance(leaf, _Place) for leaf in tree.leaves(program.params))
-    watched = [_watch(leaf, key) for leaf in leaves]
-    return _programs.keep(key, _Remembered(model, program, has_places, watched))
-
-
 def _filled(item: Any, leaves: list[Any]) -> Any:
     """A tree of params with the given arrays in place of every `_Place`."""
     if item.__class__ is dict:
@@ -111,7 +123,7 @@ def _filled(item: Any, leaves: list[Any]) -> Any:
     return tree.map(lambda part: leaves[part] if part.__class__ is _Place else part, item)
 
 
-def _watch(leaf: Any, key: Any) -> Any:
+def _watch(leaf: Any, key: Any) -> Callable[[], Any]:
     """A weak reference to an array that forgets its program with it; anything else is kept."""
     is_watched = hasattr(leaf, "__array__") and not isinstance(leaf, np.generic)
-    return weakref.ref(leaf, lambda _: _programs.pop(key, None)) if is_watched else leaf
+    return weakref.ref(leaf, lambda _: _programs.pop(key, None)) if is_watched else lambda: leaf
