@@ -201,7 +201,8 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
         x = _by_name(x, args.model, custom_objects) if inputs.suffix == ".npz" else x
         y = None if labels is None else np.load(labels, allow_pickle=False)
     except (ValueError, OSError, KeyError) as error:
-        raise ValueError(f"cannot read {inputs} or its labels: {error}") from error
+        hint = "; texts are saved as np.array(rows, 'str')" if "Object" in str(error) else ""
+        raise ValueError(f"cannot read {inputs} or its labels: {error}{hint}") from error
     lengths = {len(a) for a in (*(x if isinstance(x, tuple) else (x,)), *(() if y is None else (y,)))}
     if len(lengths) != 1 or 0 in lengths:
         raise UsageError(f"inputs and labels need the same number of rows, at least 1; got {sorted(lengths)}")

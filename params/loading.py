@@ -145,13 +145,19 @@ def _load(
         _warn_of_age(make, converted, file)
     if infer.keeps_states(converted.step):
         require_batch(file.config)
-    vocabularies = _vocabularies(file, vocabulary)
+    asked = set[str]()
+    vocabularies = _vocabularies(file, vocabulary, asked)
     if file.format == "h5":
         stored = by_order(plan(converted, expected, vocabularies), converted, file)
     else:
         possible = namings(file.arrays.version, file.arrays.groups)
         plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
         stored = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
+    named = set(vocabulary) if isinstance(vocabulary, Mapping) else asked
+    if vocabulary is not None and not (named and named <= asked):
+        raise WeightsMismatch(
+            f"vocabulary= is for layers that look up tokens; here: {', '.join(sorted(asked)) or 'none'}"
+        )
     params = values(stored, expected)
     lines = parameters.misplaced(dict(tree.items(expected)), params)  # the numbers were looked at as they were read
     if lines:
@@ -171,10 +177,14 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
     )
 
 
-def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None) -> Vocabularies:
-    """The tokens in the argument `vocabulary=` of the loader, else those in the layer's `vocabulary.txt`."""
+def _vocabularies(
+    file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None, asked: set[str]
+) -> Vocabularies:
+    """The tokens in the argument `vocabulary=` of the loader, else those in the layer's `vocabulary.txt`. Layers that
+    look for some are added to `asked`."""
 
     def of(group: str, name: str) -> Vocabulary | None:
+        asked.add(name)
         tokens = given.get(name) if isinstance(given, Mapping) else given
         if tokens is not None:
             return Vocabulary(tokens)

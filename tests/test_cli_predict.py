@@ -110,7 +110,9 @@ def test_arrays_of_objects_are_told_with_what_to_save(write, folder, capsys, cap
     write(name, np.array([[{}, 1, 2]], object))
     assert run(capsys, "numbers.safetensors", name) == (1, "")
     assert f"{name} cannot be read: " in caplog.text
-    assert caplog.text.rstrip().endswith("; save numbers or texts: np.save(name, np.array(rows, 'float32'))")
+    assert caplog.text.rstrip().endswith(
+        "; save numbers or texts: np.save(name, np.array(rows, 'float32')), 'str' for texts"
+    )
 
 
 def test_what_a_file_unpacks_to_is_told_by_its_header_and_bounded(folder, capsys, caplog, monkeypatch):

@@ -106,6 +106,8 @@ QUESTIONS = {
     "custom activation": "answers",
     "sequences different length": "answers",
     "raspberry pi": "answers",
+    "excel xlsx": "answers",
+    "semicolon decimal comma csv": "answers",
     "apple silicon m1": "answers",
     "python 3.13 tensorflow available": "answers",
     "keras version wrote file": "answers",

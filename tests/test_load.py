@@ -812,6 +812,14 @@ def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
     parity.assert_close(model(params, TEXTS), keras_model(tf.constant(TEXTS)))
     named = load_keras(tmp_path / "text.h5", vocabulary={vectorize.name: vectorize.get_vocabulary()})[1]
     assert [path for path, _ in tree.items(named)] == [path for path, _ in tree.items(params)]
+    keras_model.save(tmp_path / "text.keras")
+    with pytest.raises(
+        WeightsMismatch, match=f"vocabulary= is for layers that look up tokens; here: {vectorize.name}$"
+    ):
+        load_keras(tmp_path / "text.keras", vocabulary={"vectorise": ["a"]})
+    keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(tmp_path / "dense.keras")
+    with pytest.raises(WeightsMismatch, match=r"look up tokens; here: none$"):
+        load_keras(tmp_path / "dense.keras", vocabulary=["a"])
 
 
 @pytest.mark.filterwarnings(r"ignore:(?s).*structure of `inputs` doesn't match:UserWarning")  # Keras's, of its own dict

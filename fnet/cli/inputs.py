@@ -130,7 +130,7 @@ def _naming(name: str) -> Iterator[None]:
     except BROKEN as error:
         hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         if "object" in str(error).lower() and name.endswith((".npy", ".npz")):
-            hint = "; save numbers or texts: np.save(name, np.array(rows, 'float32'))"
+            hint = "; save numbers or texts: np.save(name, np.array(rows, 'float32')), 'str' for texts"
         raise ValueError(f"{'standard input' if name == '-' else name} cannot be read: {error}{hint}") from error
 
 
