@@ -8,7 +8,7 @@ import os
 import re
 import tokenize
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -217,4 +217,4 @@ def _txt(name: str, request: Request) -> Source:
     return Source(_texts((line.removesuffix("\n") for line in lines(name)), request.size))
 
 
-READERS: dict[str, Callable[[str, Request], Source]] = {".npy": _npy, ".npz": _npz, ".txt": _txt, **tables.READERS}
+READERS: dict[str, tables.Reader] = {".npy": _npy, ".npz": _npz, ".txt": _txt, **tables.READERS}

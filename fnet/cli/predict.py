@@ -180,13 +180,9 @@ class _Run:
                         "--labels, --top and --truth are for classes of one output; this model has several"
                     )
                 scores = None
+            first, printed = self.rows == len(batch.names), self.args.output is None and self.args.format is None
             many = isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > MANY
-            if (
-                many
-                and scores is None
-                and self.rows == len(batch.names)
-                and self.args.output is self.args.format is None
-            ):
+            if first and printed and many and scores is None:
                 log.info("a row is %d numbers: --top 5 prints the best classes, --labels names them", y.shape[1])
             kept = self.columns(batch)
             of_batch = outputs.answers(batch.names, y, marked, scores, kept)

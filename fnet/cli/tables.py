@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -96,9 +96,10 @@ def _parquet(name: str, request: Request) -> Source:
     return Source(_table(header, rows, name, request), file.metadata.num_rows)
 
 
-READERS: dict[str, Callable[[str, Request], Source]] = {
-    ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".tsv": _csv,
-}  # fmt: skip
+Reader: TypeAlias = Callable[[str, Request], Source]
+"""(name of a file, how to read it) -> its rows."""
+
+READERS: dict[str, Reader] = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".tsv": _csv}
 
 
 def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request) -> Iterator[Batch]:
