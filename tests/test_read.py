@@ -165,6 +165,8 @@ def test_sizes_are_limited(tmp_path):
             read(source, Limits(total=len(data) - 1))
     with pytest.raises(LimitExceeded, match="allowed"):
         read(data, Limits(config=10))
+    with pytest.raises(LimitExceeded, match=r"35 bytes; `Limits\.config` allows 34"):
+        read(b'{"class_name": "Dense", "config":{}', Limits(config=34))
     with pytest.raises(LimitExceeded, match="members in the zip"):
         read(data, Limits(steps=2))
     with pytest.raises(LimitExceeded, match=r"Limits\.config"):

@@ -17,7 +17,7 @@ from params.file.hdf5 import open_file
 from params.store import hdf5_writer
 from params.store.keras_config import NOT_READ
 from params.store.keras_file import keras_bytes
-from params.store.meaning import meaning
+from params.store.meaning import difference, meaning
 from params.store.spelling import CLASSES
 from tests import parity
 from tests.cases import all_cases, marked_cases
@@ -508,3 +508,43 @@ def test_masks_that_merge_go_back_to_keras(make, tmp_path):
     (ours,) = outputs_of(keras, again(keras, model, params, tmp_path), list(x))
     np.testing.assert_array_equal(ours, expected[0])
     np.testing.assert_allclose(fnet.predict(model, params, tuple(x)), expected[0], atol=2e-6)
+
+
+THREE, TANH = bind(fnet.dense, units=3), bind(fnet.dense, units=3, activation="tanh")
+
+
+def of_nodes(a=(THREE, "x"), b=(THREE, "a"), y=(fnet.subtract, ["a", "b"]), outputs="y"):
+    return fnet.graph({"a": a, "b": b, "y": y}, inputs="x", outputs=outputs)
+
+
+def with_constant(values):
+    model = fnet.graph({"c": (fnet.constant, ()), "y": (fnet.add, ["x", "c"])}, inputs="x", outputs="y")
+    return meaning(model, {"c": {"value": np.array(values)}})
+
+
+MEANINGS = [
+    (meaning(model, {}), place)
+    for model, place in (
+        (of_nodes(), ""),
+        (of_nodes(a=(TANH, "x")), "at ('a', 0): "),
+        (
+            fnet.graph(
+                {"b": (THREE, "x"), "a": (THREE, "b"), "y": (fnet.subtract, ["a", "b"])}, inputs="x", outputs="y"
+            ),
+            "at ('a', 0): ('input', 'x') became ('b', 0)",
+        ),
+        (of_nodes(b=(THREE, "a", "a")), "at ('b', 0): "),
+        (of_nodes(y=(fnet.subtract, ["b", "a"])), "at ('y', 0): (('a', 0), ('b', 0)) became (('b', 0), ('a', 0))"),
+        (of_nodes(y=(fnet.subtract, masked_by(["a", "b"], "x"))), "at ('y', 0): "),
+        (of_nodes(outputs=["y", "a"]), "its inputs and outputs, "),
+    )
+] + [(with_constant(values), "at ") for values in ([1.0], [2.0], [[1.0]], [1])]
+
+
+@pytest.mark.parametrize("number", range(len(MEANINGS)))
+def test_models_that_differ_have_other_meanings(number):
+    """What is written is held against what is read, which no test of right writing could tell from no check at all."""
+    for other, (read, place) in enumerate(MEANINGS):
+        told = difference(MEANINGS[number][0], read)
+        assert (told is None) == (number == other), (number, other)
+        assert number or told is None or other > 6 or told.startswith(place), told

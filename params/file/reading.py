@@ -105,7 +105,7 @@ def _file(
 
 def _json(data: memoryview, folder: str | None, label: str, limits: Limits) -> ModelFile:
     """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
-    index = parse_object(bytes(data[: limits.config + 1]), label, limits, nonfinite=True)
+    index = parse_object(data, label, limits, nonfinite=True)
     if "class_name" not in index:
         return _sharded(index, folder, label, limits)
     version = _version(index.get("keras_version"))

@@ -81,7 +81,7 @@ def keras_bytes(
     except ModelFileError as error:
         raise ExportError(f"what Keras would read is refused: {error}") from error
     _require_same(meaning(whole, params), meaning(converted.step, _with_given(converted, params)))
-    expected = infer.infer(converted.step, infer.input_spec(converted.step) or takes)[1]
+    expected = infer.infer(converted.step, infer.input_spec(converted.step))[1]
     data = _packed(config, _groups(converted, expected, params))
     _compare(data, whole, params, custom)
     return data
