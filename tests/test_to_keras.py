@@ -11,7 +11,7 @@ import pytest
 import fnet
 from fnet import ExportError, bind, operations, tf_functions, tree
 from fnet.core.sources import masked_by
-from fnet.inference.rows import rows_stay
+from fnet.layers.wrappers import mixes_rows
 from params import load_keras
 from params.file.hdf5 import open_file
 from params.store import hdf5_writer
@@ -208,7 +208,7 @@ def test_a_layer_of_ones_own_with_the_name_of_another_is_not_that_one():
     def dense(params, x):
         return x + x.sum(axis=0)
 
-    assert not rows_stay(bind(dense))
+    assert mixes_rows(dense)
     with pytest.raises(ExportError, match="dense is a layer of your own: give its Keras name"):
         keras_bytes(fnet.sequential(dense), {}, (None, 4))
 
