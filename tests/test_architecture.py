@@ -68,6 +68,19 @@ def test_examples_import_what_is_installed_under_its_name():
         assert not [name for name in imports(path) if name.split(".")[0] in set(PACKAGES) - {"fnet"}], path
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "examples", "docs"])
+def test_what_is_imported_of_ours_is_there(folder):
+    """A name that moved fails here at once, not when its users are next collected."""
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in (
+                "fnet",
+                "params",
+                "compare",
+            ):
+                exec(compile(ast.Module([node], []), str(path), "exec"), {})
+
+
 def is_shell(path: Path) -> bool:
     """Whether a file belongs to the command line `fnet`."""
     return ROOT / "fnet" / "cli" in path.parents or path == ROOT / "fnet" / "__main__.py"
