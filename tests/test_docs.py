@@ -1,7 +1,9 @@
 """The pages as a reader uses them: questions lead to their page, the reference is whole, the pictures are current."""
 
 import argparse
+import html
 import importlib
+import json
 import math
 import re
 import shlex
@@ -273,21 +275,40 @@ def test_pictures_are_what_their_script_draws():
     assert files == dict(pictures.pictures())
 
 
+SEARCHES = """<p id="search-progress"></p><pre></pre>
+<script src="_static/documentation_options.js"></script><script src="_static/doctools.js"></script>
+<script src="_static/sphinx_highlight.js"></script><script src="_static/searchtools.js"></script>
+<script src="_static/language_data.js"></script><script src="searchindex.js"></script>
+<script>
+  const found = QUESTIONS.map((question) => Search._performSearch(...Search._parseQuery(question)).reverse());
+  document.querySelector("pre").textContent = JSON.stringify(found.map((results) => results.map(([page]) => page)));
+</script>"""
+"""A page that searches the site for all questions at once: a browser takes a second to start."""
+
+
 @pytest.mark.slow
-def test_the_site_finds_the_pages(tmp_path):
+def test_the_site_finds_the_pages():
     """The built site, without a warning, and its own search in a browser."""
     pytest.importorskip("sphinx")
     browser = shutil.which("chromium")
-    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path]
+    site = ROOT / "build" / "site"  # where `make docs` may have built it a moment ago
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, site]
     done = subprocess.run(build, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     if browser is None:
         pytest.skip("no chromium to search in")
-    for question, page in QUESTIONS.items():
-        address = f"{(tmp_path / 'search.html').as_uri()}?q={question.replace(' ', '+')}"
+
+    def shown(address):
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
-        shown = subprocess.run([browser, *options, address], capture_output=True, text=True, timeout=60).stdout
-        results = re.findall(
-            r'<li class="kind-\w+"><a href="([\w/.-]+)\.html', shown.partition('id="search-results"')[2]
-        )
+        return subprocess.run([browser, *options, address], capture_output=True, text=True, timeout=60).stdout
+
+    searches = site / "searches.html"
+    searches.write_text(SEARCHES.replace("QUESTIONS", json.dumps([*QUESTIONS])), "utf-8")
+    found = json.loads(html.unescape(shown(searches.as_uri()).partition("<pre>")[2].partition("</pre>")[0]))
+    for (question, page), results in zip(QUESTIONS.items(), found, strict=True):
         assert page in [Path(result).name for result in results][:5], question
+
+    question, *_ = QUESTIONS
+    visited = shown(f"{(site / 'search.html').as_uri()}?q={question.replace(' ', '+')}")
+    listed = re.findall(r'<li class="kind-\w+"><a href="([\w/.-]+)\.html', visited.partition('id="search-results"')[2])
+    assert listed == found[0]
