@@ -146,3 +146,24 @@ def test_params_are_made_and_moved_to_the_device_without_a_program_for_each_shap
         assert made[2].dtype == "float32"
         assert made[6].dtype == "int32"
     assert "Compiling" not in caplog.text
+
+
+def test_who_looked_in_vain_does_not_look_again_at_once(monkeypatch):
+    class Result:
+        def __init__(self, due):
+            self.due, self.looks = due, 0
+
+        def is_ready(self):
+            self.looks += 1
+            return self.looks >= self.due
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array([1.0])
+
+    monkeypatch.setattr(jax_backend, "_looks_from", 0.0)
+    monkeypatch.setattr(jax_backend, "PAUSE", 3600)
+    late = jax_backend.LOOKS + 1
+    for due, looks in ((3, 3), (3, 3), (late, jax_backend.LOOKS), (3, 0), (late, 0)):
+        result = Result(due)
+        assert jax_backend.awaited(result) == [1.0]
+        assert result.looks == looks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
@@ -133,14 +134,18 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 
 LOOKS = 300
 """How often to look whether XLA is done before the thread sleeps, from which it takes 40 µs to wake."""
+PAUSE = 0.01
+"""For how many seconds nobody looks after looks in vain: a processor that looks is missed where all are busy."""
+
+_looks_from = 0.0
 
 
 def awaited(x: Any) -> np.ndarray[Any, Any]:
     """`to_numpy` of what XLA computes at this moment, which is done soon if it is little."""
+    global _looks_from
     is_ready: Any = getattr(x, "is_ready", None)
-    for _ in range(LOOKS if is_ready else 0):
-        if is_ready():
-            break
+    if is_ready and time.monotonic() >= _looks_from and not any(is_ready() for _ in range(LOOKS)):
+        _looks_from = time.monotonic() + PAUSE
     return np.asarray(x)
 
 
