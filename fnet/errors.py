@@ -24,11 +24,11 @@ class OutOfMemory(InvalidInput, MemoryError):
 
 
 class InvalidRows(UserWarning):
-    """Some rows have no answer, and are marked in the outputs; `rows` are their numbers."""
+    """Some rows have no answer, and are marked in the outputs; rows: their numbers, why: what the first has."""
 
-    def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
+    def __init__(self, message: str, rows: Sequence[int] = (), why: str = "") -> None:
         super().__init__(message)
-        self.rows = rows
+        self.rows, self.why = rows, why
 
 
 class InvalidParams(ValueError):
@@ -74,7 +74,9 @@ class ExportError(ValueError):
     """A model cannot be exported: the target lacks something, or computes other values. Nothing was written."""
 
 
-def unanswered(names: Sequence[object], rows: int) -> str:
-    """The message of a warning about rows without an answer."""
+def unanswered(names: Sequence[object], rows: int, why: str) -> str:
+    """The message of a warning about rows without an answer; why: what the first has."""
     shown = ", ".join(map(str, names[:10])) + ", ..." * (len(names) > 10)
-    return f"no answer for {len(names)} of {rows} rows, which are marked: {shown}"
+    return f"no answer for {len(names)} of {rows} rows, which are marked: {shown}" + (
+        why and f"; row {names[0]} has {why}"
+    )

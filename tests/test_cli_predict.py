@@ -92,7 +92,7 @@ def test_numbers_come_from_every_kind_of_file(folder, capsys):
     *(("x.npy", b""), ("x.npy", b"\x93NUMPY"), ("x.npz", b"PK\3\4"), ("x.csv", b"a,b,c\n1,\xe9,3\n")),
     *(("x.jsonl", b'{"a": "\xff"}'), ("x.parquet", b"PAR1")),
     ("header.npy", b"\x93NUMPY\2\0\xa1\x0f\0\0" + b"[" * 4000 + b"\n"),
-    ("long.csv", b"a,b,c\n1,2," + b"9" * 200_000 + b"\n"),
+    *(("open.csv", b'a,b,c\n1,2,3\n4,"5,6\n7,8,9\n'), ("twice.jsonl", b'{"a": 1, "a": 2}')),
     *(("deep.jsonl", b"[" * 200_000), ("deeper.jsonl", b"[" * 900 + b"1" + b"]" * 900)),
 ])  # fmt: skip
 def test_a_broken_file_of_numbers_is_named_in_one_line(folder, capsys, caplog, name, data):
@@ -498,6 +498,47 @@ def test_the_header_tells_what_separates_fields(folder, capsys, caplog, name, ma
     Path(name).write_text(f"a{mark}b{mark}c\n1,5{mark}2{mark}3\n")
     assert run(capsys, "numbers.safetensors", name)[0] == 2
     assert "'1,5'); numbers are written as 1234.5, without commas" in caplog.text
+
+
+def test_a_csv_is_read_as_people_write_them(folder, capsys, caplog):
+    """UTF-16, as from Excel; a space after each comma, quoted texts too; texts of any length."""
+    reviews, text = "examples/models/nusax-lstm.safetensors", 'id,text\n1,"bagus, ramah"\n2,' + "é " * 70_000 + "\n"
+    Path("x.csv").write_text(text)
+    expected = run(capsys, reviews, "x.csv")
+    assert expected[0] == 0
+    for encoding in ("utf-16", "utf-8-sig"):
+        Path("x.csv").write_text(text, encoding)
+        assert run(capsys, reviews, "x.csv") == expected
+    Path("x.csv").write_text(text.replace(",", ", ", 3).replace("bagus,  ", "bagus, "))
+    assert run(capsys, reviews, "x.csv") == expected
+    Path("x.csv").write_text('text,id\nbagus,1\n"ramah,2\nkotor,3\nlama,4\n')
+    assert run(capsys, reviews, "x.csv", "--batch-size", "1")[0] == 2
+    assert caplog.messages[-1].startswith('x.csv: a quote (") in the row that begins in line 3 is not closed')
+
+
+def test_labels_are_read_whatever_editor_wrote_them(folder, capsys):
+    Path("x.csv").write_text("a,b,c\n1,2,3\n")
+    expected = run(capsys, "numbers.safetensors", "x.csv", "--labels", "left,right")
+    for encoding in ("utf-8-sig", "utf-16"):
+        Path("labels.txt").write_bytes("left\r\nright\r\n\r\n".encode(encoding))
+        assert run(capsys, "numbers.safetensors", "x.csv", "--labels", "labels.txt") == expected
+
+
+def test_hidden_images_are_no_rows(folder, capsys):
+    """What macOS and notebooks put next to images; Keras leaves hidden folders out, too."""
+    expected = run(capsys, IMAGES, "photos", "--resize")
+    Path("photos/.checkpoints").mkdir()
+    for name in ("._0.png", ".checkpoints/0.png"):
+        Path("photos", name).write_bytes(b"not a picture")
+    assert run(capsys, IMAGES, "photos", "--resize") == expected
+
+
+def test_what_the_first_row_without_an_answer_has_is_told(folder, capsys, caplog):
+    Path("x.csv").write_text("b,a\n1,2\n2,3\n3,\n4,inf\n")
+    for size in (1, 3, 32):
+        assert run(capsys, "two.safetensors", "x.csv", "--batch-size", size)[0] == 0
+        told = "no answer for 2 of 4 rows, which are marked: 2, 3; row 2 has NaN in input 'a'"
+        assert caplog.messages[-1] == told
 
 
 def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsys, caplog):

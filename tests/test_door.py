@@ -3,6 +3,8 @@
 import importlib.util
 import io
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 
 import ml_dtypes
 import numpy as np
@@ -260,7 +262,7 @@ def test_what_is_refused_is_named(x, message):
         ((2, 3, 8, 9), r": np\.moveaxis\(x, 1, -1\)"),
         ((2, 9, 9, 3), r"takes \(None, 8, 9, 3\)$"),
         ((0,), r"takes \(None, 8, 9, 3\)$"),
-        ((), r"takes \(None, 8, 9, 3\)$"),
+        ((), r"; a single value goes into a list, \[x\], and so does a row that is a dict, \[row\]$"),
     ],
 )
 def test_images_of_another_shape_are_told_the_way_out(shape, hint):
@@ -269,6 +271,27 @@ def test_images_of_another_shape_are_told_the_way_out(shape, hint):
         fnet.predict(images, {}, np.ones(shape, "float32"))
     with pytest.raises(fnet.InvalidInput, match=r"holds strings.*; of an image file it takes the pixels"):
         fnet.predict(images, {}, ["cat.png"])
+
+
+def test_a_row_that_is_a_dict_goes_into_a_list():
+    row = dict(zip("abc", X[0].tolist(), strict=True))
+    np.testing.assert_allclose(fnet.predict(MODEL, PARAMS, [row]), Y[:1], rtol=1e-6)
+    with pytest.raises(fnet.InvalidInput, match=r"single values where rows are wanted; put it in a list: \[row\]"):
+        fnet.predict(MODEL, PARAMS, row)
+
+
+def test_decimals_and_mixed_objects_are_numbers():
+    """As databases and a column of booleans with missing cells give them."""
+    exact = {
+        "a": [Decimal("0.5"), None],
+        "b": np.array([Fraction(1, 2), 1], object),
+        "c": np.array([True, 0.5], object),
+    }
+    with pytest.warns(fnet.InvalidRows, match="marked: 1; row 1 has NaN"):
+        y = fnet.predict(MODEL, PARAMS, exact, invalid="mark")
+    np.testing.assert_array_equal(y[:1], fnet.predict(MODEL, PARAMS, [[0.5, 0.5, 1]]))
+    with pytest.raises(fnet.InvalidInput, match="texts in a and numbers in the rest"):
+        fnet.predict(MODEL, PARAMS, {**exact, "a": np.array([1j, 1], object)})
 
 
 def test_numbers_for_a_model_that_takes_strings():
@@ -353,7 +376,9 @@ def test_missing_params_are_explained(each_backend):
 def test_rows_without_an_answer_are_marked_and_the_others_go_on(each_backend, batch_size):
     bad = X.copy()
     bad[1, 0], bad[2, 2] = np.nan, np.inf
-    with pytest.warns(fnet.InvalidRows, match="no answer for 2 of 4 rows, which are marked: 1, 2"):
+    with pytest.warns(
+        fnet.InvalidRows, match=r"2 of 4 rows, which are marked: 1, 2; row 1 has NaN at \(0,\) in input 'x'$"
+    ):
         y = fnet.predict(MODEL, PARAMS, bad, batch_size=batch_size, invalid="mark")
     np.testing.assert_allclose(y, np.where(np.isin(np.arange(4), (1, 2))[:, None], np.nan, Y), rtol=1e-6)
     with pytest.raises(fnet.InvalidInput, match="row 1 has NaN"):

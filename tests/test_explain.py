@@ -85,6 +85,21 @@ def test_shapes_that_a_model_of_several_inputs_was_built_for():
     assert "was saved before it was built" in fnet.explain(json.dumps(built).encode()).problems[0]
 
 
+def test_sizes_after_a_refused_layer_are_not_guessed():
+    """Its output is in no file of Keras 2: its input was shown as its output, and parameters counted by that."""
+    value = config("cnn")
+    for entry in value["config"]["layers"]:
+        entry.pop("build_config", None)
+    layer(value, "re_lu")["class_name"] = "Fancy"
+    found = fnet.explain(file(value))
+    assert [p for p, step in steps(found).items() if step.output == "?"] == ["re_lu", "flatten", "dropout", "dense"]
+    assert (steps(found)["dense"].params, steps(found)["dense"].status, found.outputs, found.held_bytes) == (
+        *(None, "supported"), "?", None,
+    )  # fmt: skip
+    assert "dense" in str(found).partition("not counted, for their sizes are not in the configuration: ")[2]
+    assert picture(file(value)).count('class="shape"') == len(found.steps) - 4
+
+
 def test_all_that_is_refused_is_told_at_once():
     value = config("cnn")
     layer(value, "batch_normalization")["class_name"] = "Fancy"

@@ -93,12 +93,13 @@ def test_defaults_are_those_of_keras():
 
 PROMISED = {
     "Entrance": {"passes_on": False, "host": False},
-    "InvalidRows": {"rows": ()},
+    "InvalidRows": {"rows": (), "why": ""},
     "Limits": {
         "total": 4 << 30, "config": 16 << 20, "vocabulary": 64 << 20, "depth": 64, "layers": 12_000,
         "outputs": 256 << 20, "steps": 1_000_000,
     },
     "Param": {"initializer": "glorot_uniform", "dtype": "float32", "trainable": True},
+    "plot": {"unsized": ()},
     "Predict": {"output": "output", "labels": True, "batch_size": 256, "invalid": "mark"},
     "Rounding": {"keeps": ()},
     "Spec": {"dtype": "float32"},

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import logging
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +100,28 @@ def check_target(path: Path, *sources: str) -> None:
             raise UsageError(f"{path}: the file to write is {source}, which is read; give it another name")
 
 
+def lines(path: Path, newline: str | None = None) -> Iterator[str]:
+    """The lines of a text file as they come: UTF-8, or UTF-16 if it begins with the mark of that, as from Excel."""
+    with path.open("rb") as file:
+        encoding = "utf-16" if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        with io.TextIOWrapper(file, encoding, newline=newline) as text:
+            yield from text
+
+
+def listed(names: str) -> list[str]:
+    """The names in an argument, comma-separated."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def read_labels(text: str | None) -> list[str] | None:
     """The class names in --labels."""
     if text is None:
         return None
     path = Path(text)
     if path.is_file():
-        lines = path.read_text("utf-8").splitlines()
-        numbered = all(line.startswith(f"{row} ") for row, line in enumerate(lines))  # as in Teachable Machine
-        return [line.split(" ", 1)[1] for line in lines] if numbered else lines
+        names = "".join(lines(path)).rstrip().splitlines()
+        numbered = all(line.startswith(f"{row} ") for row, line in enumerate(names))  # as in Teachable Machine
+        return [line.split(" ", 1)[1] for line in names] if numbered else names
     if "," not in text:
         raise UsageError(
             f"--labels {text}: no such file{near(text)}; give a file with a name a line, or names with commas between"

@@ -23,8 +23,9 @@ LARGEST = 150_000_000
 
 
 def images_of(folder: Path) -> list[str]:
-    """The images of a folder and of those inside it."""
-    files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
+    """The images of a folder and of those inside it, except for hidden ones, as macOS's ._cat.jpg."""
+    shown = (path for path in folder.rglob("[!.]*") if path.suffix.lower() in IMAGES)
+    files = sorted(str(path) for path in shown if not any(part[0] == "." for part in path.relative_to(folder).parts))
     if not files:
         raise UsageError(f"{folder} is a folder without images ({', '.join(sorted(IMAGES))}); name the file to read")
     return files

@@ -20,7 +20,7 @@ from fnet import tree
 from fnet.cli import tables
 from fnet.cli.common import UsageError, log, number
 from fnet.cli.image_files import FOLDER, IMAGES, images, images_of
-from fnet.cli.request import Batch, Request, Source, in_batches, kind_of, lines, require_size
+from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, require_size
 from fnet.core import infer, sources
 from fnet.core.compose import input_names
 from fnet.inference.scaling import Scaling, scales
@@ -109,8 +109,7 @@ def source(request: Request) -> Source:
     kind = kinds.pop()
     if kind == ".txt" and not (request.takes_text or request.spec is None):
         way = "say what it holds, --stdin-format csv" if names[0] == "-" else "give a .csv, .jsonl, .parquet or .npy"
-        where = "standard input" if names[0] == "-" else names[0]
-        raise UsageError(f"lines of text in {where}, and the model takes {request.spec}: {way}")
+        raise UsageError(f"lines of text in {called(names[0])}, and the model takes {request.spec}: {way}")
     if kind not in tables.READERS:
         _require_columns(request, names[0])
     with _naming(names[0]):
@@ -131,7 +130,7 @@ def _naming(name: str) -> Iterator[None]:
         hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         if "object" in str(error).lower() and name.endswith((".npy", ".npz")):
             hint = "; save numbers or texts: np.save(name, np.array(rows, 'float32')), 'str' for texts"
-        raise ValueError(f"{'standard input' if name == '-' else name} cannot be read: {error}{hint}") from error
+        raise ValueError(f"{called(name)} cannot be read: {error}{hint}") from error
 
 
 def _read(name: str, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -214,7 +213,7 @@ def _npz(name: str, request: Request) -> Source:
 
 
 def _txt(name: str, request: Request) -> Source:
-    return Source(_texts((line.removesuffix("\n") for line in lines(name)), request.size))
+    return Source(_texts((line.removesuffix("\n") for line in lines_of(name)), request.size))
 
 
 READERS: dict[str, tables.Reader] = {".npy": _npy, ".npz": _npz, ".txt": _txt, **tables.READERS}

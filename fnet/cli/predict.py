@@ -15,7 +15,7 @@ import numpy as np
 
 from fnet import writing
 from fnet.cli import inputs, outputs
-from fnet.cli.common import UsageError, add_model, check_target, load_model, log, read_labels
+from fnet.cli.common import UsageError, add_model, check_target, listed, load_model, log, read_labels
 from fnet.cli.image_files import IMAGES
 from fnet.cli.journal import Entry, Journal
 from fnet.cli.request import Batch
@@ -122,7 +122,7 @@ def _checked(args: argparse.Namespace) -> str:
         raise UsageError("--batch-size and --top are at least 1")
     if args.wrong and args.truth is None:
         raise UsageError("--wrong needs the right classes: --truth COLUMN")
-    if taken := set(_listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
+    if taken := set(listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
         raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
     if Path(args.model).suffix.lower() in {*IMAGES, *inputs.READERS}:
         raise UsageError(f"{args.model} is not a model file; the model comes first: fnet predict MODEL INPUT")
@@ -140,10 +140,6 @@ def _checked(args: argparse.Namespace) -> str:
     return form
 
 
-def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
-
-
 class _Run:
     """A model on one source of rows."""
 
@@ -154,12 +150,12 @@ class _Run:
         self.model, self.params, info = load_model(args)
         # states go on from batch to batch of one call
         size = sys.maxsize if infer.keeps_states(self.model) else args.batch_size
-        kept = [*_listed(args.keep), *([] if args.truth is None else [args.truth])]
+        kept = [*listed(args.keep), *([] if args.truth is None else [args.truth])]
         self.source = inputs.source(inputs.request(self.model, args, size, kept))
         self.scaling = inputs.scaling(self.model, args, info, self.source.pixels)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
-        self.rows, self.right, self.unanswered = 0, 0, list[str]()
+        self.rows, self.right, self.unanswered, self.why = 0, 0, list[str](), ""
         self.header = list[str]()
         """The columns of a table, once the first batch is there."""
         settings = self.scaling, args.invalid, fnet.backend.name()
@@ -191,7 +187,7 @@ class _Run:
 
     def columns(self, batch: Batch) -> dict[str, list[Any]]:
         """The columns of a batch that go with its answers."""
-        columns = {name: batch.kept[name] for name in _listed(self.args.keep)}
+        columns = {name: batch.kept[name] for name in listed(self.args.keep)}
         if self.args.truth is None:
             return columns
         return {**columns, outputs.TRUTH: [self.class_of(cell) for cell in batch.kept[self.args.truth]]}
@@ -263,16 +259,19 @@ class _Run:
                 if self.rows:
                     error.add_note(f"in the batch whose row 0 is row {self.rows} of all")
                 raise
-        marks = [warning.message for warning in caught if isinstance(warning.message, fnet.InvalidRows)]
+        marked = set[int]()
         for warning in caught:
-            if not isinstance(warning.message, fnet.InvalidRows):
+            if isinstance(warning.message, fnet.InvalidRows):
+                marked, why = set(warning.message.rows), warning.message.why
+                self.why = self.why if self.unanswered else why
+            else:
                 log.warning("%s", warning.message)
-        return y, {row for mark in marks for row in mark.rows}
+        return y, marked
 
     def finish(self) -> int:
         """Log which rows have no answer; returns the exit status."""
         if self.unanswered:
-            log.warning("%s", unanswered(self.unanswered, self.rows))
+            log.warning("%s", unanswered(self.unanswered, self.rows, self.why))
         answered = self.rows - len(self.unanswered)
         if self.args.truth is not None and answered:
             log.info("%d of %d rows are right: accuracy %.4f", self.right, answered, self.right / answered)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fnet.cli.common import UsageError, log
+from fnet.cli.common import UsageError, lines, log
 
 
 class Batch(NamedTuple):
@@ -70,13 +70,14 @@ def kind_of(name: str, args: argparse.Namespace) -> str:
     return f".{args.stdin_format}" if name == "-" else Path(name).suffix.lower()
 
 
-def lines(name: str, newline: str | None = None) -> Iterator[str]:
+def lines_of(name: str, newline: str | None = None) -> Iterator[str]:
     """The lines of a text file as they come; "-" is standard input."""
-    if name == "-":
-        yield from sys.stdin
-        return
-    with Path(name).open(encoding="utf-8-sig", newline=newline) as file:
-        yield from file
+    return iter(sys.stdin) if name == "-" else lines(Path(name), newline)
+
+
+def called(name: str) -> str:
+    """The name of an input in messages."""
+    return "standard input" if name == "-" else name
 
 
 def unread(what: str, marks: bool) -> None:

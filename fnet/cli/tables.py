@@ -12,34 +12,63 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fnet import tree
-from fnet.cli.common import UsageError, log
-from fnet.cli.request import Batch, Request, Source, in_batches, kind_of, lines, unread
+from fnet.cli.common import UsageError, listed, log
+from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, unread
 from fnet.errors import needing
 from fnet.shapes import fits, sized
 
+LONGEST = 1 << 24
+"""Letters in a field of a CSV: a quote that nothing closes must not take the memory of all that comes after it."""
 TEXT = "text"
 """The column with the text, unless --column names another."""
 
 
 def _csv(name: str, request: Request) -> Source:
     delimiter = "\t" if kind_of(name, request.args) == ".tsv" else ","
-    text = lines(name, "")
+    text, name = lines_of(name, ""), called(name)
     head = next((line for line in text if line.strip()), "")
     if delimiter not in head and not request.args.no_header:  # as where numbers have decimal commas
         delimiter = next((mark for mark in ";\t|" if mark in head), delimiter)
-    rows = (fields for fields in csv.reader(chain([head], text), delimiter=delimiter) if fields)
+    rows = _csv_rows(head, text, delimiter, name)
     first = next(rows, [])
     if request.args.no_header:
         return Source(_table([str(i) for i in range(len(first))], chain([first], rows), name, request))
-    if not request.args.column and len(first) == 1 and first[0] != TEXT:
-        log.warning("%s: %r is taken for the name of the column; --no-header makes it a row", name, first[0])
+    first = [column.strip() for column in first]
     if not request.takes_text and first != [str(i) for i in range(len(first))] and all(map(_is_number, first)):
         # pandas writes 0,1,2
         raise UsageError(f"{name} begins with numbers, which would be lost: name the columns, or give --no-header")
+    if not request.args.column and len(first) == 1 and first[0] != TEXT:
+        log.warning("%s: %r is taken for the name of the column; --no-header makes it a row", name, first[0])
     second = next(rows, None)
     if second is None:
         raise UsageError(f"{name} has no rows below its header")
     return Source(_table(first, chain([second], rows), name, request))
+
+
+def _csv_rows(head: str, text: Iterator[str], delimiter: str, name: str) -> Iterator[list[str]]:
+    """The fields of each row that is not blank. Raises UsageError for a quote that nothing closes: all that comes after
+    it would be one field. A header with spaces after its delimiters, as in `a, b`, says that all rows have them."""
+    ended = False
+
+    def until_the_end() -> Iterator[str]:
+        nonlocal ended
+        yield from chain([head], text)
+        ended = True
+
+    csv.field_size_limit(LONGEST)
+    spaced = any(name.startswith(" ") for fields in csv.reader([head], delimiter=delimiter) for name in fields[1:])
+    reader = csv.reader(until_the_end(), delimiter=delimiter, skipinitialspace=spaced)
+    begins = 1
+    try:
+        for fields in reader:
+            if ended:  # it looks for more lines in the middle of a row
+                raise csv.Error
+            begins = reader.line_num + 1
+            if fields:
+                yield fields
+    except csv.Error as error:
+        what = f"is not closed, or a field has over {LONGEST:,} letters"
+        raise UsageError(f'{name}: a quote (") in the row that begins in line {begins} {what}') from error
 
 
 def _is_number(text: str) -> bool:
@@ -51,7 +80,7 @@ def _is_number(text: str) -> bool:
 
 
 def _jsonl(name: str, request: Request) -> Source:
-    values = _json_values(name, request)
+    values, name = _json_values(name, request), called(name)
     first = next(values, None)
     if first is None:
         return Source(iter([]))
@@ -65,15 +94,24 @@ def _jsonl(name: str, request: Request) -> Source:
 def _json_values(name: str, request: Request) -> Iterator[tuple[int, Any]]:
     """(number of the line, its value); None for a line that is not JSON, if such rows are marked."""
     marks = False  # the first line must be readable
-    for place, line in enumerate(lines(name), 1):
+    for place, line in enumerate(lines_of(name), 1):
         if line.strip():
             try:
-                value = json.loads(line)
+                value = json.loads(line, object_pairs_hook=_once)
             except (ValueError, RecursionError) as error:
                 value = None
-                unread(f"{name}, line {place}: not JSON ({error})", marks)
+                unread(f"{called(name)}, line {place}: not JSON ({error})", marks)
             yield place, value
             marks = request.marks
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a key that is there twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+        raise ValueError(f"the key {twice!r} is there twice")
+    return made
 
 
 def _fields(place: int, value: Any, header: list[str], name: str, request: Request) -> list[Any]:
@@ -156,7 +194,7 @@ def _text_column(header: list[str], name: str, request: Request) -> int:
 def _number_columns(header: list[str], name: str, request: Request) -> list[int]:
     """The positions of the columns of numbers: those in --column, in its order, or all but those that are kept."""
     if request.args.column:
-        places = [_place(column, header, name) for column in request.args.column.split(",")]
+        places = [_place(column, header, name) for column in listed(request.args.column)]
     else:
         places = [at for at, column in enumerate(header) if column not in request.kept]
     shape: tuple[int | None, ...] = getattr(request.spec, "shape", ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from numbers import Complex, Number
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -90,6 +91,8 @@ def table(value: Any) -> NumpyArray:
     if any(part.dtype.kind in "biuf" for part in by_name.values()):  # a column of None alone is one of numbers, too
         by_name = {name: np.full(part.shape, np.nan) if _is_none(part) else part for name, part in by_name.items()}
     parts = list(by_name.values())
+    if not all(part.ndim for part in parts):
+        raise InvalidInput("a dict of single values where rows are wanted; put it in a list: [row]")
     for what, fits in (("texts", is_strings), ("dates", lambda part: part.dtype.kind in "mM")):
         odd = sorted(name for name, part in by_name.items() if fits(part))
         if odd and len(odd) < len(parts):
@@ -185,7 +188,7 @@ def _of_list(value: Any) -> Any:
     """(Nested) lists of numbers or strings, or a list of rows, as an array."""
     if is_strings(value):
         return string_array(value)
-    if not isinstance(first_of(value), bool | int | float | complex | np.ndarray | np.generic | list | tuple | None):
+    if not isinstance(first_of(value), Number | np.ndarray | np.generic | list | tuple | None):
         return _stacked([ops.to_numpy(array(item)) for item in value])
     try:
         return _native(_with_nan(np.asarray(value)))
@@ -194,10 +197,12 @@ def _of_list(value: Any) -> Any:
 
 
 def _with_nan(values: Any) -> Any:
-    """Numbers among which are some None as floats with NaN; anything else as it is."""
+    """Objects that are numbers, some of them None or Decimals as from a database, as floats with NaN; else as it is."""
     kinds = set(map(type, values.flat)) if values.dtype.kind == "O" else set()
-    missing = type(None) in kinds and len(kinds) > 1 and all(issubclass(kind, NUMBERS) for kind in kinds)
-    return values.astype(np.float64) if missing else values
+    exact = {kind for kind in kinds if issubclass(kind, Number) and not issubclass(kind, Complex)}  # Decimal is neither
+    mixed = len(kinds) > 1 and not all(issubclass(kind, int | np.integer) for kind in kinds)
+    floats = (exact or mixed) and all(issubclass(kind, NUMBERS) for kind in kinds - exact)
+    return values.astype(np.float64) if floats else values
 
 
 def _is_none(values: NumpyArray) -> bool:

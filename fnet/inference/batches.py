@@ -35,7 +35,7 @@ class Again(NamedTuple):
 
     run: Callable[[Params, Any], Any]
     sound: Callable[[Any], Any] | None
-    faults: Callable[[Any, int], list[Fault]]
+    faults: Callable[[Any], list[Fault]]
     begin: Callable[[Any], Any] | None
     """Starts XLA without a look at values or params; None where that is not possible."""
     read: Callable[[Any], np.ndarray[Any, Any]]
@@ -44,7 +44,7 @@ class Again(NamedTuple):
     def outputs(self, params: Params, x: Any, begun: Any = None) -> Any:
         """The outputs, those of `begin` if it was called; None where a row has no answer."""
         y = self.begin(x) if self.begin is not None and begun is None else begun
-        if (self.sound is None or not self.sound(x)) and self.faults(x, 0):  # while XLA computes
+        if (self.sound is None or not self.sound(x)) and self.faults(x):  # while XLA computes
             return None
         return tree.map(self.read, self.run(params, x) if y is None else y)
 
@@ -80,6 +80,8 @@ class Runner:
         self.state: Any = EMPTY
         self.marked: list[int] = []
         """The rows without an answer in the batches so far."""
+        self.whys: dict[int, str] = {}
+        """{the first of them in a batch: what it has}."""
 
     def outputs(self, batch: Any, size: int) -> Any:
         """The outputs of a batch as NumPy arrays."""
@@ -148,9 +150,9 @@ class Runner:
         counts = []
         for start in range(0, self.rows, CHUNK):
             chunk = _at(self.x, slice(start, start + CHUNK))
-            faults = self.prepared.door.faults(chunk, start)
+            faults = self.prepared.door.faults(chunk)
             if faults and not self.settings.marks:
-                _refuse(faults[0])
+                _refuse(faults[0], start)
             bad = _bad(faults, min(CHUNK, self.rows - start))
             (values,) = tree.leaves(self.numbers(left_out(chunk, bad) if faults else chunk))
             counts.append(np.zeros(len(bad), int))
@@ -163,9 +165,9 @@ class Runner:
     def _answers(self, batch: Any, numbers: Any) -> Any:
         """The outputs of the rows with these indices; a row without an answer is marked, or refused."""
         size, marks = len(numbers), self.settings.marks
-        faults = self.prepared.door.faults(batch, numbers[0])
+        faults = self.prepared.door.faults(batch)
         if faults and (not marks or self.prepared.advance is not None):  # states are those of all rows
-            _refuse(faults[0])
+            _refuse(faults[0], numbers[0])
         bad = _bad(faults, size)
         if not bad.any():
             y, kept = self.outputs(batch, size), size
@@ -175,7 +177,9 @@ class Runner:
         empty = unanswered(y, kept)
         if marks and (bad.any() or empty.any()):
             y, bad = spread(y, bad, empty)
-            self.marked += [int(numbers[row]) for row in np.flatnonzero(bad)]
+            marked = np.asarray(numbers)[bad]
+            self.marked += marked.tolist()
+            self.whys[int(marked.min())] = _why(faults, np.flatnonzero(bad)[marked.argmin()])
         else:
             _require_tokens(batch, empty, numbers)
         return y
@@ -193,6 +197,12 @@ def _bad(faults: list[Fault], size: int) -> Any:
     return np.any([fault.rows for fault in faults], axis=0) if faults else np.zeros(size, bool)
 
 
+def _why(faults: list[Fault], row: int) -> str:
+    """What a row without an answer has."""
+    fault = next((fault for fault in faults if fault.rows[row]), None)
+    return "an output that is NaN" if fault is None else f"{fault.say(row)} in input {fault.name!r}"
+
+
 def _require_tokens(batch: Any, empty: Any, numbers: Any) -> None:
     """Refuse texts without tokens, for which a model gives NaN. numbers: the indices of the rows."""
     if empty.any() and any(map(is_strings, tree.leaves(batch))):
@@ -206,5 +216,7 @@ def _at(x: Any, places: Any) -> Any:
     return tree.map(lambda a: a[places], x)
 
 
-def _refuse(fault: Fault) -> NoReturn:
-    raise InvalidInput(fault.say(int(fault.rows.argmax())))
+def _refuse(fault: Fault, start: int) -> NoReturn:
+    """start: the number of the first row of the batch."""
+    row = int(fault.rows.argmax())
+    raise InvalidInput(f"input {fault.name!r}, row {start + row} has {fault.say(row)}")

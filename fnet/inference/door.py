@@ -40,10 +40,12 @@ MISSING = re.compile(r"nan.*|is_?(nan|inf|finite|posinf|neginf)")
 class Fault(NamedTuple):
     """Rows of one input that the model must not see."""
 
+    name: str
+    """That of the input."""
     rows: np.ndarray[Any, Any]
     """bool (rows,)"""
     say: Callable[[int], str]
-    """What is wrong with a row."""
+    """What is wrong with a row: "NaN at (1,)"."""
 
 
 class Door:
@@ -129,23 +131,23 @@ class Door:
             return None
         return _is_finite_in_squares if _is_few(x) else _all_finite
 
-    def faults(self, batch: Any, start: int) -> list[Fault]:
-        """The faults of all inputs; messages count rows from `start`."""
+    def faults(self, batch: Any) -> list[Fault]:
+        """The faults of all inputs."""
         if batch.__class__ is np.ndarray and self.inputs.__class__ is str:
             values = {self.inputs: batch}
         else:
             values = {name: value for name, value in feed(self.inputs, batch).items() if value is not None}
         faults: list[Fault] = []
         for name, value in values.items():
-            faults += _number_faults(name, value, self.specs.get(name), start, self.missing)
+            faults += _number_faults(name, value, self.specs.get(name), self.missing)
         for name, rule in self.rules:
             if name in values and values[name].dtype.kind in "biuf":
                 wrong, say = rule(values[name])
-                faults += _fault(name, values[name], wrong, say, start)
+                faults += _fault(name, values[name], wrong, say)
         return faults
 
 
-def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], start: int) -> list[Fault]:
+def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str]) -> list[Fault]:
     """The fault of the rows with a `wrong` value; empty where there are none."""
     wrong = np.asarray(wrong).reshape(len(value), -1)
     if not wrong.any():
@@ -155,31 +157,30 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], sta
     def of_row(row: int) -> str:
         at = np.unravel_index(int(wrong[row].argmax()), value.shape[1:]) if value.ndim > 1 else ()
         place = tuple(int(i) for i in at)
-        where = f" at {place}" if place else ""
-        return f"input {name!r}, row {start + row} has {say(ops.to_numpy(value[row])[place])}{where}"
+        return f"{say(ops.to_numpy(value[row])[place])}{f' at {place}' if place else ''}"
 
-    return [Fault(rows, of_row)]
+    return [Fault(name, rows, of_row)]
 
 
-def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missing: bool) -> list[Fault]:
+def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool) -> list[Fault]:
     """Values that are NaN or infinity (unless `missing`), outside the range of the input's dtype, or not texts."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
     faults: list[Fault] = []
     if kind in "OU" and dtype == "string":
         wrong = np.array([_no_text(item) is not None for item in value.flat], bool)
-        faults += _fault(name, value, wrong, lambda item: f"{_plain(item)!r:.40} ({_no_text(item)})", start)
+        faults += _fault(name, value, wrong, lambda item: f"{_plain(item)!r:.40} ({_no_text(item)})")
     if kind == "f":
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
         if narrow or not _squares_are_finite(value):
             sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
             sound = sound | ~np.isfinite(value) if missing else sound
             if not sound.all():
-                faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
+                faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype))
     if kind in "iuf" and dtype.startswith(("int", "uint")) and value.dtype != dtype:
         limits = np.iinfo(dtype)
         value = ops.to_numpy(value)
         wrong = (value < limits.min) | (value > limits.max)
-        faults += _fault(name, value, wrong, lambda item: f"{item}, which does not fit in {dtype}", start)
+        faults += _fault(name, value, wrong, lambda item: f"{item}, which does not fit in {dtype}")
     return faults
 
 
@@ -286,7 +287,9 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
     if fits(shape, spec.shape) or fits(shape[:-1], spec.shape) or fits((*shape, 1), spec.shape):
         return
     hint, row, count = "", spec.shape[1:], math.prod(shape)
-    if fits((None, *shape), spec.shape):
+    if not shape:
+        hint = "; a single value goes into a list, [x], and so does a row that is a dict, [row]"
+    elif fits((None, *shape), spec.shape):
         hint = "; add a batch axis: x[None]"
     elif len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), spec.shape):
         hint = "; the channels come last here: np.moveaxis(x, 1, -1), if they are axis 1"

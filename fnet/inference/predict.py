@@ -89,7 +89,8 @@ def predict(
         raise
     if runner.marked:
         marked = sorted(runner.marked)
-        warnings.warn(InvalidRows(unanswered(marked, rows), marked), stacklevel=2)
+        why = runner.whys[marked[0]]
+        warnings.warn(InvalidRows(unanswered(marked, rows, why), marked, why), stacklevel=2)
     if kind is not None and program.calls.most and given is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
     return outputs

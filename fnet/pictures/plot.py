@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from html import escape as of_html
 from typing import Any
@@ -83,12 +83,14 @@ def plot(
     *input_shapes: Any,
     depth: int | None = None,
     refused: Mapping[str, str] | None = None,
+    unsized: Collection[str] = (),
 ) -> Picture:
     """A picture of the steps of a model, as SVG, with shapes on the lines between them.
 
     params: for the sizes of tables, which only params have. input_shapes: as in `summary`, for a model that does not
     declare its inputs; without, shapes are left out. depth: how many levels of nested models are opened, None for
-    all. refused: {path: "Class: why"} of steps to draw as refused, as in `fnet plot FILE`.
+    all. refused: {path: "Class: why"} of steps to draw as refused, as in `fnet plot FILE`; unsized: the paths of
+    those whose sizes nobody knows, for what comes before them is refused.
 
     >>> picture = plot(sequential(x=bind(input_layer, shape=(None, 4)), d=bind(dense, units=2)))
     >>> picture[:4], picture.count("<rect")
@@ -96,7 +98,8 @@ def plot(
     """
     require_order("plot(model, params)", model, params or {})
     spec = infer.inputs_of(model, input_shapes) if input_shapes else infer.input_spec(model)
-    steps = {} if spec is None else {step.path: step for step in infer.trace(model, spec)}
+    traced = [] if spec is None else infer.trace(model, spec)
+    steps = {step.path: step for step in traced if tree.path_name(step.path) not in unsized}
     drawing = _Drawing(steps, params or {}, refused or {}, math.inf if depth is None else depth)
     box = drawing.of_model(model if isinstance(model, Model) else _alone(model), (), ())
     body = "".join(_marks(box, 0.0, 0.0))

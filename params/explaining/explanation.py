@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fnet import tree
@@ -65,21 +66,25 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
     if refused.made is not None and refused.spec is not None:
         rows = by_path(infer.trace(refused.made.step, refused.spec))
         masks = fates(refused.made.step, refused.spec, rows) if refused.conversion.masked else {}
-    measures = sizes(rows)
+    guessed, measures = refused.guessed if rows else set(), sizes(rows)
     steps = [
         _step(path, source, refused, rows.get(path), masks.get(path, ""), measures.get(path, {}))
         for path, source in refused.objects.items()
+    ]
+    steps = [
+        replace(step, output="?", params=None, flops=None, bytes=None) if step.path in guessed else step
+        for step in steps
     ]
     return Explanation(
         file.label.strip("'"),
         file.format,
         None if file.keras_version == UNSAID else file.keras_version,
         shown_specs(refused.spec),
-        shown_specs(rows[""].outputs) if rows else "",
+        "?" if {step.path for step in steps[-1:]} & guessed else shown_specs(rows[""].outputs) if rows else "",
         tuple(steps),
         refused.all,
         tuple(_unusual(steps, refused)),
-        held(rows) if rows else None,
+        held(rows) if rows and not guessed else None,
     )
 
 

@@ -38,7 +38,7 @@ def picture(
         classes = {path: f"{refused.objects[path].class_name}: {why}" for path, why in refused.of_layers.items()}
         shapes = () if refused.spec is None else (refused.spec,)
         with drawing(file.label):
-            return plot(refused.made.step, None, *shapes, depth=depth, refused=classes)
+            return plot(refused.made.step, None, *shapes, depth=depth, refused=classes, unsized=refused.guessed)
 
 
 def drawing(label: str) -> AbstractContextManager[None]:

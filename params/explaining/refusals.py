@@ -56,6 +56,16 @@ class Refusals:
             self.of_file.append(f"{self.made.source.label} {NOT_BUILT}; {BUILD_IT}")
 
     @property
+    def guessed(self) -> set[str]:
+        """The layers of unknown sizes: a refused one, and from there on all, to one whose output is in the file."""
+        guessed, unknown = set(), False
+        for path, source in self.objects.items():
+            unknown = path not in self.outputs and (unknown or path in self.of_layers)
+            if unknown and source.class_name != "InputLayer":
+                guessed.add(path)
+        return guessed
+
+    @property
     def all(self) -> tuple[str, ...]:
         """All reasons, each once, layers first."""
         return tuple(dict.fromkeys([*self.of_layers.values(), *self.of_file]))
