@@ -45,9 +45,14 @@ def test_numbers_for_what_python_takes_them(whole):
         layers.AveragePooling2D(3, strides=(1, 2.0), padding="same"),
         layers.Conv2D(2, 3, strides=[2.0, 1.0]),
         layers.DepthwiseConv2D(3, strides=[2.0, 2.0]),
+        layers.Conv2D(2, 3, dilation_rate=[2.0, 1.0]),
+        layers.Reshape([8 / 2, 64]),
+        layers.ZeroPadding2D(True),
+        layers.Cropping2D([[True, 2], [False, True]]),
+        layers.Softmax(axis=None),
     ],
 )
-def test_lists_of_steps_may_hold_whole_floats(layer, tmp_path):
+def test_lists_may_hold_whole_floats_and_flags(layer, tmp_path):
     """As TensorFlow takes them; a single float, and floats where a layer computes sizes from them, it refuses."""
     keras_model = keras.Sequential([keras.Input((8, 8, 4)), layer])
     keras_model.save(tmp_path / "m.keras")
@@ -343,6 +348,16 @@ OLD_OPTIONS = {
     "boundaries from the data that a file sums up": (
         "Discretization", {"bin_boundaries": None, "num_bins": 2, "dtype": "int64"},
         {"summary": np.float32([[0, 1, 2, 3], [1, 1, 1, 1]])}, 3 * X, np.where(3 * X < 1, 0, 1)),
+    **{f"a rate {rate!r}": ("Dropout", {"rate": rate}, {}, X, X) for rate in (None, "0.5", ".5")},
+    "noise of nothing": ("GaussianNoise", {"stddev": None}, {}, X, X),
+    "a form of noise that is not read": ("SpatialDropout1D", {"rate": 0.5, "noise_shape": 3}, {}, SEQUENCE, SEQUENCE),
+    "an interpolation in capitals": (
+        "Resizing", {"height": 1, "width": 3, "interpolation": "NEAREST"}, {}, SEQUENCE[..., None],
+        SEQUENCE[:, 2:3, :, None]),
+    "a flag for one group": (
+        "DepthwiseConv1D", {"kernel_size": 1, "groups": True, "use_bias": False},
+        {"depthwise_kernel": np.float32([[[1], [2], [3]]])}, SEQUENCE, SEQUENCE * [1, 2, 3]),
+    "softmax over all": ("Softmax", {"axis": None}, {}, X, np.exp(X) / np.exp(X).sum()),
     "more batch axes than one": (
         "Conv1D", {"filters": 2, "kernel_size": 2}, (conv := {
             "kernel": np.arange(12, dtype="float32").reshape(2, 3, 2), "bias": np.float32([1, 2])}),
@@ -379,6 +394,12 @@ def test_options_that_keras_2_had_mean_what_they_meant(name):
     class_name, options, arrays, x, expected = OLD_OPTIONS[name]
     model, params = hostile.of_keras_2(class_name, options, list(arrays.items()), x.shape[1:])
     parity.assert_close(model(params, x), np.asarray(expected))
+
+
+@pytest.mark.parametrize("rate", ["half", "-0.5", "1e-1", []])
+def test_a_rate_that_says_no_number_is_refused(rate):
+    with pytest.raises(fnet.ModelFileError, match="Dropout 'n' has the option 'rate'"):
+        hostile.of_keras_2("Dropout", {"rate": rate})
 
 
 def test_convolutions_of_keras_2_in_wrappers_and_in_graphs_take_more_batch_axes():

@@ -411,6 +411,7 @@ CHANGES = {
     (2, 9): "RandomHeight RandomWidth",
     (2, 10): "RandomHeight RandomWidth",
     (2, 12): "BatchNormalization RandomHeight RandomWidth",
+    (2, 14): "Softmax",
     (3, 0): "Add Average Bidirectional CategoryEncoding Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D Discretization"
     " Embedding GRU GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity"
     " IntegerLookup LSTM Maximum Minimum Multiply Normalization RNN ReLU Rescaling Resizing SimpleRNN"
@@ -440,6 +441,7 @@ TELLING = {
     "LayerNormalization": {"axis": [2, 1]},
     "ReLU": {"negative_slope": 0.5, "max_value": 4.0},
     "Resizing": {"interpolation": "nearest"},
+    "Softmax": {"axis": None},
     "UpSampling2D": {"interpolation": "bilinear"},
     "ops.CTCDecode": {"strategy": "beam_search"},
     "ops.Einsum": {"subscripts": "ab,bc"},

@@ -145,3 +145,23 @@ def test_keras_refuses_these_lists(name):
     class_name, options, _ = LISTS[name]
     with pytest.raises((ValueError, TypeError, OverflowError)):
         getattr(keras.layers, class_name)(**options)(np.array([["a"]]))
+
+
+@pytest.mark.parametrize(("class_name", "tokens"), [("StringLookup", ["cat", "dog"]), ("IntegerLookup", [7, 8])])
+@pytest.mark.parametrize("mode", ["int", "count"])
+def test_no_token_for_unknown_ones(class_name, tokens, mode):
+    """Only `invert` reads it."""
+    how = {"vocabulary": tokens, "oov_token": None, "output_mode": mode}
+    model, params = load_keras(model_file(class_name, **how))
+    words = np.array([[*tokens, tokens[0] * 3]], object if class_name == "StringLookup" else np.int64)
+    expected = {"int": [[1, 2, 0]], "count": [[1.0, 1.0, 1.0]]}[mode]
+    assert np.asarray(model["look"](params["look"], words)).tolist() == expected
+    with pytest.raises(ModelFileError, match="unknown ids need an oov_token"):
+        load_keras(model_file(class_name, **how, invert=True))
+
+
+def test_whole_floats_are_integers():
+    """As a column of a table with missing values holds them; Keras 2 writes them as it was given them."""
+    assert ids(model_file("IntegerLookup", vocabulary=[3.0, 5.0]), 5, 3, 4) == [2, 1, 0]
+    with pytest.raises(WeightsMismatch, match="not a int"):
+        load_keras(model_file("IntegerLookup", vocabulary=[3.5]))

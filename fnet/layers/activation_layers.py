@@ -14,7 +14,7 @@ from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.masks import masked, parted
 from fnet.shapes import axes_of, require_numbers
-from fnet.types import Array, Masks, NotNegative, Param, Params, ParamTree, Spec
+from fnet.types import Array, Axis, Masks, NotNegative, Param, Params, ParamTree, Spec
 
 relu_of, elu_of, softmax_of = (IN_LAYERS[name] for name in ("relu", "elu", "softmax"))
 
@@ -134,15 +134,15 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
     return xp.where(x > 0, x, alpha * x)
 
 
-def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTree]:
+def _softmax_rule(x: Spec, *, axis: Axis) -> tuple[Spec, ParamTree]:
     if not axes_of(axis, len(x.shape)):
         raise ValueError("a softmax over no axis")
     return x, {}
 
 
 @layer(shape=_softmax_rule, mask="own", floats=True)
-def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: SoftmaxMasks = "keras3") -> Any:
-    """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
+def softmax(params: Params, x: Any, *, axis: Axis = -1, masks: SoftmaxMasks = "keras3") -> Any:
+    """(...) -> (...): exp(x) normalised to sum 1 over `axis` (several axes, or None for all, that of the rows too).
 
     Mask: kept, and obeyed: what it hides gets probability 0, wherever it broadcasts against `x`; a row in which
     all is hidden is all 0, but with masks="keras2" as if nothing were hidden. Numbers above 0.5 hide nothing; up
@@ -159,9 +159,7 @@ def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: So
     return masked(masked_softmax(values, mask, axis, masks), mask)
 
 
-def masked_softmax(
-    x: Array, mask: Array, axis: int | Sequence[int], masks: str = "keras3", several: bool = False
-) -> Array:
+def masked_softmax(x: Array, mask: Array, axis: Axis, masks: str = "keras3", several: bool = False) -> Array:
     """softmax over `axis` of the places where `mask` (broadcast against `x`; numbers: above 0.5) is True.
 
     Up to "keras3.12" -1e9 (1 - mask) is added instead, so places that are all hidden are weighed among each other;
@@ -175,7 +173,7 @@ def masked_softmax(
     shares = mask.astype(x.dtype)
     x = x + (1 - shares) * MASKED_OUT
     axes = axes_of(axis, x.ndim)
-    if several or len(axes) > 1:
+    if several or (axis is not None and len(axes) > 1):
         top = xp.max(x, axis=axes, keepdims=True)
         y = xp.exp(x - (xp.log(xp.sum(xp.exp(x - top), axis=axes, keepdims=True)) + top))
     else:

@@ -24,6 +24,7 @@ def _rule(
     x: Spec,
     *,
     max_tokens: int | None,
+    oov_token: str | int | None,
     output_mode: str,
     pad_to_max_tokens: bool,
     invert: bool,
@@ -33,6 +34,8 @@ def _rule(
     """The shape rule of a table of strings, or of integers."""
     if strings and invert and x.dtype == "string":
         raise ValueError("with invert=True string_lookup takes ids, not strings")
+    if invert and oov_token is None:
+        raise ValueError("with invert=True unknown ids need an oov_token")
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
     ids = "string" if strings and invert else "int64"
     kinds = (ids, "float32" if output_mode == "tf_idf" else encoding_dtype)
@@ -47,7 +50,7 @@ def string_lookup(
     max_tokens: Tokens | None = None,
     num_oov_indices: Buckets = 1,
     mask_token: str | None = None,
-    oov_token: str = "[UNK]",
+    oov_token: str | None = "[UNK]",
     invert: bool = False,
     output_mode: OutputMode = "int",
     pad_to_max_tokens: bool = False,
@@ -64,7 +67,7 @@ def string_lookup(
 
     params: vocabulary, a packed table with special tokens (`vocabulary_params`), idf_weights (columns,) for
     tf_idf. Mask: dropped. Runs in NumPy. Errors: InvalidInput for a missing vocabulary, what is not a string, an
-    unknown token with num_oov_indices=0. Source: keras.layers.StringLookup.
+    unknown token with num_oov_indices=0. `oov_token` matters with `invert` alone. Source: keras.layers.StringLookup.
     """
     specials = Specials(mask_token, oov_token, num_oov_indices, output_mode)
     vocabulary = vocabulary_of(params, specials, True, "string_lookup")
@@ -96,7 +99,7 @@ def integer_lookup(
     max_tokens: Tokens | None = None,
     num_oov_indices: Buckets = 1,
     mask_token: int | None = None,
-    oov_token: int = -1,
+    oov_token: int | None = -1,
     invert: bool = False,
     output_mode: OutputMode = "int",
     pad_to_max_tokens: bool = False,
@@ -120,7 +123,7 @@ def integer_lookup(
         raise InvalidInput(f"integer_lookup takes integers; got {values.dtype}{list(values.shape)}")
     values = values.astype(np.int64)
     if invert:
-        return _inverse(np.append(vocabulary.tokens, np.int64(oov_token)), values)
+        return _inverse(np.append(vocabulary.tokens, np.int64(oov_token or 0)), values)
 
     def buckets(keys: list[int]) -> NumpyArray:
         if oov_method == "floormod":

@@ -109,9 +109,9 @@ def pairs(amount: Any, rank: int) -> tuple[Pair, ...]:
 
 def _pair(amount: Any) -> Pair:
     first, last = (amount, amount) if isinstance(amount, int) else amount
-    if not (type(first) is int and type(last) is int):
+    if not (isinstance(first, int) and isinstance(last, int)):
         raise ValueError(f"expected a number or two, before and after; got {amount!r}")
-    return first, last
+    return int(first), int(last)
 
 
 def _resized(x: Spec, change: Mapping[int, int]) -> tuple[Spec, ParamTree]:

@@ -52,6 +52,7 @@ class Specials:
 
     @property
     def tokens(self) -> list[Any]:
+        """The special tokens; None for unknown ones where `oov_token` is None: nothing reads them but `invert`."""
         return [self.mask_token] * self.oov_start + [self.oov_token] * self.num_oov_indices
 
     @property
@@ -88,7 +89,8 @@ def vocabulary_params(step: Any, tokens: Iterable[Any], idf_weights: Sequence[fl
     options, specials = bind(step).all_options, specials_of(step)
     strings = bind(step).function.__name__ != "integer_lookup"
     complete, listed = _legal(tokens, specials, str if strings else int, options)
-    added = [] if complete else specials.tokens
+    nothing = "" if strings else 0
+    added = [] if complete else [nothing if token is None else token for token in specials.tokens]
     table: Any = added + listed
     params: dict[str, Any] = {"vocabulary": pack_strings(table) if strings else np.array(table, np.int64)}
     if options["output_mode"] == "tf_idf" and idf_weights is not None:
@@ -131,7 +133,7 @@ def _legal(tokens: Iterable[Any], specials: Specials, kind: type, options: dict[
 def _of_kind(token: Any, kind: type, number: int) -> Any:
     if kind is str and isinstance(token, bytes):
         return token.decode("utf-8", "surrogateescape")
-    if kind is int and isinstance(token, np.integer):
+    if kind is int and (isinstance(token, np.integer) or (isinstance(token, float) and token.is_integer())):
         return int(token)
     if not isinstance(token, kind) or isinstance(token, bool):
         raise TypeError(f"token {number} is {token!r:.40}, not a {kind.__name__}")

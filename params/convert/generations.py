@@ -102,6 +102,11 @@ _MASKS = {"masks": "keras2"}
 """The option of layers with another rule for masks; see docs/generations.md."""
 
 
+def _last_axis(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """None was the last axis, as for TensorFlow; later it is all axes."""
+    return {**_MASKS, "axis": -1} if config.get("axis", -1) is None else _MASKS
+
+
 def _axes(config: Mapping[str, Any], key: str) -> list[int]:
     """The axes in a config, one or several; empty for other values."""
     axes = config.get(key)
@@ -237,7 +242,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("Identity", "Normalization", "Rescaling"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("GroupQueryAttention", "MultiHeadAttention"), _HEADS),
     "ReLU": (((2, 6), _relu(_MASKS)), ((3, 0), _relu({}))),
-    "Softmax": (((3, 10), _MASKS), ((3, 13), {"masks": "keras3.12"})),
+    "Softmax": (((2, 14), _last_axis), ((3, 10), _MASKS), ((3, 13), {"masks": "keras3.12"})),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
         ((3, 6), {"inference": "cover"}),

@@ -59,8 +59,8 @@ EXACT = REQUIRED | {
 }
 """Options that Keras 3 uses in shapes or comparisons: a float for an integer, or a list for a number, is refused."""
 
-STEPS = ("pool_size", "strides")
-"""Options of windows whose lists TensorFlow takes with floats, except where strides make sizes (`output_padding`)."""
+WITH_FLOATS = ("dilation_rate", "pool_size", "strides", "target_shape")
+"""Options whose lists TensorFlow takes with floats, except where strides make sizes (`output_padding`)."""
 
 
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, operation: bool) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ope
             or key in entry.ignored
             or "*" in entry.ignored
             or value is None
-            or any(not _differs(value, same) for same in entry.neutral.get(key, ()))
+            or value in entry.neutral.get(key, ())
         ):
             raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, unknown to fnet")
     return options
@@ -103,7 +103,7 @@ def meant_options(
     right = {}
     for key, value in options.items():
         kind = kind_of.get(key, Any)
-        if key in STEPS and type(value) is tuple and "output_padding" not in defaults:
+        if key in WITH_FLOATS and type(value) is tuple and "output_padding" not in defaults:
             value = tuple(meant(item, int) for item in value)
         if not fits(value, kind):
             value = _counted(value)

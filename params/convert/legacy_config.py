@@ -103,6 +103,7 @@ def _object(value: Any, keras2: bool) -> Any:
     elif "inbound_nodes" in value or "trainable" in config or name == "InputLayer":
         made["config"] = _layer(name, config)
         if keras2:
+            _as_taken(made["class_name"], made["config"])
             _policy(made["class_name"], made["config"])
     return made
 
@@ -171,6 +172,22 @@ def _batch_normalization(config: dict[str, Any]) -> None:
         if config.get("virtual_batch_size") is not None:
             axis = [a - 1 if isinstance(a, int) else a for a in axis]
         config["axis"] = axis[0] if len(axis) == 1 else axis
+
+
+def _as_taken(name: str, config: dict[str, Any]) -> None:
+    """Values that Keras 3 refuses, as Keras 2 took them: a rate that is no number, which training alone reads, and
+    interpolations in capitals."""
+    for key in ("rate", "stddev", *(["dropout"] if name == "MultiHeadAttention" else ())):
+        if key in config and config[key] is None:
+            config[key] = 0.0
+        elif isinstance(config.get(key), str) and DECIMAL.fullmatch(config[key]):
+            config[key] = float(config[key])
+    if name == "Resizing" and isinstance(config.get("interpolation"), str):
+        config["interpolation"] = config["interpolation"].lower()
+
+
+DECIMAL = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+"""A number in words of a config."""
 
 
 def _policy(name: str, config: dict[str, Any]) -> None:

@@ -99,7 +99,7 @@ IGNORED = frozenset(
     {
         *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "rng_type", "activity_regularizer"),
         *("lora_rank", "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config"),
-        "quantization_config",  # read by params.convert.quantization
+        *("quantization_config", "gptq_unpacked_column_size"),  # read by params.convert.quantization
     }
 )
 """Config keys that no layer needs at inference."""

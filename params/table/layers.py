@@ -215,6 +215,9 @@ DIFFERENCES: dict[str, Callable[..., Entry]] = {
         Entry, ignored=frozenset({"momentum", "synchronized", "renorm_clipping", "renorm_momentum"})
     ),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), partial(Entry, options=_least)),
+    **dict.fromkeys(
+        ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), partial(Entry, ignored=frozenset({"noise_shape"}))
+    ),
     "SpectralNormalization": partial(Entry, arrays=lambda config: ("kernel", "vector_u")),
     **dict.fromkeys(("Bidirectional", "RNN"), _RECURRENT),
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "SimpleRNN"), _WITH_CELL),

@@ -43,5 +43,6 @@ CASES = [
     Case(fnet.softmax, (3, 4, 5), {"axis": 1}, twin="Softmax"),
     Case(fnet.softmax, (3, 4, 5), {"axis": (1, 2)}, twin="Softmax"),
     Case(fnet.softmax, (3, 4, 5), {"axis": (1,)}, twin="Softmax"),
+    Case(fnet.softmax, (4, 5), {"axis": None}, twin="Softmax", mask=True),
     Case(fnet.softmax, (3, 4, 4), {"axis": (-1, 1)}, twin="Softmax"),
 ]
