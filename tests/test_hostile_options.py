@@ -717,6 +717,31 @@ def test_what_an_operation_takes_is_bounded(name, x, options, held, work):
     assert (given.held >> 20, given.work >> 20) == (held, work)
 
 
+@pytest.mark.parametrize(("name", "options", "first", "second"), [
+    ("matmul", {}, (2600, None), (None, 2600)),
+    ("dot", {}, (2600, None), (None, 2600)),
+    ("inner", {}, (2600, None), (2600, None)),
+    ("tensordot", {"axes": 1}, (2600, None), (None, 2600)),
+    ("einsum", {"subscripts": "ab,bc->ac"}, (2600, None), (None, 2600)),
+    ("cdist", {}, (2600, None), (2600, None)),
+])  # fmt: skip
+def test_the_size_of_an_axis_that_is_summed_over_may_be_known_of_either_operand(name, options, first, second):
+    bound = bind(getattr(fnet.operations, name), **options)
+    rooms = [room.of_trace(infer.trace(bound, x)) for x in ((MATRIX, Spec(second)), (Spec(first), MATRIX))]
+    assert rooms[0].work == rooms[1].work > 1000 << 20
+
+
+@pytest.mark.parametrize("sizes", [(2600, 2600), (2600, None), (None, 2600)])
+def test_a_dot_layer_works_as_much_as_its_products_are(sizes):
+    first, second = Spec((1, 2600, sizes[0])), Spec((1, 2600, sizes[1]))
+    needed = room.of_trace(infer.trace(bind(fnet.layers.dot, axes=(2, 2)), (first, second)))
+    assert 1090 < needed.work >> 20 < 1130
+
+
+def test_a_product_with_a_number_sums_over_nothing():
+    assert room.of_trace(infer.trace(fnet.operations.dot, (Spec(()), MATRIX))).work < 100 << 20
+
+
 @pytest.mark.parametrize(("name", "x", "options"), [
     ("round", PICTURE, {"decimals": 1000}),
     ("round", PICTURE, {"decimals": -1000}),

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, cast
 
 from fnet.backend import ops, xp
+from fnet.core.room import work_of_products
 from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
-from fnet.shapes import positive, require_numbers
+from fnet.shapes import positive, require_numbers, sized
 from fnet.strings import is_strings
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
@@ -281,7 +282,13 @@ def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int], normalize: bool) 
     return Spec(shape if len(shape) > 1 else (*shape, 1), dtype), {}
 
 
-@layer(shape=_dot_rule, mask="drop")
+def _dot_room(x: Sequence[Spec], *, axes: int | Sequence[int]) -> tuple[int, int]:
+    i, j = _dot_axes(axes, [len(one.shape) for one in x])
+    terms = max(sized((x[0].shape[i], x[1].shape[j]), 1))
+    return work_of_products(_dot_rule(x, axes=axes, normalize=False)[0], terms)
+
+
+@layer(shape=_dot_rule, room=_dot_room, mask="drop")
 def dot(params: Params, x: Sequence[Array], *, axes: int | Sequence[int], normalize: bool = False) -> Array:
     """Two (batch, ...) -> (batch, rest of the first, rest of the second): products summed over one axis of each.
 

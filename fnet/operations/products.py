@@ -37,9 +37,14 @@ def _plain_dtype(*xs: Any) -> str:
     return result_type(*(str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs))
 
 
-def _room(rule: Callable[..., Spec]) -> Callable[[tuple[Any, Any]], tuple[int, int]]:
-    """Memory and work of products over the last axis of the first tensor, from their shape rule."""
-    return lambda x: work_of_products(rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
+def _terms(first: Sequence[int | None], second: Sequence[int | None]) -> int:
+    """How many products make up a number that sums over axes of these sizes: one of the two may be unknown."""
+    return math.prod(max(sized(pair, 1)) for pair in zip(first, second, strict=False))
+
+
+def _room(rule: Callable[..., Spec], axis: int = -2) -> Callable[[tuple[Any, Any]], tuple[int, int]]:
+    """Memory and work of products over the last axis of the first tensor and this or the only one of the second."""
+    return lambda x: work_of_products(rule(*x), _terms(shape_of(x[0])[-1:], shape_of(x[1])[axis:][:1]))
 
 
 @operation(_matmul_rule, room=_room(_matmul_rule))
@@ -85,7 +90,7 @@ def _inner_rule(x1: Any, x2: Any) -> Spec:
     return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), _plain_dtype(x1, x2))
 
 
-@operation(_inner_rule, room=_room(_inner_rule))
+@operation(_inner_rule, room=_room(_inner_rule, -1))
 def inner(x1: Array, x2: Array) -> Array:
     """The sum of products over the last axis of both."""
     (x1, x2), dtype = factors(x1, x2)
@@ -119,9 +124,10 @@ def _tensordot_rule(x1: Any, x2: Any, *, axes: Any) -> Spec:
 
 
 def _tensordot_room(x: tuple[Any, Any], *, axes: Any) -> tuple[int, int]:
-    a, b = (sized(shape_of(one), 1) for one in x)
-    summed = _tensordot_axes(axes, len(a), len(b))[0]
-    return work_of_products(_tensordot_rule(*x, axes=axes), math.prod(a[axis] for axis in summed))
+    a, b = map(shape_of, x)
+    first, second = _tensordot_axes(axes, len(a), len(b))
+    terms = _terms([a[i] for i in first], [b[j] for j in second])
+    return work_of_products(_tensordot_rule(*x, axes=axes), terms)
 
 
 @operation(_tensordot_rule, room=_tensordot_room)
@@ -236,7 +242,7 @@ def _cdist_rule(x: Spec, y: Spec) -> Spec:
 
 def _cdist_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
     """All differences, and their squares."""
-    held = 2 * size(_cdist_rule(*x)) * (x[0].shape[-1] or 1)
+    held = 2 * size(_cdist_rule(*x)) * _terms(x[0].shape[-1:], x[1].shape[-1:])
     return held, held
 
 
