@@ -69,6 +69,7 @@ def test_functions_on_jax(name):
 
 X = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
 C = np.float32([3, 1, 2])
+ROWS = np.float32([[1, 2, 2, 3], [4, 5, 5, 6]])
 GAMMA = ("lgamma", "digamma")
 
 
@@ -105,13 +106,43 @@ GAMMA = ("lgamma", "digamma")
             (f"math.unsorted_segment_{kind}", (X[0], np.int32([0, 2, 0, 0, 2]), 4), {})
             for kind in ("sum", "mean", "sqrt_n", "max", "min", "prod")
         ),
+        ("math.cumsum", (X,), {"axis": 1, "exclusive": True, "reverse": True}),
+        ("math.conj", (X + 2j * X,), {}),
+        ("math.reduce_logsumexp", (X,), {"axis": 2, "keepdims": True}),
+        ("nn.leaky_relu", (np.int32([-4, 3]),), {"alpha": 0.5}),
+        ("nn.moments", (X,), {"axes": [1, 3], "keepdims": True}),
+        (
+            "nn.separable_conv2d",
+            (X, X[:1, :3, :2, :, None].repeat(2, -1)[0], X[0, 0, :, :2].reshape(1, 1, 6, 2)),
+            {"strides": [1, 1, 1, 1], "padding": "SAME", "dilations": [2, 2]},
+        ),
+        ("gather", (X, np.int32([[0, 1, 4], [2, 2, 3]])), {"axis": 1, "batch_dims": -1}),
+        ("searchsorted", (ROWS, np.float32([[2, 0, 4], [5, 5.5, 6]])), {"side": "right", "out_type": "int64"}),
+        ("searchsorted", (ROWS, np.float32([[2, 0, 4], [5, 5.5, 6]])), {}),
+        ("linspace", (C, C + 3, 4), {"axis": 1}),
+        ("eye", (2, 3), {"dtype": "int32"}),
+        ("ones", ([2, 3],), {"dtype": "int32"}),
+        ("range", (1, 7, 2), {"dtype": "float32"}),
+        ("ones_like", (C,), {"dtype": "int32"}),
+        ("linalg.matvec", (X[0], X[0, :, 0]), {}),
+        ("linalg.matvec", (X[0], X[0, :, :, 0]), {"transpose_a": True}),
+        ("linalg.matvec", (X[0] + 1j * X[1], X[0, :, :, 0] + 0j), {"adjoint_a": True}),
+        ("linalg.matrix_transpose", (X + 1j * X,), {"conjugate": True}),
+        ("linalg.slogdet", (X[..., :3, :],), {}),
+        ("image.rot90", (X,), {"k": 3}),
+        *((f"image.{name}", (X,), {}) for name in ("image_gradients", "sobel_edges", "total_variation")),
+        ("signal.rfft", (X, [4]), {}),
+        ("signal.irfft", (np.complex64(X + 1j * X), [4]), {}),
+        ("signal.fftshift", (X,), {"axes": [1, 3]}),
+        ("signal.frame", (X,), {"frame_length": 3, "frame_step": 2, "pad_end": True, "pad_value": 7.0, "axis": 1}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_no_file_holds_is_what_tensorflow_gives(name, args, options):
     import tensorflow as tf
 
-    theirs = np.asarray(functools.reduce(getattr, name.split("."), tf)(*args, **options))
+    tensors = [tf.constant(a) if isinstance(a, np.ndarray) else a for a in args]
+    theirs = np.asarray(functools.reduce(getattr, name.split("."), tf)(*tensors, **options))
     ours = functools.partial(FUNCTIONS[name], {}, args if len(args) > 1 else args[0])
     assert_same(name, ours(**_named_arguments(FUNCTIONS[name], {}, options)), theirs)
 
@@ -149,6 +180,7 @@ NUMBERS = np.array([" 12", "-3", "0"], object)
         ("regex_replace", TEXTS, {"pattern": "[^a-z ]", "rewrite": "", "replace_global": False}),
         ("regex_replace", TEXTS, {"pattern": r"\S$", "rewrite": "$"}),
         ("regex_replace", TEXTS, {"pattern": r"^[!%]?\s+|[a-e]+[!]?$", "rewrite": "-"}),
+        ("regex_replace", TEXTS, {"pattern": r"b\s|\S<", "rewrite": "$"}),
         ("regex_full_match", TEXTS, {"pattern": r"\w+ .*"}),
         ("substr", (TEXTS[0], np.int32([0, -3]), np.int32([3, 9])), {}),
         ("substr", (TEXTS[:, 1], np.int32([1, 2]), np.int32([4, -1])), {}),
@@ -201,6 +233,8 @@ def test_strings_of_a_file(each_backend):
     for name, options in (("substr", {"pos": 2, "len": 1}), ("to_number", {})):
         with pytest.raises(fnet.InvalidInput, match=name):
             made(f"strings.{name}", options, shape=(None, 2), dtype="string")({}, np.array([["a", "1_0"]]))
+    with pytest.raises(fnet.InvalidInput, match="numbers of int64"):
+        made("strings.to_number", {"out_type": "int64"}, shape=(None, 1), dtype="string")({}, np.array([["1.5"]]))
 
 
 def sizes_at_work():
