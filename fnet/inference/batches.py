@@ -17,7 +17,7 @@ from fnet.inference.door import Fault
 from fnet.inference.lengths import CHUNK, batch_sizes
 from fnet.inference.optimized import Program
 from fnet.inference.prepared import Prepared
-from fnet.inference.rows import left_out, neutral, spread, unanswered
+from fnet.inference.rows import neutral, spread, taken, unanswered
 from fnet.inference.schedule import as_it_is, rows_at_once
 from fnet.strings import is_strings
 from fnet.types import Params
@@ -91,7 +91,7 @@ class Runner:
             return tree.map(ops.to_numpy, y)
         filled = self._filled(size)
         if filled != size:
-            batch = tree.map(lambda a: a[np.arange(filled) % size], batch)
+            batch = taken(batch, np.arange(filled) % size)
         y = self.run(self.params, batch) if self.draws else self._in_parts(batch, filled)
         return tree.map(lambda a: ops.to_numpy(a)[:size], y) if filled != size else tree.map(ops.to_numpy, y)
 
@@ -133,7 +133,7 @@ class Runner:
         for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
             numbers: Any = range(start, start + size) if order is None else order[start : start + size]
             places = slice(start, start + size) if order is None else numbers
-            batch = _at(self.x, places)
+            batch = taken(self.x, places)
             checked = order is not None and not self.settings.marks
             y = self._checked(batch, numbers) if checked else self._answers(batch, numbers)
             if progress is not None:
@@ -149,12 +149,12 @@ class Runner:
             return None, batch_sizes(self.rows, self.most)
         counts = []
         for start in range(0, self.rows, CHUNK):
-            chunk = _at(self.x, slice(start, start + CHUNK))
+            chunk = taken(self.x, slice(start, start + CHUNK))
             faults = self.prepared.door.faults(chunk)
             if faults and not self.settings.marks:
                 _refuse(faults[0], start)
             bad = _bad(faults, min(CHUNK, self.rows - start))
-            (values,) = tree.leaves(self.numbers(left_out(chunk, bad) if faults else chunk))
+            (values,) = tree.leaves(self.numbers(taken(chunk, ~bad) if faults else chunk))
             counts.append(np.zeros(len(bad), int))
             counts[-1][~bad] = self.lengths.of(values)
         steps = np.concatenate(counts)
@@ -173,7 +173,7 @@ class Runner:
             y, kept = self.outputs(batch, size), size
         else:
             kept = max(size - int(bad.sum()), 1)
-            y = self.outputs(neutral(batch) if bad.all() else left_out(batch, bad), kept)
+            y = self.outputs(neutral(batch) if bad.all() else taken(batch, ~bad), kept)
         empty = unanswered(y, kept)
         if marks and (bad.any() or empty.any()):
             y, bad = spread(y, bad, empty)
@@ -210,10 +210,6 @@ def _require_tokens(batch: Any, empty: Any, numbers: Any) -> None:
             f"row {numbers[int(empty.argmax())]} has a text without tokens, for which the model gives NaN; leave "
             'it out, or use invalid="mark"'
         )
-
-
-def _at(x: Any, places: Any) -> Any:
-    return tree.map(lambda a: a[places], x)
 
 
 def _refuse(fault: Fault, start: int) -> NoReturn:

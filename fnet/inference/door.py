@@ -52,10 +52,12 @@ class Door:
     """The door of one model."""
 
     def __init__(self, model: Any) -> None:
-        self.specs = _input_specs(model)
-        self.rules = list(_door_rules(model))
-        self.missing = _answers_missing(model)
         self.inputs = input_names(model)
+        specs = infer.input_spec(model)
+        self.specs = {} if specs is None else feed(self.inputs, specs)
+        self.rules = list(_door_rules(model))
+        self.missing = any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(model))
+        """Whether a part of the model is defined for NaN or infinity."""
 
     def admit(self, x: Any) -> Any:
         """`x` as arrays in the structure of the inputs, with shapes and dtypes checked. Raises InvalidInput."""
@@ -171,7 +173,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool) ->
         faults += _fault(name, value, wrong, lambda item: f"{_plain(item)!r:.40} ({_no_text(item)})")
     if kind == "f":
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
-        if narrow or not _squares_are_finite(value):
+        if narrow or not (_is_few(value) and _is_finite_in_squares(value)):
             sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
             sound = sound | ~np.isfinite(value) if missing else sound
             if not sound.all():
@@ -198,12 +200,8 @@ def _plain(item: Any) -> Any:
     return item.item() if isinstance(item, np.generic) else item
 
 
-def _squares_are_finite(value: Array) -> bool:
-    """Whether the sum of squares of a few numbers is finite; then all of them are. Faster than a test of each."""
-    return _is_few(value) and _is_finite_in_squares(value)
-
-
 def _is_finite_in_squares(value: Array) -> bool:
+    """Whether the sum of squares of a few numbers is finite; then all of them are. Faster than a test of each."""
     return math.isfinite(np.vdot(value, value))
 
 
@@ -300,16 +298,6 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
     elif len(spec.shape) == 4 and len(shape) == 4 and shape[-1] == 4 and fits((*shape[:-1], 3), spec.shape):
         hint = "; of images with transparency the colours: x[..., :3]"
     raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
-
-
-def _input_specs(model: Any) -> dict[str, Spec]:
-    specs = infer.input_spec(model)
-    return {} if specs is None else feed(input_names(model), specs)
-
-
-def _answers_missing(step: Any) -> bool:
-    """Whether `step` is, or contains, an operation that is defined for NaN or infinity."""
-    return any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(step))
 
 
 def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:

@@ -49,9 +49,9 @@ def _rows_lead(model: Any) -> bool:
 # --- rows without an answer -----------------------------------------------------------------------
 
 
-def left_out(batch: Any, bad: Array) -> Any:
-    """A batch without its bad rows."""
-    return tree.map(lambda a: a[~bad], batch)
+def taken(batch: Any, rows: Any) -> Any:
+    """Some rows of a batch, by a slice, their indices, or a bool for each."""
+    return tree.map(lambda a: a[rows], batch)
 
 
 def neutral(batch: Any) -> Any:

@@ -24,15 +24,10 @@ SoftmaxMasks: TypeAlias = Literal["keras2", "keras3.12", "keras3"]
 """Values of `masks` here: to Keras 3.9; 3.10 to 3.12; later."""
 
 
-def _floats(x: Spec) -> Spec:
-    y: Spec = floats_of(x)
-    return y
-
-
 def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTree]:
     if activation in ("relu", "relu6"):
         require_numbers(x)
-    x = x if activation in KEEP_INTEGERS else _floats(x)
+    x = x if activation in KEEP_INTEGERS else floats_of(x)
     if activation == "glu":
         return Spec(halved(x.shape, len(x.shape) - 1), x.dtype), {}
     return x, activation_child(activation, x)
@@ -59,7 +54,7 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
 
 def _relu_rule(x: Spec, *, negative_slope: float, keeps_integers: bool) -> tuple[Spec, ParamTree]:
     require_numbers(x)
-    return (_floats(x) if negative_slope and not keeps_integers else x), {}
+    return (floats_of(x) if negative_slope and not keeps_integers else x), {}
 
 
 @layer(shape=_relu_rule, rounding=OF_FLOATS)

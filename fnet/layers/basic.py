@@ -164,11 +164,7 @@ def embedding(
     return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows
 
 
-def _masking_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    return Spec(x.shape, result_type(x.dtype, "int")), {}
-
-
-@layer(shape=_masking_rule, mask="own")
+@layer(shape=lambda x: (Spec(x.shape, result_type(x.dtype, "int")), {}), mask="own")
 def masking(params: Params, x: Any, *, mask_value: float = 0.0) -> Masked:
     """(batch, time, features) with a mask: False, and all zero, where all features equal `mask_value`.
 

@@ -17,11 +17,7 @@ from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spe
 Pair = tuple[int, int]
 
 
-def _flatten_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    return Spec((x.shape[0], total(x.shape[1:])), x.dtype), {}
-
-
-@layer(shape=_flatten_rule, mask="drop")
+@layer(shape=lambda x: (Spec((x.shape[0], total(x.shape[1:])), x.dtype), {}), mask="drop")
 def flatten(params: Params, x: Array, *, data_format: DataFormat = "channels_last") -> Array:
     """(batch, ...) -> (batch, n); with "channels_first", in the order that "channels_last" would have given.
 

@@ -48,11 +48,7 @@ def stochastic_depth(params: Params, x: Array, *, drop_path_rate: Rate) -> Array
     return xp.where(kept, x / keep, 0)
 
 
-def _custom_scale_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
-    return Spec(broadcast_shapes(*(spec.shape for spec in x)), x[0].dtype), {}
-
-
-@layer(shape=_custom_scale_rule, mask="drop", floats=True)
+@layer(shape=lambda x: (Spec(broadcast_shapes(*(spec.shape for spec in x)), x[0].dtype), {}), mask="drop", floats=True)
 def custom_scale_layer(params: Params, x: Sequence[Array], *, scale: float) -> Array:
     """(a, b), which broadcast -> a + b * scale.
 

@@ -15,7 +15,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
-from fnet.operations.rules import broadcast, like, operation
+from fnet.operations.rules import Operation, broadcast, like, named, operation
 from fnet.shapes import reduced_shape, require_made, shape_of, stretched
 from fnet.types import Array, Spec
 
@@ -68,22 +68,20 @@ def multi_hot(
 # --- new tensors ----------------------------------------------------------------------------------
 
 
-@operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
-def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
-    """Zeros of the shape of `x`."""
-    return tensor(xp.zeros_like(tensor(x)), dtype)
+def _alike(name: str, text: str, make: str) -> Operation:
+    """An operation that makes a tensor of the shape of `x`, by a function of `xp`."""
+
+    def apply(x: Array, *, dtype: str | None = None) -> Array:
+        return tensor(getattr(xp, make)(tensor(x)), dtype)
+
+    return operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))(named(name, text, apply))
 
 
-@operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
-def ones_like(x: Array, *, dtype: str | None = None) -> Array:
-    """Ones of the shape of `x`."""
-    return tensor(xp.ones_like(tensor(x)), dtype)
-
-
-@operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
-def empty_like(x: Array, *, dtype: str | None = None) -> Array:
-    """Zeros of the shape of `x`: Keras promises nothing about the values, TensorFlow gives these."""
-    return tensor(xp.zeros_like(tensor(x)), dtype)
+zeros_like = _alike("zeros_like", "Zeros of the shape of `x`.", "zeros_like")
+ones_like = _alike("ones_like", "Ones of the shape of `x`.", "ones_like")
+empty_like = _alike(
+    "empty_like", "Zeros of the shape of `x`: as TensorFlow has it, Keras promises nothing.", "zeros_like"
+)
 
 
 @operation(lambda x, fill_value, *, dtype: Spec(x.shape, dtype or x.dtype))
@@ -102,14 +100,10 @@ def full(fill_value: Any, *, shape: Sequence[int], dtype: str | None = None) -> 
 def _arange_rule(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None) -> Spec:
     if any(map(shape_of, (start, stop, step))):
         raise ValueError(f"arange takes numbers; got {(start, stop, step)}")
-    name = dtype or result_type(*(_promotion_name(v) for v in (start, stop, step) if v is not None))
+    name = dtype or result_type(*(dtype_of(v) for v in (start, stop, step) if v is not None))
     first, last, width = (0, start, 1) if stop is None else (start, stop, 1 if step is None else step)
     known = all(isinstance(v, int | float) for v in (first, last, width))
     return Spec((max(0, math.ceil((last - first) / width)) if known else None,), name)
-
-
-def _promotion_name(value: Any) -> str:
-    return value.dtype if isinstance(value, Spec) else dtype_of(value)
 
 
 @operation(_arange_rule)
@@ -122,12 +116,16 @@ def arange(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None 
     return ops.cast(xp.arange(first, last, width), dtype)
 
 
-def _linspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None, retstep: bool) -> Any:
+def _spaced_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
     spread = broadcast(start, stop)
     place = axis if axis >= 0 else len(spread) + 1 + axis
-    name = dtype or result_type(_promotion_name(start), _promotion_name(stop), "float")
-    y = Spec((*spread[:place], num, *spread[place:]), name)
-    return (y, Spec(spread, name)) if retstep else y
+    name = dtype or result_type(dtype_of(start), dtype_of(stop), "float")
+    return Spec((*spread[:place], num, *spread[place:]), name)
+
+
+def _linspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None, retstep: bool) -> Any:
+    y = _spaced_rule(start, stop, num=num, axis=axis, dtype=dtype)
+    return (y, Spec(broadcast(start, stop), y.dtype)) if retstep else y
 
 
 @operation(_linspace_rule)
@@ -160,21 +158,11 @@ def _spaced(start: Array, stop: Array, num: int, endpoint: bool, axis: int, dtyp
     return y if dtype is None else ops.cast(xp.floor(y) if is_integral(dtype) else y, dtype)
 
 
-def _logspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
-    y: Spec = _linspace_rule(start, stop, num=num, axis=axis, dtype=dtype, retstep=False)
-    return y
-
-
-def _geomspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
-    return _logspace_rule(start, stop, num=num, axis=axis, dtype=dtype or "float32")
-
-
 def _powers(base: float, exponents: Array) -> Array:
-    y: Array = xp.power(tensor(base, exponents.dtype.name), exponents)
-    return y
+    return xp.power(tensor(base, exponents.dtype.name), exponents)
 
 
-@operation(_logspace_rule)
+@operation(_spaced_rule)
 def logspace(
     start: Array,
     stop: Array,
@@ -190,7 +178,7 @@ def logspace(
     return _powers(base, _spaced(start, stop, num, endpoint, axis, dtype))
 
 
-@operation(_geomspace_rule)
+@operation(lambda *ends, num, axis, dtype: _spaced_rule(*ends, num=num, axis=axis, dtype=dtype or "float32"))
 def geomspace(
     start: Array, stop: Array, *, num: int = 50, endpoint: bool = True, dtype: str | None = None, axis: int = 0
 ) -> Array:

@@ -233,8 +233,7 @@ def ctc_loss(target: Array, output: Array, target_length: Array, output_length: 
     target, lengths, steps = (tensor(v, "int32") for v in (target, target_length, output_length))
     places = _with_blanks(target, mask_index % logits.shape[-1])  # (batch, 2 labels + 1)
     logs = xp.take_along_axis(ACTIVATIONS["log_softmax"](logits, -1), places[:, None, :], axis=-1)
-    lost: Array = ops.compiled(_minus_log)(places, logs, lengths, steps)
-    return lost
+    return ops.compiled(_minus_log)(places, logs, lengths, steps)
 
 
 def _minus_log(places: Array, logs: Array, lengths: Array, steps: Array) -> Array:

@@ -8,6 +8,7 @@ cannot be known, and JAX raises. Source: keras.ops.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -36,15 +37,11 @@ def _get_item_rule(x: Spec, index: Any = None, *, key: Any) -> Any:
     if any(i.dtype == "bool" for i in flat):
         return Spec((None, *x.shape[max(len(i.shape) for i in flat) :]), x.dtype)
     picked = [d for i in flat for d in i.shape]
-    if (total(tuple(3 if d is None else d for d in (*x.shape, *picked))) or 0) > LIMIT and not _plain(index):
-        raise ValueError(f"cannot infer the shape of an index into so large a tensor: {x}")
-    if _plain(index):
+    if isinstance(index, Spec):
         return Spec((*index.shape, *x.shape[1:]), x.dtype)
+    if math.prod(sized((*x.shape, *picked), 3)) > LIMIT:
+        raise ValueError(f"cannot infer the shape of an index into so large a tensor: {x}")
     return evaluated(_picked, (x, index), {})
-
-
-def _plain(index: Any) -> bool:
-    return isinstance(index, Spec)
 
 
 def _picked(x: Array, index: Any) -> Array:
@@ -109,16 +106,11 @@ def slice_update(inputs: Array, start_indices: Any, updates: Array) -> Array:
 # --- gathering ------------------------------------------------------------------------------------
 
 
-def _kind(x: Any) -> str:
-    """The dtype of a Spec, an array or a number."""
-    return x.dtype if isinstance(x, Spec) else dtype_of(x)
-
-
 def _take_rule(x: Spec, indices: Any, *, axis: int | None, clips: bool) -> Spec:
     size = total(x.shape) if axis is None else x.shape[positive(axis, len(x.shape))]
     if not clips:
         require_places(indices, size)
-    if not is_integral(kind := _kind(indices)) and kind != "int":
+    if not is_integral(kind := dtype_of(indices)) and kind != "int":
         raise ValueError(f"indices are whole numbers, not {kind}")
     if axis is None:
         return Spec(tuple(shape_of(indices)), x.dtype)
@@ -163,11 +155,7 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
 # --- scattering -----------------------------------------------------------------------------------
 
 
-def _scatter_into_rule(indices: Any, values: Any, *, shape: Sequence[int]) -> Spec:
-    return _scatter_rule(Spec(tuple(shape), _kind(values)), indices, values)
-
-
-@operation(_scatter_into_rule, call=READS)
+@operation(lambda at, values, *, shape: _scatter_rule(Spec(tuple(shape), dtype_of(values)), at, values), call=READS)
 def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
     """Zeros of `shape` with `values` added at `indices` (..., depth); values at equal indices add up."""
     values, indices = tensor(values), tensor(indices)

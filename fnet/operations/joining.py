@@ -30,7 +30,7 @@ def _together(xs: Sequence[Any]) -> list[Array]:
 
 
 def _dtype(xs: Sequence[Any]) -> str:
-    names = [dtype_of(x) if not isinstance(x, Spec) else x.dtype for x in xs]
+    names = [dtype_of(x) for x in xs]
     return "string" if set(names) == {"string"} else result_type(*names)
 
 
@@ -78,13 +78,9 @@ def stacked(xs: Sequence[Any], axis: int = 0) -> Array:
 
 def _stack_rule(x: Sequence[Any], *, axis: int) -> Spec:
     shapes = [shape_of(a) for a in x]
-    lifted = [(*s[:axis], 1, *s[axis:]) for s in shapes] if axis >= 0 else [_lifted(s, axis) for s in shapes]
+    places = [axis if axis >= 0 else len(shape) + 1 + axis for shape in shapes]
+    lifted = [(*shape[:place], 1, *shape[place:]) for shape, place in zip(shapes, places, strict=True)]
     return Spec(_joined(lifted, axis), _dtype(x))
-
-
-def _lifted(shape: Shape, axis: int) -> Shape:
-    place = len(shape) + 1 + axis
-    return (*shape[:place], 1, *shape[place:])
 
 
 @operation(_stack_rule)

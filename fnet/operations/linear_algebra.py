@@ -84,8 +84,7 @@ def _singular(x: Array, full_matrices: bool = False) -> tuple[Array, Array, Arra
 
 
 def _singular_values(x: Array) -> Array:
-    values: Array = _of_finite(lambda x: xp.linalg.svd(x, compute_uv=False), x)
-    return values
+    return _of_finite(lambda x: xp.linalg.svd(x, compute_uv=False), x)
 
 
 def norm_of(x: Array, kind: Any, axes: Sequence[Any], keepdims: bool) -> Array:
@@ -116,8 +115,7 @@ def _transposed(x: Array) -> Array:
 @operation(_matrix_rule, room=_solved)
 def inv(x: Array) -> Array:
     """The inverse of square matrices. Errors: a singular one raises InvalidInput on NumPy and is inf or NaN on JAX."""
-    inverse: Array = _of_half(xp.linalg.inv, x)
-    return inverse
+    return _of_half(xp.linalg.inv, x)
 
 
 @operation(_scalar_rule, room=_solved)

@@ -69,20 +69,17 @@ ptp = _reduction("ptp", "The largest minus the smallest.", lambda x, **how: xp.m
 logsumexp = _reduction("logsumexp", "log(sum(exp(x))), stably.", _logsumexp)
 
 
-@operation(reduced)
-def max(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
-    """The largest, at least `initial`."""
-    x = tensor(x)
-    start = {} if initial is None else {"initial": tensor(initial, x.dtype.name)}
-    return xp.max(x, axis=axis, keepdims=keepdims, **start)
+def _extreme(name: str, text: str) -> Operation:
+    def apply(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
+        x = tensor(x)
+        start = {} if initial is None else {"initial": tensor(initial, x.dtype.name)}
+        return getattr(xp, name)(x, axis=axis, keepdims=keepdims, **start)
+
+    return operation(reduced)(named(name, text, apply))
 
 
-@operation(reduced)
-def min(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
-    """The smallest, at most `initial`."""
-    x = tensor(x)
-    start = {} if initial is None else {"initial": tensor(initial, x.dtype.name)}
-    return xp.min(x, axis=axis, keepdims=keepdims, **start)
+max = _extreme("max", "The largest, at least `initial`.")
+min = _extreme("min", "The smallest, at most `initial`.")
 
 
 @operation(reduced)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
 from fnet.core.room import copies, size
 from fnet.dtypes import floating, is_bool, is_integral, result_type, strong, tensor
-from fnet.operations.rules import operation, reduced
+from fnet.operations.rules import Operation, named, operation, reduced
 from fnet.shapes import axes_of, broadcast_shapes, positive, reduced_shape, require_made, shape_of
 from fnet.types import Array, Axis, Range, Shape, Spec
 
@@ -68,40 +68,32 @@ def _between(ranked: Array, place: Array, last: Array, method: Method) -> Array:
     return at(first) * (1 - share) + at(first + 1) * share
 
 
-@operation(_quantile_rule, room=copies(8))
-def quantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-    """The q-quantiles, `method` "linear", "lower", "higher", "midpoint" or "nearest"; axes of `q` come first."""
-    return _quantile(floating(x)[0], q, axis, method, keepdims)
+def _quantiles(name: str, text: str, share: Callable[[Any], Any], skips_nan: bool = False) -> Operation:
+    """An operation that gives quantiles; share: q -> numbers from 0 to 1."""
+
+    def apply(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
+        return _quantile(floating(x)[0], share(q), axis, method, keepdims, skips_nan=skips_nan)
+
+    return operation(_quantile_rule, room=copies(8))(named(name, text, apply))
 
 
-@operation(_quantile_rule, room=copies(8))
-def percentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-    """The q / 100-quantiles."""
-    return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
+def _median(name: str, text: str, skips_nan: bool = False) -> Operation:
+    def apply(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+        return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan=skips_nan)
+
+    return operation(reduced, room=copies(8))(named(name, text, apply))
 
 
-@operation(reduced, room=copies(8))
-def median(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The middle value, or the mean of the two in the middle."""
-    return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims)
+def _hundredths(q: Any) -> Array:
+    return tensor(q, "float32") / 100
 
 
-@operation(_quantile_rule, room=copies(8))
-def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-    """The q-quantiles, ignoring NaN."""
-    return _quantile(floating(x)[0], tensor(q, "float32"), axis, method, keepdims, skips_nan=True)
-
-
-@operation(_quantile_rule, room=copies(8))
-def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-    """The q / 100-quantiles, ignoring NaN."""
-    return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims, skips_nan=True)
-
-
-@operation(reduced, room=copies(8))
-def nanmedian(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The median, ignoring NaN."""
-    return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan=True)
+quantile = _quantiles("quantile", "The q-quantiles; axes of `q` come first.", lambda q: q)
+percentile = _quantiles("percentile", "The q / 100-quantiles.", _hundredths)
+nanquantile = _quantiles("nanquantile", "The q-quantiles, ignoring NaN.", lambda q: tensor(q, "float32"), True)
+nanpercentile = _quantiles("nanpercentile", "The q / 100-quantiles, ignoring NaN.", _hundredths, True)
+median = _median("median", "The middle value, or the mean of the two in the middle.")
+nanmedian = _median("nanmedian", "The median, ignoring NaN.", True)
 
 
 # --- counting -------------------------------------------------------------------------------------
@@ -174,11 +166,7 @@ def _diff_rule(a: Spec, *, n: int, axis: int) -> Shape:
     return tuple(None if d is None else max(0, d - n) if i == axis else d for i, d in enumerate(a.shape))
 
 
-def _diff_room(a: Spec, *, n: int, axis: int) -> tuple[int, int]:
-    return 0, min(n, a.shape[axis] or 1) * size(a)
-
-
-@operation(_diff_rule, room=_diff_room)
+@operation(_diff_rule, room=lambda a, *, n, axis: (0, min(n, a.shape[axis] or 1) * size(a)))
 def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
     """Differences between neighbours along `axis`, taken `n` times; of bools, whether they differ."""
     a = tensor(a)

@@ -24,6 +24,7 @@ from fnet.tf_functions.rules import (
     room_like,
     room_of,
     rule_of,
+    same_in_keras,
     same_rule,
 )
 from fnet.types import Array, Axis, Spec
@@ -35,21 +36,16 @@ def _turned(spec: Spec, turn: bool) -> Spec:
     return Spec((*spec.shape[:-2], spec.shape[-1], spec.shape[-2]), spec.dtype) if turn else spec
 
 
-def _matmul_rule(
-    a: Any, b: Any, *, transpose_a: bool, transpose_b: bool, adjoint_a: bool, adjoint_b: bool, output_type: str | None
-) -> Spec:
-    factors = _factors(
-        (a, b), transpose_a=transpose_a, transpose_b=transpose_b, adjoint_a=adjoint_a, adjoint_b=adjoint_b
-    )
-    return Spec(rule_of(operations.matmul, factors).shape, output_type or dtype_like(a, b))
-
-
 def _factors(
     x: Sequence[Any], *, transpose_a: bool, transpose_b: bool, adjoint_a: bool, adjoint_b: bool
 ) -> tuple[Spec, Spec]:
     """The two factors after transposing, as float32."""
     left, right = _turned(as_spec(x[0]), transpose_a or adjoint_a), _turned(as_spec(x[1]), transpose_b or adjoint_b)
     return Spec(left.shape), Spec(right.shape)
+
+
+def _matmul_rule(a: Any, b: Any, *, output_type: str | None, **turns: Any) -> Spec:
+    return Spec(rule_of(operations.matmul, _factors((a, b), **turns)).shape, output_type or dtype_like(a, b))
 
 
 def _matmul_room(x: Sequence[Any], **turns: Any) -> tuple[int, int]:
@@ -61,7 +57,7 @@ def _turn(x: Array, transpose: bool, adjoint: bool) -> Array:
     return xp.conj(x) if adjoint and is_complex(x) else x
 
 
-@function(_matmul_rule, "linalg.matmul", room=asking(_matmul_room, _factors))
+@function(asking(_matmul_rule, _factors), "linalg.matmul", room=asking(_matmul_room, _factors))
 def matmul(
     a: Array,
     b: Array,
@@ -225,16 +221,8 @@ def _solve_rule(matrix: Any, rhs: Any) -> Spec:
     return same_rule(rhs)
 
 
-@of_keras(operations.det, "linalg.det")
-def det(x: Array) -> Any:
-    """The determinant of square matrices."""
-    return x, {}
-
-
-@of_keras(operations.slogdet, "linalg.slogdet")
-def slogdet(x: Array) -> Any:
-    """(sign of the determinant, log of its magnitude)."""
-    return x, {}
+det = same_in_keras(operations.det, "x", "", "linalg.det")
+slogdet = same_in_keras(operations.slogdet, "x", "", "linalg.slogdet")
 
 
 @function(_square_rule, "linalg.inv", room=room_like(operations.inv))

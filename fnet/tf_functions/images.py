@@ -18,7 +18,17 @@ from fnet.dtypes import is_float, tensor
 from fnet.layers import image
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined
-from fnet.tf_functions.rules import Sizes, as_spec, function, ints, of_keras, room_of, same_rule, sizes_of
+from fnet.tf_functions.rules import (
+    Sizes,
+    as_spec,
+    function,
+    ints,
+    of_keras,
+    room_of,
+    same_in_keras,
+    same_rule,
+    sizes_of,
+)
 from fnet.types import Array, Shape, Spec
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -420,10 +430,7 @@ def extract_patches(images: Array, *, sizes: Any, strides: Any, rates: Any, padd
     }
 
 
-@of_keras(operations.sobel_edges, "image.sobel_edges")
-def sobel_edges(image: Array) -> Any:
-    """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
-    return image, {}
+sobel_edges = same_in_keras(operations.sobel_edges, "image", "", "image.sobel_edges")
 
 
 @function(lambda image: (image, image), "image.image_gradients")

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
-from fnet.core.options import asking
+from fnet.core.options import asking, option_names
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import bounds, is_float, tensor, together
 from fnet.layers.windows import window_padding
-from fnet.operations.rules import Operation, named
+from fnet.operations.rules import Operation, borrowing, named
 from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape, require_made
 from fnet.tf_functions.rules import (
     Sizes,
@@ -29,33 +29,24 @@ from fnet.tf_functions.rules import (
     of_keras,
     room_of,
     rule_of,
+    same_in_keras,
     same_rule,
     sizes_of,
 )
-from fnet.types import Array, Axis, Range, Spec
+from fnet.types import Array, Range, Spec
 
 Padding = str | Sequence[Sequence[int]]
 
 
-@of_keras(operations.softmax, "nn.softmax", "math.softmax", "keras.activations.softmax", "keras.backend.softmax")
-def softmax(logits: Array, *, axis: Axis = -1) -> Any:
-    """exp(x) normalised to sum 1 over `axis`."""
-    return logits, {"axis": axis}
-
-
-@of_keras(operations.log_softmax, "nn.log_softmax", "math.log_softmax")
-def log_softmax(logits: Array, *, axis: Axis = -1) -> Any:
-    """log(softmax(x))."""
-    return logits, {"axis": axis}
+_SOFTMAX = ("nn.softmax", "math.softmax", "keras.activations.softmax", "keras.backend.softmax")
+softmax = same_in_keras(operations.softmax, "logits", "axis", *_SOFTMAX)
+log_softmax = same_in_keras(operations.log_softmax, "logits", "axis", "nn.log_softmax", "math.log_softmax")
 
 
 # --- normalization --------------------------------------------------------------------------------
 
 
-@of_keras(operations.moments, "nn.moments")
-def moments(x: Array, *, axes: Axis, keepdims: bool = False) -> Any:
-    """(mean, variance) over `axes`."""
-    return x, {"axes": axes, "keepdims": keepdims}
+moments = same_in_keras(operations.moments, "x", "axes keepdims", "nn.moments")
 
 
 def _broadcast_rule(x: Any, *rest: Any) -> Spec:
@@ -182,16 +173,13 @@ def binary_crossentropy(target: Array, output: Array, *, from_logits: bool = Fal
     return -(target * xp.log(output + EPSILON) + (1 - target) * xp.log(1 - output + EPSILON))
 
 
-@of_keras(operations.categorical_crossentropy, "keras.backend.categorical_crossentropy", alike=False)
-def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Any:
-    """-sum(target * log(output)) over the classes in `axis`."""
-    return (target, output), {"from_logits": from_logits, "axis": axis}
+def _crossentropy(operation: Operation) -> Operation:
+    name = f"keras.backend.{operation.__name__}"
+    return same_in_keras(operation, "target output", "from_logits axis", name, alike=False)
 
 
-@of_keras(operations.sparse_categorical_crossentropy, "keras.backend.sparse_categorical_crossentropy", alike=False)
-def sparse_categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Any:
-    """-log(output at the class `target`), classes in the last axis."""
-    return (target, output), {"from_logits": from_logits, "axis": axis}
+categorical_crossentropy = _crossentropy(operations.categorical_crossentropy)
+sparse_categorical_crossentropy = _crossentropy(operations.sparse_categorical_crossentropy)
 
 
 # --- convolution ----------------------------------------------------------------------------------
@@ -360,29 +348,7 @@ avg_pool = _pooling(
 )
 
 
-def _which(
-    *, pooling_type: str, ksize: Any, strides: Any, padding: Padding, data_format: str | None, dilations: Any
-) -> tuple[Operation, dict[str, Any]]:
-    """The pooling that is meant, and its options; strides are 1 unless they are given."""
-    if any(step != 1 for step in spatial(dilations, 1, None)):
-        raise NotImplementedError(f"pool with dilations={dilations!r:.60}")
-    how = {"ksize": ksize, "strides": 1 if strides is None else strides, "padding": padding, "data_format": data_format}
-    return max_pool if pooling_type == "MAX" else avg_pool, how
-
-
-def _pool_rule(x: Any, **given: Any) -> Spec:
-    operation, how = _which(**given)
-    return rule_of(operation, as_spec(x), **how)
-
-
-def _pool_room(x: Any, **given: Any) -> tuple[int, int]:
-    operation, how = _which(**given)
-    return room_of(operation, x, **how)
-
-
-@function(asking(_pool_rule, _which), "nn.pool", room=asking(_pool_room, _which))
-def pool(
-    x: Array,
+def _meant(
     *,
     ksize: Any,
     pooling_type: Literal["MAX", "AVG"],
@@ -390,17 +356,36 @@ def pool(
     padding: Literal["SAME", "VALID"] = "VALID",
     data_format: str | None = None,
     dilations: Any = None,
-) -> Array:
-    """The largest, or the mean, of each window; padding is not counted."""
-    operation, how = _which(
-        pooling_type=pooling_type,
-        ksize=ksize,
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilations=dilations,
-    )
+) -> tuple[Operation, dict[str, Any]]:
+    """The pooling of these options of `pool`, and its own; strides are 1 unless they are given."""
+    if any(step != 1 for step in spatial(dilations, 1, None)):
+        raise NotImplementedError(f"pool with dilations={dilations!r:.60}")
+    how = {"ksize": ksize, "strides": 1 if strides is None else strides, "padding": padding, "data_format": data_format}
+    return max_pool if pooling_type == "MAX" else avg_pool, how
+
+
+def _pool_rule(x: Any, **given: Any) -> Spec:
+    operation, how = _meant(**given)
+    return rule_of(operation, as_spec(x), **how)
+
+
+def _pool_room(x: Any, **given: Any) -> tuple[int, int]:
+    operation, how = _meant(**given)
+    return room_of(operation, x, **how)
+
+
+def _pool(x: Array, **given: Any) -> Array:
+    operation, how = _meant(**given)
     return operation({}, x, **how)
+
+
+pool = function(asking(_pool_rule, _meant), "nn.pool", room=asking(_pool_room, _meant))(
+    named(
+        "pool",
+        "The largest, or the mean, of each window; padding is not counted.",
+        borrowing(_pool, ["x"], _meant, *option_names(_meant)),
+    )
+)
 
 
 def _argmax_rule(

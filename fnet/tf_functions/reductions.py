@@ -17,7 +17,7 @@ from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
-from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, of_keras, room_like, same_rule
+from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, room_like, same_in_keras, same_rule
 from fnet.types import Array, Axis, Spec
 
 
@@ -171,10 +171,7 @@ def top_k(x: Array, k: Sizes = 1) -> tuple[Array, Array]:
     return xp.take_along_axis(x, order, axis=-1), ops.cast(order, "int32")
 
 
-@of_keras(operations.in_top_k, "math.in_top_k", alike=False)
-def in_top_k(targets: Array, predictions: Array, *, k: int) -> Any:
-    """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,)."""
-    return (targets, predictions), {"k": k}
+in_top_k = same_in_keras(operations.in_top_k, "targets predictions", "k", "math.in_top_k", alike=False)
 
 
 def _searchsorted_room(x: Sequence[Any]) -> tuple[int, int]:

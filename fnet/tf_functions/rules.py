@@ -25,7 +25,7 @@ from fnet.core.room import size
 from fnet.core.rules import Call, layer, rules
 from fnet.dtypes import tensor, together
 from fnet.masks import Masked, strip
-from fnet.operations.rules import Operation, operation
+from fnet.operations.rules import Operation, borrowing, named, operation
 from fnet.shapes import require_made, total
 from fnet.types import Params, Shape, Spec
 
@@ -105,6 +105,16 @@ def of_keras(
         return function(asking(rule, f), *names, room=asking(room, f))(apply)
 
     return decorate
+
+
+def same_in_keras(operation: Operation, tensors: str, options: str, *names: str, alike: bool = True) -> Operation:
+    """The function that files call by `names`: an operation of Keras, of the same `options`. tensors: their names."""
+
+    def apply(*arrays: Any, **given: Any) -> tuple[Any, dict[str, Any]]:
+        return arrays if len(arrays) > 1 else arrays[0], given
+
+    made = borrowing(apply, tensors.split(), operation, *options.split())
+    return of_keras(operation, *names, alike=alike)(named(operation.__name__, operation.__doc__ or "", made))
 
 
 def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
 from fnet.dtypes import together
-from fnet.operations.rules import viewed
+from fnet.operations.rules import Operation, named, viewed
 from fnet.shapes import axes_of, broadcast_shapes, joined, positive, require_made, reshaped, shape_of, stretched, total
 from fnet.tf_functions.rules import (
     Sizes,
@@ -28,6 +28,7 @@ from fnet.tf_functions.rules import (
     number,
     of_keras,
     rule_of,
+    same_in_keras,
     same_rule,
     sizes_of,
 )
@@ -176,10 +177,7 @@ def stack(values: Array | Sequence[Array], *, axis: int = 0) -> Array:
     return xp.stack(together(*values), axis=axis)
 
 
-@of_keras(operations.unstack, "unstack")
-def unstack(value: Array, *, num: int | None = None, axis: int = 0) -> Any:
-    """The slices of `value` along `axis`, a list."""
-    return value, {"num": num, "axis": axis}
+unstack = same_in_keras(operations.unstack, "value", "num axis", "unstack")
 
 
 def _part_sizes(size: int | None, sizes: Any, count: int | None) -> list[int | None]:
@@ -295,32 +293,19 @@ def fill(dims: Sizes, value: Array) -> Array:
     return xp.broadcast_to(as_tensor(value, as_spec(value).dtype), ints(dims, made=1))
 
 
-@function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "zeros", sizes=("shape",))
-def zeros(shape: Sizes, *, dtype: str = "float32") -> Array:
-    """Zeros in `shape`."""
-    return ops.cast(xp.zeros(ints(shape, made=1)), dtype)
+def _made(name: str) -> Operation:
+    """`zeros` or `ones`."""
+
+    def apply(shape: Sizes, *, dtype: str = "float32") -> Array:
+        return ops.cast(getattr(xp, name)(ints(shape, made=1)), dtype)
+
+    rule = function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), name, sizes=("shape",))
+    return rule(named(name, f"{name.title()} in `shape`.", apply))
 
 
-@function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "ones", sizes=("shape",))
-def ones(shape: Sizes, *, dtype: str = "float32") -> Array:
-    """Ones in `shape`."""
-    return ops.cast(xp.ones(ints(shape, made=1)), dtype)
-
-
-def _like_rule(x: Any, *, dtype: str | None) -> Spec:
-    return Spec(as_spec(x).shape, dtype or as_spec(x).dtype)
-
-
-@function(_like_rule, "zeros_like", "keras.backend.zeros_like")
-def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
-    """Zeros of the shape of `x`."""
-    return ops.cast(xp.zeros_like(as_tensor(x)), dtype) if dtype else xp.zeros_like(as_tensor(x))
-
-
-@function(_like_rule, "ones_like", "keras.backend.ones_like")
-def ones_like(x: Array, *, dtype: str | None = None) -> Array:
-    """Ones of the shape of `x`."""
-    return ops.cast(xp.ones_like(as_tensor(x)), dtype) if dtype else xp.ones_like(as_tensor(x))
+zeros, ones = _made("zeros"), _made("ones")
+zeros_like = same_in_keras(operations.zeros_like, "x", "dtype", "zeros_like", "keras.backend.zeros_like")
+ones_like = same_in_keras(operations.ones_like, "x", "dtype", "ones_like", "keras.backend.ones_like")
 
 
 _RANKED = ("int32", "int64", "float32", "float64")

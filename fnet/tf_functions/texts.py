@@ -214,11 +214,7 @@ def to_hash_bucket_strong(input: Array, *, num_buckets: Positive, key: Sequence[
     return _buckets(input, num_buckets, lambda texts: siphash64(texts, key), "to_hash_bucket_strong")
 
 
-def _number_rule(input: Any, *, out_type: str) -> Spec:
-    return Spec(_of_text(input).shape, out_type)
-
-
-@function(_number_rule, "strings.to_number", host=True)
+@function(lambda input, *, out_type: Spec(_of_text(input).shape, out_type), "strings.to_number", host=True)
 def to_number(
     input: Array,
     *,

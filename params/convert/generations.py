@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fnet.dtypes import compute_dtype, is_integral
@@ -39,21 +40,17 @@ def _resized(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"keeps_integers": config.get("interpolation") == "nearest"}
 
 
-def _relu(masks: Mapping[str, Any]) -> Options:
+def _relu(masks: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A ThresholdedReLU, recognised by its config, always kept masks. Only a slope turned integers into floats."""
-
-    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not config.get("negative_slope"):
-            return masks if "negative_slope" in config else {}
-        alone = config.get("max_value") is None and not config.get("threshold")
-        return masks if alone else {**masks, "keeps_integers": True}
-
-    return options
+    if not config.get("negative_slope"):
+        return masks if "negative_slope" in config else {}
+    alone = config.get("max_value") is None and not config.get("threshold")
+    return masks if alone else {**masks, "keeps_integers": True}
 
 
-def _interpolated(options: Mapping[str, Any]) -> Options:
+def _interpolated(options: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
     """For interpolations other than "nearest"."""
-    return lambda config: {} if config.get("interpolation", "nearest") == "nearest" else options
+    return {} if config.get("interpolation", "nearest") == "nearest" else options
 
 
 def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -67,29 +64,16 @@ def _bins_of_keras2(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return _bins(config) if "int" in str(config.get("dtype")) else {"index_dtype": "int64"}
 
 
-def _buckets(mixed: Mapping[str, str]) -> Options:
+def _buckets(mixed: Mapping[str, str], config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Hash bins have the compute dtype of the layer; bfloat16 is float32 on NumPy."""
-
-    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        dtype = {"bfloat16": "float32", **mixed}.get(policy(config.get("dtype")))
-        return {} if dtype is None else {"dtype": dtype}
-
-    return options
+    dtype = {"bfloat16": "float32", **mixed}.get(policy(config.get("dtype")))
+    return {} if dtype is None else {"dtype": dtype}
 
 
-def _encoding_of_keras2(more: Options) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+def _encoding(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Encodings have the dtype of the layer; a float dtype follows from the policy."""
-
-    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        dtype = policy(config.get("dtype"))
-        integers = {"encoding_dtype": dtype} if is_integral(dtype) and config.get("output_mode") != "int" else {}
-        return {**(more(config) if callable(more) else more), **integers}
-
-    return options
-
-
-def _encoding(more: Options) -> Options:
-    return lambda config: {**_encoding_of_keras2(more)(config), **_taken(config)}
+    dtype = policy(config.get("dtype"))
+    return {"encoding_dtype": dtype} if is_integral(dtype) and config.get("output_mode") != "int" else {}
 
 
 def _taken(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -114,25 +98,16 @@ def _axes(config: Mapping[str, Any], key: str) -> list[int]:
     return axes if all(type(axis) is int for axis in axes) else []
 
 
-def _heads(masks: Mapping[str, Any]) -> Options:
+def _heads(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Negative axes counted from the end of the projected inputs, which have one more axis, that of the heads."""
-
-    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        axes = _axes(config, "attention_axes")
-        counted = {"attention_axes": tuple(axis + (axis < 0) for axis in axes)} if min(axes, default=0) < 0 else {}
-        return {**masks, **counted}
-
-    return options
+    axes = _axes(config, "attention_axes")
+    return {"attention_axes": tuple(axis + (axis < 0) for axis in axes)} if min(axes, default=0) < 0 else {}
 
 
-def _layer_norm(keeps: Mapping[str, Any]) -> Options:
+def _unsorted(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameters had the sizes of the axes in the order of the config."""
-
-    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        axes = _axes(config, "axis")
-        return {**keeps, **({} if axes == sorted(axes) else {"sorts_axes": False})}
-
-    return options
+    axes = _axes(config, "axis")
+    return {} if axes == sorted(axes) else {"sorts_axes": False}
 
 
 def _linspace(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -153,31 +128,34 @@ def _blank_is_last(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"mask_index": None} if config.get("strategy") == "beam_search" else {}
 
 
-def _drops_no_ones(more: Options) -> Options:
-    """An encoding of one_hot kept a last axis of size 1."""
-
-    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**(more(config) if callable(more) else more), "drops_ones": False}
-
-    return options
-
-
 def _top_k(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The default of the class; the function always writes its value."""
     return {} if "sorted" in config else {"sorted": False}
 
 
+def _all(*parts: Options) -> Options:
+    """The options of all `parts`."""
+    return lambda config: {key: value for part in parts for key, value in _options(part, config).items()}
+
+
+def _options(options: Options, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return options(config) if callable(options) else options
+
+
+_ONES: Options = {"drops_ones": False}
+"""An encoding of one_hot kept a last axis of size 1."""
+
 _HEADS = (
-    ((3, 7), _heads(_MASKS)),
-    ((3, 8), _heads({"masks": "keras3.7"})),
-    ((3, 10), _heads({"masks": "keras3.8"})),
-    ((3, 12), _heads({"masks": "keras3.12"})),
+    ((3, 7), _all(_heads, _MASKS)),
+    ((3, 8), _all(_heads, {"masks": "keras3.7"})),
+    ((3, 10), _all(_heads, {"masks": "keras3.8"})),
+    ((3, 12), _all(_heads, {"masks": "keras3.12"})),
     ((3, 13), {"masks": "keras3.12"}),
 )
 
 _HASHED = (
-    ((3, 0), _buckets({"mixed_float16": "float16", "mixed_bfloat16": "float32"})),
-    (NEWEST, _buckets({"mixed_float16": "float32", "mixed_bfloat16": "float32"})),
+    ((3, 0), partial(_buckets, {"mixed_float16": "float16", "mixed_bfloat16": "float32"})),
+    (NEWEST, partial(_buckets, {"mixed_float16": "float32", "mixed_bfloat16": "float32"})),
 )
 
 HEADS_HAVE_POLICIES: Version = (2, 14)
@@ -211,23 +189,23 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "BatchNormalization": (((2, 12), {"masked_moments": False}),),
     "CategoryEncoding": (
         ((2, 8), {}),
-        ((3, 0), _encoding_of_keras2({})),
-        ((3, 4), _drops_no_ones(_encoding({}))),
-        (NEWEST, _encoding({})),
+        ((3, 0), _encoding),
+        ((3, 4), _all(_encoding, _taken, _ONES)),
+        (NEWEST, _all(_encoding, _taken)),
     ),
     "Discretization": (
         ((2, 8), _bins_of_keras2),
-        ((3, 0), _encoding_of_keras2(_bins_of_keras2)),
-        ((3, 4), _drops_no_ones(_encoding(_bins))),
-        ((3, 12), _encoding(_bins)),
-        (NEWEST, _encoding({})),
+        ((3, 0), _all(_bins_of_keras2, _encoding)),
+        ((3, 4), _all(_bins, _encoding, _taken, _ONES)),
+        ((3, 12), _all(_bins, _encoding, _taken)),
+        (NEWEST, _all(_encoding, _taken)),
     ),
     "Embedding": (((3, 0), {}), ((3, 3), {"clips": True})),
     "UnitNormalization": (((3, 6), {"least_norm": 1e-6}),),
     "UpSampling2D": (
-        ((2, 4), _interpolated({"half_pixels": False, "keeps_integers": False})),
-        ((3, 0), _interpolated({"keeps_integers": False})),
-        ((3, 6), _interpolated({"rounds_integers": False})),
+        ((2, 4), partial(_interpolated, {"half_pixels": False, "keeps_integers": False})),
+        ((3, 0), partial(_interpolated, {"keeps_integers": False})),
+        ((3, 6), partial(_interpolated, {"rounds_integers": False})),
     ),
     **dict.fromkeys(
         ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
@@ -236,12 +214,12 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), (((3, 0), _MASKS),)),
     **dict.fromkeys([f"GlobalAveragePooling{rank}D" for rank in (1, 2, 3)], (((3, 0), {"keeps_integers": True}),)),
     "GroupNormalization": (((3, 7), {}), ((3, 15), {"keeps_integers": True})),
-    "LayerNormalization": (((3, 11), _layer_norm({"keeps_integers": False})), ((3, 14), _layer_norm({}))),
+    "LayerNormalization": (((3, 11), _all(_unsorted, {"keeps_integers": False})), ((3, 14), _unsorted)),
     "SpectralNormalization": (((3, 0), {"keeps_integers": False}),),
     **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("Identity", "Normalization", "Rescaling"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("GroupQueryAttention", "MultiHeadAttention"), _HEADS),
-    "ReLU": (((2, 6), _relu(_MASKS)), ((3, 0), _relu({}))),
+    "ReLU": (((2, 6), partial(_relu, _MASKS)), ((3, 0), partial(_relu, {}))),
     "Softmax": (((2, 14), _last_axis), ((3, 10), _MASKS), ((3, 13), {"masks": "keras3.12"})),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
@@ -326,5 +304,5 @@ def options_of_age(class_name: str, config: Mapping[str, Any], version: Version)
     """The options of a layer of `class_name` in a file of this version of Keras, in addition to those in its config."""
     for bound, options in BEFORE.get(class_name, ()):
         if version < bound:
-            return options(config) if callable(options) else options
+            return _options(options, config)
     return {}

@@ -130,10 +130,5 @@ def _unknown(source: KerasObject, conversion: Conversion) -> str:
     own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
     if not module and conversion.legacy and ">" not in name:
         own = name in KERAS_2
-    if own:
-        return f"{source.label} is a layer of Keras that fnet does not have (see `fnet layers`): {_give(name)}"
-    return f"{source.label} is a custom layer: {_give(name)}"
-
-
-def _give(name: str) -> str:
-    return f"give its pure function, {own_function(name)}"
+    kind = "a layer of Keras that fnet does not have (see `fnet layers`)" if own else "a custom layer"
+    return f"{source.label} is {kind}: give its pure function, {own_function(name)}"

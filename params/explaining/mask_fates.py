@@ -12,6 +12,7 @@ from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.sources import resolve
 from fnet.masks import Masked, first_mask
+from fnet.shapes import sized
 from params.convert.conversion import BROKEN
 from params.explaining.record import Step
 from params.explaining.sizes import Rows
@@ -63,4 +64,4 @@ def _has_mask(x: Any) -> bool:
 def _zeros(spec: Any) -> Any:
     """An array of a Spec or Param that needs no memory, with 2 for unknown sizes."""
     dtype = {"string": "U1", "bfloat16": "float32"}.get(spec.dtype, spec.dtype)
-    return np.broadcast_to(np.zeros((), dtype), tuple(2 if d is None else d for d in spec.shape))
+    return np.broadcast_to(np.zeros((), dtype), sized(spec.shape, 2))

@@ -101,7 +101,7 @@ def shown_specs(specs: Any) -> str:
     return ", ".join(str(spec) for spec in tree.leaves(specs) if spec is not None)
 
 
-def total(numbers: Iterable[int | None]) -> int | None:
+def sum_of(numbers: Iterable[int | None]) -> int | None:
     """The sum; None where a number is unknown."""
     numbers = list(numbers)
     known = [number for number in numbers if number is not None]

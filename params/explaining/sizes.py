@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,8 @@ from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.room import width
-from params.explaining.record import total
+from fnet.shapes import total
+from params.explaining.record import sum_of
 
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, in addition to dropouts."""
@@ -35,7 +35,7 @@ def sizes(rows: Rows) -> dict[str, dict[str, int | None]]:
         if not isinstance(row.step, Model):
             outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
             shapes = [] if row.entry in counted else [param.shape for param in tree.leaves(row.params)]
-            found[path] = {"params": total(map(_product, shapes)), "flops": _flops(row, outputs), "bytes": _bytes(row)}
+            found[path] = {"params": sum_of(map(total, shapes)), "flops": _flops(row, outputs), "bytes": _bytes(row)}
             counted.add(row.entry)
     return found
 
@@ -61,9 +61,7 @@ def held(rows: Rows, path: str = "") -> int:
 
 def _bytes(row: infer.TracedStep) -> int | None:
     """The bytes of the output of a step for one row of a batch."""
-    return total(
-        _product((*spec.shape[1:], width(spec.dtype))) for spec in tree.leaves(row.outputs) if spec is not None
-    )
+    return sum_of(total((*spec.shape[1:], width(spec.dtype))) for spec in tree.leaves(row.outputs) if spec is not None)
 
 
 def _flops(row: infer.TracedStep, outputs: list[Any]) -> int | None:
@@ -80,14 +78,14 @@ def _flops(row: infer.TracedStep, outputs: list[Any]) -> int | None:
         if len(param.shape) > 1 and "bias" not in str(path[-1])
     ]
     if not kernels:
-        return total(_product(spec.shape[1:]) for spec in outputs)
+        return sum_of(total(spec.shape[1:]) for spec in outputs)
     inputs = [spec.shape for spec in tree.leaves(row.inputs) if spec is not None]
-    weights = total(_product(param.shape) for _, param in kernels)
+    weights = sum_of(total(param.shape) for _, param in kernels)
     if any("recurrent" in kernel for kernel, _ in kernels):
         places = inputs[0][1] if "conv" not in name else None
     else:
         shape = inputs[0] if "transpose" in name else outputs[0].shape
-        places = _product(shape[2:] if options.get("data_format") == "channels_first" else shape[1:-1])
+        places = total(shape[2:] if options.get("data_format") == "channels_first" else shape[1:-1])
     if weights is None or places is None:
         return None
     scores = _attended(options, places, inputs) if name == "multi_head_attention" else 0
@@ -99,8 +97,3 @@ def _attended(options: dict[str, Any], places: int, inputs: list[Any]) -> int | 
     steps = inputs[min(1, len(inputs) - 1)][1]
     width = int(options["key_dim"]) + int(options.get("value_dim") or options["key_dim"])
     return None if steps is None else int(options["num_heads"]) * width * places * int(steps)
-
-
-def _product(shape: Sequence[int | None]) -> int | None:
-    known = [size for size in shape if size is not None]
-    return math.prod(known) if len(known) == len(shape) else None

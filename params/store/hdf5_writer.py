@@ -91,8 +91,9 @@ class _File:
     def tree(self, entries: Sequence[tuple[int, bytes]]) -> int:
         """Append the B-tree of a group and return its address. entries: (offset of the name, symbol), by name."""
         nodes = [
-            (part[-1][0], self.put(b"SNOD" + struct.pack("<BxH", 1, len(part)) + _filled(part, SYMBOLS, 40)))
+            (part[-1][0], self.put(b"SNOD" + struct.pack("<BxH", 1, len(part)) + symbols.ljust(40 * SYMBOLS, b"\0")))
             for part in _parts(entries, SYMBOLS)
+            for symbols in [b"".join(symbol for _, symbol in part)]
         ]
         level = 0
         while level == 0 or len(nodes) > 1:
@@ -127,10 +128,6 @@ class _File:
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[at : at + size] for at in range(0, len(items), size))
-
-
-def _filled(entries: Sequence[tuple[int, bytes]], count: int, size: int) -> bytes:
-    return b"".join(entry for _, entry in entries).ljust(count * size, b"\0")
 
 
 def _node_size() -> int:
