@@ -60,7 +60,9 @@ class Predict:
         object.__setattr__(self, "path", os.fspath(self.path))
 
     def __call__(self, batch: Any) -> Any:
-        model = _loaded(self.path, _stamp(self.path))
+        status = Path(self.path).stat()
+        with _lock:
+            model = _load(self.path, (status.st_mtime_ns, status.st_size))  # which change when a file is rewritten
         if self.columns is not None and arrays.is_table(batch):
             batch = arrays.columns(batch)
         if not isinstance(batch, Mapping):
@@ -105,17 +107,6 @@ class _Model:
     labels: list[str] | None
     scale: float | None
     inputs: tuple[str, ...]
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    """(time, size) of a file, which change when it is rewritten."""
-    status = Path(path).stat()
-    return status.st_mtime_ns, status.st_size
-
-
-def _loaded(path: str, stamp: tuple[int, int]) -> _Model:
-    with _lock:
-        return _load(path, stamp)
 
 
 @functools.lru_cache(maxsize=4)

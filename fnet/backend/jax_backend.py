@@ -60,9 +60,9 @@ def _also_for_strings(name: str) -> Callable[..., Any]:
 
 
 _MOVING = (
-    *("broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat", "reshape", "roll", "split"),
-    *("squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose"),
-)
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat", "reshape", "roll", "split", "squeeze",
+    "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose",
+)  # fmt: skip
 """Functions that only move entries, and so also take strings, which stay in NumPy: no device holds them."""
 xp = SimpleNamespace(**vars(jnp) | {name: _also_for_strings(name) for name in _MOVING})
 P = ParamSpec("P")

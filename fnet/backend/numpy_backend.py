@@ -24,11 +24,11 @@ from fnet.backend.numpy_index import (
     scatter,
     stop_gradient,
     take_axis,
+    weighted_take,
     wide,
 )
 from fnet.backend.numpy_pool import max_over, max_pool, sum_pool
 from fnet.backend.numpy_recurrence import recurrences, recurrent_stack
-from fnet.backend.numpy_resample import weighted_take
 from fnet.tree import flatten
 
 xp = np

@@ -28,7 +28,6 @@ HEADER = ("step", "shape", "dtype", "least", "mean", "largest", "zeros", "NaN")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     add_model(command)
     inputs.add_arguments(command)
     command.add_argument("--at", action="append", metavar="NAME", help="a step, like block/conv (all); may be repeated")

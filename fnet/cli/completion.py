@@ -18,7 +18,6 @@ SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     command.add_argument("shell", choices=SHELLS, help="the shell")
 
 

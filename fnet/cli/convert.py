@@ -18,7 +18,6 @@ EPILOG = """examples:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     add_model(command)
     command.add_argument("output", help="the .safetensors file to write")
     command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one per line")

@@ -45,7 +45,6 @@ class Finding:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     command.add_argument("--json", action="store_true", help="the same as JSON")
 
 

@@ -18,7 +18,6 @@ examples:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     command.add_argument("model", help=".keras, .h5 or .safetensors file, or only the config (.json)")
     command.add_argument("--json", action="store_true", help="the same as JSON")
     add_custom(command)

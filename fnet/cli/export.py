@@ -22,7 +22,6 @@ EPILOG = """examples:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     add_model(command)
     command.add_argument("output", help="the file to write, .onnx, .stablehlo or .keras")
     command.add_argument(

@@ -16,7 +16,6 @@ EPILOG = "example:  fnet layers conv2d"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     command.add_argument("name", nargs="?", default="", help="only names that contain this (case does not matter)")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same as JSON")

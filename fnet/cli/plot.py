@@ -19,7 +19,6 @@ examples:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     command.add_argument("model", help=".keras, .h5 or .safetensors file, or only the config (.json)")
     command.add_argument("--depth", type=int, metavar="N", help="levels of nested models to open (all)")
     command.add_argument(

@@ -51,7 +51,6 @@ MANY = 20
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     add_model(command)
     inputs.add_arguments(command)
     command.add_argument("--labels", help="class names, comma-separated, or a file with one per line")

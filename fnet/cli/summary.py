@@ -13,7 +13,6 @@ EPILOG = "example:  fnet summary examples/models/cifar10-cnn.safetensors"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
     add_model(command)
     command.add_argument("--json", action="store_true", help="the same as JSON")
 

@@ -41,7 +41,8 @@ def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
     >>> fnet.cut(model, inputs="a", outputs="c").names
     ('b', 'c')
     """
-    _require_model(model)
+    if not isinstance(model, Model):
+        raise TypeError(f"only models have named steps to cut at; got {brief(model, 80)}")
     starts = list(dict.fromkeys(tree.leaves(inputs)))
     ends = [OWN] if outputs is None else tree.leaves(outputs)
     if model.linear and (row := _row(model, inputs, outputs)) is not None:
@@ -109,11 +110,6 @@ def _step_at(model: Any, path: Any) -> Any:
 
 
 # --- names ------------------------------------------------------------------------------------------
-
-
-def _require_model(model: Any) -> None:
-    if not isinstance(model, Model):
-        raise TypeError(f"only models have named steps to cut at; got {brief(model, 80)}")
 
 
 def _steps(model: Any) -> dict[str, Any]:

@@ -166,17 +166,13 @@ def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
     for traced in trace(model, takes)[:-1]:
         if isinstance(traced.step, Model):
             continue
-        count = 0 if traced.entry in seen else sum(_sizes(traced.params))
+        params = [] if traced.entry in seen else tree.leaves(traced.params)
+        count = sum(math.prod(d or 0 for d in p.shape) for p in params)  # but tables, whose sizes only files tell
         seen.add(traced.entry)
         total += count
         name = bind(traced.step).function.__name__
         lines.append((printable(tree.path_name(traced.path)), name, _shapes(traced.outputs), f"{count:,}"))
     return lines, total
-
-
-def _sizes(params: ParamTree) -> list[int]:
-    """The number of elements of each parameter; tables, whose size only a file tells, are left out."""
-    return [math.prod(d or 0 for d in p.shape) for p in tree.leaves(params)]
 
 
 def _shapes(specs: Any) -> str:

@@ -55,7 +55,10 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
     def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
         return jax_lowering.stablehlo(f, specs)
 
-    return _write(model, params, path, input_shapes, convert, _run_stablehlo)
+    def run(program: bytes, arrays: Sequence[Any]) -> list[Any]:
+        return [np.asarray(y) for y in load_stablehlo(program)(*arrays)]
+
+    return _write(model, params, path, input_shapes, convert, run)
 
 
 @needing("jax", "load_stablehlo")
@@ -96,10 +99,6 @@ _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(stri
 def run_onnx(program: bytes | str, arrays: Sequence[Any]) -> list[Any]:
     """The outputs of `load_onnx(program)` for one array for each input."""
     return load_onnx(program)(*arrays)
-
-
-def _run_stablehlo(program: bytes, arrays: Sequence[Any]) -> list[Any]:
-    return [np.asarray(y) for y in load_stablehlo(program)(*arrays)]
 
 
 def flat(model: Any, params: Params, takes: Any) -> tuple[Callable[..., Any], list[Spec], list[str]]:

@@ -131,7 +131,7 @@ class Door:
             return None
         if x.dtype not in WIDE or x.dtype.itemsize > np.dtype(spec.dtype).itemsize:
             return None
-        return _is_finite_in_squares if _is_few(x) else _all_finite
+        return _is_finite_in_squares if _is_few(x) else lambda x: np.isfinite(x).all()
 
     def faults(self, batch: Any) -> list[Fault]:
         """The faults of all inputs."""
@@ -203,10 +203,6 @@ def _plain(item: Any) -> Any:
 def _is_finite_in_squares(value: Array) -> bool:
     """Whether the sum of squares of a few numbers is finite; then all of them are. Faster than a test of each."""
     return math.isfinite(np.vdot(value, value))
-
-
-def _all_finite(value: Array) -> Any:
-    return np.isfinite(value).all()
 
 
 def _is_few(value: Array) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fnet import tree
 from fnet.backend import ops
 from fnet.constants import is_constant
 from fnet.core.layer import bind
@@ -163,7 +164,8 @@ def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name:
     key = (strings, specials, *(_identity(a) for a in arrays))
     known = _derived.find(key)
     if known is None:
-        tokens: Any = _table(table) if strings else _integers(table)
+        held = tree.map(ops.to_numpy, table)
+        tokens: Any = [] if held is None else unpack_bytes(held) if strings else held
         if len(tokens) <= specials.token_start:
             raise InvalidInput(
                 f"{layer_name} has no vocabulary: its params hold {len(tokens)} tokens; "
@@ -177,14 +179,6 @@ def _identity(a: Any) -> Any:
     if isinstance(a, np.ndarray) and not is_constant(a):
         return a.tobytes()
     return id(a)
-
-
-def _table(table: Any) -> list[bytes]:
-    return [] if table is None else unpack_bytes({key: ops.to_numpy(array) for key, array in table.items()})
-
-
-def _integers(table: Any) -> NumpyArray:
-    return np.zeros(0, np.int64) if table is None else ops.to_numpy(table)
 
 
 def _strings(tokens: list[bytes], specials: Specials) -> Vocabulary:

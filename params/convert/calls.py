@@ -85,12 +85,10 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], k
     return step, _masked(x, mask, part.source.is_model)
 
 
-COMPARING = frozenset(
-    {
-        *("Arctan2", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "LogicalXor"),
-        "NotEqual",
-    }
-)
+COMPARING = frozenset({
+    "Arctan2", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "LogicalXor",
+    "NotEqual",
+})  # fmt: skip
 """Binary operations that also accept a list."""
 
 

@@ -47,12 +47,10 @@ from params.file.keras_objects import (
 )
 from params.table.layers import GIVES_INDICES
 
-LOSSES = frozenset(
-    {
-        *("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
-        *(f"keras.backend.{loss}crossentropy" for loss in ("binary_", "categorical_", "sparse_categorical_")),
-    }
-)
+LOSSES = frozenset({
+    "BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy",
+    *(f"keras.backend.{loss}crossentropy" for loss in ("binary_", "categorical_", "sparse_categorical_")),
+})  # fmt: skip
 """Operations, and functions of Keras 2, that look where their probabilities come from."""
 OUTPUTS = ("sigmoid", "softmax")
 """Activations that remember what they were given."""

@@ -170,12 +170,10 @@ MEANS_WEIGH_TO: Version = (3, 15)
 """The first Keras whose GlobalAveragePooling1D does not use numbers in a mask as weights."""
 INPUTS_KEEP_FLOATS: Version = (3, 5)
 """The first Keras 3 in which a layer that casts an input of a model does not change it for other layers."""
-TAKE_FLOATS_AS_THEY_COME = frozenset(
-    {
-        *("CategoryEncoding", "Embedding", "HashedCrossing", "Hashing", "IntegerLookup", "LayerNormalization"),
-        *("RandomCrop", "RandomFlip", "StringLookup", "TextVectorization"),
-    }
-)
+TAKE_FLOATS_AS_THEY_COME = frozenset({
+    "CategoryEncoding", "Embedding", "HashedCrossing", "Hashing", "IntegerLookup", "LayerNormalization", "RandomCrop",
+    "RandomFlip", "StringLookup", "TextVectorization",
+})  # fmt: skip
 """Layers that do not cast inputs in earlier versions."""
 HEADS_DELETE_MASKS: Version = (3, 8)
 """The first Keras whose MultiHeadAttention deletes the masks of its inputs, for all later readers."""
@@ -250,13 +248,11 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 oldest first."""
 
 
-OPTIONS = frozenset(
-    {
-        *("casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference", "input_dtype"),
-        *("keeps_integers", "least_norm", "masked_moments", "masks", "pads", "rounds_integers", "scales_integers"),
-        *("signed_zeros", "sorts_axes", "spectral", "sums", "weighs"),
-    }
-)
+OPTIONS = frozenset({
+    "casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference", "input_dtype",
+    "keeps_integers", "least_norm", "masked_moments", "masks", "pads", "rounds_integers", "scales_integers",
+    "signed_zeros", "sorts_axes", "spectral", "sums", "weighs",
+})  # fmt: skip
 """The options that only the version of a file, or `predict`, sets."""
 
 

@@ -40,23 +40,20 @@ def config_values(
     return {key: values.read(key, item) for key, item in kept.items()}
 
 
-REQUIRED = frozenset(
-    {
-        *("filters", "head_dim", "input_dim", "key_dim", "num_heads", "num_key_value_heads", "num_query_heads"),
-        *("output_dim", "units"),
-    }
-)
+REQUIRED = frozenset({
+    "filters", "head_dim", "input_dim", "key_dim", "num_heads", "num_key_value_heads", "num_query_heads",
+    "output_dim", "units",
+})  # fmt: skip
 """Options that every file has; in code they may be missing, and fnet takes them from the arrays."""
 
 
 EXACT = REQUIRED | {
-    *("attention_axes", "axes", "axis", "clip_limit", "cropping", "depth_multiplier", "dilation_rate", "dims"),
-    *("dropout", "fft_length", "frame_length", "pool_size", "sliding_window", "strides"),
-    *("groups", "height", "kernel_size", "mask_token", "max_freq", "max_tokens", "max_value", "min_freq", "n"),
-    *("negative_slope", "ngrams", "num_mel_bins", "num_oov_indices", "num_tokens", "output_sequence_length"),
-    *("output_shape", "rate", "recurrent_dropout", "sequence_length", "sequence_stride", "size", "stddev"),
-    *("threshold", "value_dim", "width"),
-}
+    "attention_axes", "axes", "axis", "clip_limit", "cropping", "depth_multiplier", "dilation_rate", "dims",
+    "dropout", "fft_length", "frame_length", "pool_size", "sliding_window", "strides", "groups", "height",
+    "kernel_size", "mask_token", "max_freq", "max_tokens", "max_value", "min_freq", "n", "negative_slope", "ngrams",
+    "num_mel_bins", "num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate",
+    "recurrent_dropout", "sequence_length", "sequence_stride", "size", "stddev", "threshold", "value_dim", "width",
+}  # fmt: skip
 """Options that Keras 3 uses in shapes or comparisons: a float for an integer, or a list for a number, is refused."""
 
 WITH_FLOATS = ("dilation_rate", "pool_size", "strides", "target_shape")

@@ -26,9 +26,9 @@ DROPPED: dict[str, tuple[Any, ...]] = {
 """{key that only Keras 2 wrote: values that change nothing}; some layers of Keras 3 have the key too."""
 
 IRRELEVANT = (
-    *("input_length", "query_shape", "key_shape", "value_shape", "build_config"),
-    *("batch_input_shape", "input_dtype", "renorm_clipping", "renorm_momentum", "experimental_autocast"),
-)
+    "input_length", "query_shape", "key_shape", "value_shape", "build_config", "batch_input_shape", "input_dtype",
+    "renorm_clipping", "renorm_momentum", "experimental_autocast",
+)  # fmt: skip
 RENAMED = {
     "Model": "Functional",
     "BatchNormalizationV1": "BatchNormalization",

@@ -27,9 +27,9 @@ from params.errors import UnsupportedLayer
 from params.file.keras_objects import KerasObject, survey
 
 PASSED_ON = {
-    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
-}
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+}  # fmt: skip
 """Layers that return their input itself at inference."""
 
 OF_SEVERAL = ("AdditiveAttention", "Attention")

@@ -27,10 +27,10 @@ NOT_OF_MODELS = re.compile(r"(tf_)?keras(\.src)?\.(layers|ops|applications|activ
 
 
 KERAS_2 = (
-    *("AbstractRNNCell", "ActivityRegularizer", "AtrousConvolution2D", "ConvRNN2D", "CudnnLSTM", "DenseFeatures"),
-    *("Highway", "MaxoutDense", "Merge", "ParametricSoftplus", "PeepholeLSTMCell", "SequenceFeatures", "SReLU"),
+    "AbstractRNNCell", "ActivityRegularizer", "AtrousConvolution2D", "ConvRNN2D", "CudnnLSTM", "DenseFeatures",
+    "Highway", "MaxoutDense", "Merge", "ParametricSoftplus", "PeepholeLSTMCell", "SequenceFeatures", "SReLU",
     "TimeDistributedDense",
-)
+)  # fmt: skip
 """Layers of earlier versions of Keras that the table lacks. Legacy files write no module; other names are custom."""
 
 REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}

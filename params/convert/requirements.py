@@ -208,9 +208,9 @@ def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
 
 
 FLOATS_INSIDE = (
-    *("AdditiveAttention", "Attention", "Embedding", "GroupNormalization", "LayerNormalization", "Normalization"),
-    *("RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"),
-)
+    "AdditiveAttention", "Attention", "Embedding", "GroupNormalization", "LayerNormalization", "Normalization",
+    "RMSNormalization", "ReversibleEmbedding", "SpectralNormalization",
+)  # fmt: skip
 """Classes with float parameters that do not cast integer inputs."""
 
 

@@ -74,12 +74,9 @@ def stranger(head: bytes) -> ModelFileError:
             return error(f"it is {what}")
     if text[:1] in (b"{", b"["):
         return CorruptFile("it is JSON; a sharded file is read by its path, a .keras or .h5 holds more than its config")
-    kind = "a text file" if _is_text(head) else "neither a .keras (zip) nor an .h5 (HDF5) file"
+    is_text = head.isascii() and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
+    kind = "a text file" if is_text else "neither a .keras (zip) nor an .h5 (HDF5) file"
     return CorruptFile(f"it is {kind}: it begins with {quoted(head[:16])}")
-
-
-def _is_text(head: bytes) -> bool:
-    return head.isascii() and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
 
 
 def strange_parts(names: Collection[str]) -> ModelFileError:

@@ -19,6 +19,7 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from math import prod
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -456,11 +457,6 @@ def members(file: Buffer, header: Header) -> dict[str, int]:
     return links
 
 
-def is_group(header: Header) -> bool:
-    """Whether an object with these messages is a group."""
-    return SYMBOL_TABLE in header or LINK_INFO in header or LINK in header
-
-
 def _links(file: Buffer, header: Header) -> Iterator[tuple[str, int]]:
     for data in header.get(SYMBOL_TABLE, ()):
         tree, heap = unpack("QQ", data)
@@ -663,16 +659,13 @@ class Attributes:
     def parse(self, header: Header) -> dict[str, Attribute]:
         """{name: attribute} of an object."""
         attributes: dict[str, Attribute] = {}
-        for attribute in map(_attribute, self._messages(header)):
+        listed = dense(self._file, header, ATTRIBUTE_INFO, (2, 4), ATTRIBUTES_BY_NAME, 0)
+        for attribute in map(_attribute, chain(header.get(ATTRIBUTE, ()), listed)):
             self._file.keep(attribute.name)
             if attribute.name in attributes:
                 raise CorruptFile(f"an object has two attributes called {quoted(attribute.name)}")
             attributes[attribute.name] = attribute
         return attributes
-
-    def _messages(self, header: Header) -> Iterator[memoryview]:
-        yield from header.get(ATTRIBUTE, ())
-        yield from dense(self._file, header, ATTRIBUTE_INFO, (2, 4), ATTRIBUTES_BY_NAME, 0)
 
     def texts(self, attribute: Attribute) -> tuple[tuple[int, ...], list[str]]:
         """(shape, texts) of an attribute; anything without elements is an empty list."""
@@ -816,11 +809,6 @@ def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -
         raise CorruptFile(f"chunks of {chunk} for an array of {shape}")
     if prod(chunk) > max(4 * prod(shape) * itemsize, SMALL_CHUNK):
         raise LimitExceeded(f"a chunk of {prod(chunk)} bytes for an array of {prod(shape) * itemsize}")
-
-
-def unpacked(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
-    """The bytes of all chunks of an array, padding included, that reading it unpacks."""
-    return _count(chunk, shape) * prod(chunk)
 
 
 def _count(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
@@ -1069,7 +1057,7 @@ class _Walk:
         self.file.keep(path)
         header = messages(self.file, address)
         attributes = self.attributes.parse(header)
-        if not is_group(header):
+        if header.keys().isdisjoint((SYMBOL_TABLE, LINK_INFO, LINK)):  # it is no group
             return self._dataset(path, header, attributes)
         groups, datasets = {}, {}
         for name, target in members(self.file, header).items():
@@ -1101,7 +1089,7 @@ class _Walk:
         applied = filters(only(header, FILTERS, "filter"), kind.size)
         if place.data is None:
             check_chunk(place.chunk, shape, kind.size)
-            self._unpacked += unpacked(place.chunk, shape)
+            self._unpacked += _count(place.chunk, shape) * prod(place.chunk)  # padding included
             if place.address != UNDEFINED:
                 self.file.enter(place.address, "chunk or B-tree of chunks")
         elif applied:

@@ -58,9 +58,9 @@ WRITTEN_AS_NONE = {"rms_norm": ("scale",)}
 """{operation: optional tensors that Keras requires by name}: they are written as None where they are missing."""
 
 NOT_READ = (
-    *("adaptive_average_pool", "adaptive_max_pool", "fake_quant_with_min_max_vars", "separable_conv"),
-    *("segment_max", "segment_min", "segment_prod", "segment_sum"),
-)
+    "adaptive_average_pool", "adaptive_max_pool", "fake_quant_with_min_max_vars", "separable_conv", "segment_max",
+    "segment_min", "segment_prod", "segment_sum",
+)  # fmt: skip
 """Operations that Keras writes into files and cannot read from them (3.15)."""
 
 # --- the config -------------------------------------------------------------------------------------------------

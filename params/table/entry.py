@@ -95,13 +95,11 @@ class Entry:
 OF_MODELS = Entry(infer.identity)
 """The entry of a model."""
 
-IGNORED = frozenset(
-    {
-        *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "rng_type", "activity_regularizer"),
-        *("lora_rank", "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config"),
-        *("quantization_config", "gptq_unpacked_column_size"),  # read by params.convert.quantization
-    }
-)
+IGNORED = frozenset({
+    "name", "trainable", "dtype", "autocast", "seed", "data_seed", "rng_type", "activity_regularizer", "lora_rank",
+    "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config",
+    "quantization_config", "gptq_unpacked_column_size",  # read by params.convert.quantization
+})  # fmt: skip
 """Config keys that no layer needs at inference."""
 
 ADAPTED = "adapted"

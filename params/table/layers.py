@@ -97,13 +97,11 @@ AUGMENTATION = FAMILIES["augmentation"].split()
 TRAINS_BY_DEFAULT = frozenset({*AUGMENTATION, "Pipeline"})
 """Layers with `training=True` as the default of their call, which Keras 3 writes into every call in a file."""
 
-RESTS_BY_DEFAULT = frozenset(
-    {
-        *("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"),
-        *("SpatialDropout3D", "Attention", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"),
-        *("SpectralNormalization", "StackedRNNCells"),
-    }
-)
+RESTS_BY_DEFAULT = frozenset({
+    "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "Attention", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN",
+    "SpectralNormalization", "StackedRNNCells",
+})  # fmt: skip
 """Layers with `training=False` as the default of their call, which Keras 3 writes into every call in a file."""
 
 BY_ENTRY = frozenset(

@@ -39,12 +39,10 @@ OWN = {"math.nextafter": {"x2": "y"}, "math.scalar_mul": {"x": "y"}, "nn.embeddi
 ORDER = {"compat.v1.math.in_top_k": ("predictions", "targets")}
 """{function: its tensors in the order of its call}, where the function here has another."""
 
-WITHOUT_EFFECT = frozenset(
-    {
-        *("name", "validate_indices", "use_cudnn_on_gpu", "sorted", "shift", "preferred_dtype", "dtype_hint", "var"),
-        *("message", "data", "summarize", "partition_strategy", "seed", "grad_a", "grad_b", "grad_x"),
-    }
-)
+WITHOUT_EFFECT = frozenset({
+    "name", "validate_indices", "use_cudnn_on_gpu", "sorted", "shift", "preferred_dtype", "dtype_hint", "var",
+    "message", "data", "summarize", "partition_strategy", "seed", "grad_a", "grad_b", "grad_x",
+})  # fmt: skip
 """Arguments that change no value."""
 
 DEFAULTS = {"bad_indices_policy": ""}
