@@ -105,7 +105,7 @@ adaptive_average_pooling1d = _average_pooling(
     """(batch, steps, channels) -> (batch, output_size, channels): means of windows that share out the steps.
 
     `output_size` (required) may be larger than the input: steps are then repeated. No params. Mask: dropped.
-    data_format: "channels_last" (also None) or "channels_first". Source: keras.layers.AdaptiveAveragePooling1D.
+    data_format: "channels_last" (also None) or "channels_first".
 
     >>> adaptive_average_pooling1d({}, np.array([[[1.], [2.], [3.]]]), output_size=2)[0, :, 0]
     array([1.5, 2.5])
@@ -113,19 +113,11 @@ adaptive_average_pooling1d = _average_pooling(
 )
 
 adaptive_average_pooling2d = _average_pooling(
-    2,
-    """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
-
-    Source: keras.layers.AdaptiveAveragePooling2D.
-    """,
+    2, "(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d."
 )
 
 adaptive_average_pooling3d = _average_pooling(
-    3,
-    """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
-
-    Source: keras.layers.AdaptiveAveragePooling3D.
-    """,
+    3, "(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d."
 )
 
 
@@ -142,22 +134,13 @@ adaptive_max_pooling1d = _max_pooling(
     """(batch, steps, channels) -> (batch, output_size, channels): maxima of windows that share out the steps.
 
     NaN propagates. Options and mask (dropped): as adaptive_average_pooling1d.
-    Source: keras.layers.AdaptiveMaxPooling1D.
     """,
 )
 
 adaptive_max_pooling2d = _max_pooling(
-    2,
-    """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
-
-    Source: keras.layers.AdaptiveMaxPooling2D.
-    """,
+    2, "(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d."
 )
 
 adaptive_max_pooling3d = _max_pooling(
-    3,
-    """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
-
-    Source: keras.layers.AdaptiveMaxPooling3D.
-    """,
+    3, "(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d."
 )

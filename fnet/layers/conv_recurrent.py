@@ -1,4 +1,7 @@
-"""Convolutional LSTMs over sequences of signals, images or volumes: conv_lstm1d, conv_lstm2d, conv_lstm3d."""
+"""Convolutional LSTMs over sequences of signals, images or volumes: conv_lstm1d, conv_lstm2d, conv_lstm3d.
+
+Source: Shi et al. 2015.
+"""
 
 from __future__ import annotations
 
@@ -188,22 +191,11 @@ conv_lstm1d = _conv_lstm(
     params: kernel (*kernel_size, in, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias
     (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; a mask of
     places, (batch, time, steps), hides each by itself; dropout draws one mask for each gate.
-    Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
     """,
 )
 
 conv_lstm2d = _conv_lstm(
-    2,
-    """(batch, time, height, width, in) -> (batch, new height, new width, filters): `lstm` with convolutions.
-
-    All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM2D.
-    """,
+    2, "(batch, time, height, width, in) -> (batch, new height, new width, filters), as conv_lstm1d."
 )
 
-conv_lstm3d = _conv_lstm(
-    3,
-    """(batch, time, *volume, in) -> (batch, *new volume, filters): `lstm` with convolutions.
-
-    All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM3D.
-    """,
-)
+conv_lstm3d = _conv_lstm(3, "(batch, time, *volume, in) -> (batch, *new volume, filters), as conv_lstm1d.")

@@ -141,7 +141,7 @@ conv1d = _conv(
     "channels_first", (batch, in, steps). batch_axes: how many come first, (batch, ..., steps, in); in files of Keras 2
     there may be more than one. Mask: dropped.
     Errors: InvalidInput when the kernel is larger than the input, or for another number of axes;
-    InvalidParams when the kernel does not belong to the options or the input. Source: keras.layers.Conv1D.
+    InvalidParams when the kernel does not belong to the options or the input.
 
     >>> conv1d({"kernel": np.ones((2, 1, 1)), "bias": np.zeros(1)}, np.array([[[1.], [2.], [3.]]]))[0, :, 0]
     array([3., 5.])
@@ -156,7 +156,7 @@ conv2d = _conv(
     padding: "valid", or "same" (TensorFlow's rule: ceil(size / stride) outputs; of an odd number of zeros the
     last goes below and to the right). data_format: "channels_last" (also None), or "channels_first",
     (batch, in, height, width). groups: filters f of group g see only the channels of group g.
-    Mask: dropped. Errors: as conv1d. Source: keras.layers.Conv2D.
+    Mask: dropped. Errors: as conv1d.
 
     >>> conv2d({"kernel": np.ones((2, 2, 1, 1)), "bias": np.zeros(1)}, np.ones((1, 3, 3, 1))).shape
     (1, 2, 2, 1)
@@ -168,7 +168,7 @@ conv3d = _conv(
     """(batch, depth, height, width, in) -> (batch, *new sizes, filters): y = activation(x * kernel + bias).
 
     params: kernel (*kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
-    Options, mask (dropped) and errors: as conv2d. Source: keras.layers.Conv3D.
+    Options, mask (dropped) and errors: as conv2d.
 
     >>> conv3d({"kernel": np.ones((1, 2, 2, 1, 4))}, np.ones((1, 3, 3, 3, 1)), use_bias=False).shape
     (1, 3, 2, 2, 4)

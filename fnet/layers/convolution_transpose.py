@@ -132,7 +132,7 @@ conv1d_transpose = _conv_transpose(
     kernel size k: "valid" (steps - 1) * strides + max(k, strides); "same" steps * strides; with
     `output_padding` p (smaller than strides) "valid" (steps - 1) * strides + k + p, "same"
     (steps - 1) * strides + k % 2 + p. Any stride goes with any dilation, which Keras refuses. Mask: dropped.
-    Errors: InvalidInput, InvalidParams as conv1d. Source: keras.layers.Conv1DTranspose.
+    Errors: InvalidInput, InvalidParams as conv1d.
 
     >>> conv1d_transpose({"kernel": np.ones((2, 1, 1))}, np.array([[[1.], [2.]]]), strides=2, use_bias=False)[0, :, 0]
     array([1., 1., 2., 2.])
@@ -144,7 +144,7 @@ conv2d_transpose = _conv_transpose(
     """(batch, height, width, in) -> (batch, new height, new width, filters), sizes as in conv1d_transpose.
 
     params: kernel (*kernel_size, filters, in), bias (filters,) unless `use_bias=False`. Mask: dropped.
-    Errors: as conv1d_transpose. Source: keras.layers.Conv2DTranspose.
+    Errors: as conv1d_transpose.
 
     >>> conv2d_transpose({"kernel": np.ones((3, 3, 4, 2)), "bias": np.zeros(4)}, np.ones((1, 5, 5, 2)), strides=2).shape
     (1, 11, 11, 4)
@@ -156,7 +156,7 @@ conv3d_transpose = _conv_transpose(
     """(batch, depth, height, width, in) -> (batch, *new sizes, filters), sizes as in conv1d_transpose.
 
     params: kernel (*kernel_size, filters, in), bias (filters,) unless `use_bias=False`. Mask: dropped.
-    Errors: as conv1d_transpose. Source: keras.layers.Conv3DTranspose.
+    Errors: as conv1d_transpose.
 
     >>> conv3d_transpose({"kernel": np.ones((2, 2, 2, 4, 1))}, np.ones((1, 2, 2, 2, 1)), use_bias=False).shape
     (1, 3, 3, 3, 4)

@@ -87,7 +87,7 @@ depthwise_conv1d = _depthwise(
 
     params: kernel (kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
     Output channel c * depth_multiplier + m is channel c by its kernel m. Other options, mask (dropped) and
-    errors: as conv1d, without "causal". Source: keras.layers.DepthwiseConv1D.
+    errors: as conv1d, without "causal".
 
     >>> depthwise_conv1d({"kernel": np.ones((3, 2, 4))}, np.ones((1, 5, 2)), depth_multiplier=4, use_bias=False).shape
     (1, 3, 8)
@@ -101,7 +101,6 @@ depthwise_conv2d = _depthwise(
     params: kernel (*kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
     Output channel c * depth_multiplier + m is channel c by its kernel m. Other options, mask (dropped) and
     errors: as conv2d; strides may differ between the axes, which TensorFlow cannot do.
-    Source: keras.layers.DepthwiseConv2D.
 
     >>> depthwise_conv2d({"kernel": np.ones((3, 3, 2, 1))}, np.ones((1, 5, 5, 2)), use_bias=False).shape
     (1, 3, 3, 2)
@@ -160,7 +159,7 @@ separable_conv1d = _separable(
 
     params: depthwise_kernel (kernel_size, in, depth_multiplier), pointwise_kernel (1, in * depth_multiplier,
     filters), bias (filters,) unless `use_bias=False`. padding: as conv1d; "causal", which Keras 3 documents and cannot
-    run, is what Keras 2 computes. Mask: dropped. Errors: as conv1d. Source: keras.layers.SeparableConv1D.
+    run, is what Keras 2 computes. Mask: dropped. Errors: as conv1d.
     """,
 )
 
@@ -170,6 +169,5 @@ separable_conv2d = _separable(
 
     params: depthwise_kernel (*kernel_size, in, depth_multiplier), pointwise_kernel (1, 1,
     in * depth_multiplier, filters), bias (filters,) unless `use_bias=False`. Mask: dropped. Errors: as conv2d.
-    Source: keras.layers.SeparableConv2D.
     """,
 )

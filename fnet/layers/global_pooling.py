@@ -136,16 +136,12 @@ global_average_pooling2d = _average_pooling(
 
     No params. Mask: dropped. data_format: "channels_last" (also None) or "channels_first". keeps_integers: the mean of
     integers is an integer, truncated towards 0, as in Keras 2.
-    Errors: InvalidInput for an empty spatial axis. Source: keras.layers.GlobalAveragePooling2D.
+    Errors: InvalidInput for an empty spatial axis.
     """,
 )
 
 global_average_pooling3d = _average_pooling(
-    3,
-    """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between (`keepdims`): the mean.
-
-    As global_average_pooling2d. Source: keras.layers.GlobalAveragePooling3D.
-    """,
+    3, "(batch, depth, height, width, channels) -> (batch, channels), as global_average_pooling2d."
 )
 
 
@@ -163,7 +159,6 @@ global_max_pooling1d = _max_pooling(
 
     No params. Mask: dropped, as in Keras: the values of masked steps can win. NaN propagates.
     data_format: "channels_last" (also None) or "channels_first". Errors: InvalidInput for zero steps.
-    Source: keras.layers.GlobalMaxPooling1D.
 
     >>> global_max_pooling1d({}, np.array([[[1.], [3.]]]))
     array([[3.]])
@@ -171,17 +166,9 @@ global_max_pooling1d = _max_pooling(
 )
 
 global_max_pooling2d = _max_pooling(
-    2,
-    """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels): the maximum.
-
-    As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling2D.
-    """,
+    2, "(batch, height, width, channels) -> (batch, channels), as global_max_pooling1d."
 )
 
 global_max_pooling3d = _max_pooling(
-    3,
-    """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between: the maximum.
-
-    As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling3D.
-    """,
+    3, "(batch, depth, height, width, channels) -> (batch, channels), as global_max_pooling1d."
 )

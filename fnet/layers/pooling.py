@@ -88,7 +88,7 @@ max_pooling1d = _max_pooling(
     strides: None means pool_size. padding: "valid" (windows that fit) or "same" (ceil(steps / strides) windows;
     what lies outside never wins). data_format: "channels_last" (also None) or "channels_first".
     No params. NaN propagates (TensorFlow loses it). Mask: dropped. Errors: InvalidInput when the window is
-    larger than the input. Source: keras.layers.MaxPooling1D.
+    larger than the input.
 
     >>> max_pooling1d({}, np.array([[[1.], [3.], [2.], [0.]]]))[0, :, 0]
     array([3., 2.])
@@ -99,7 +99,7 @@ max_pooling2d = _max_pooling(
     2,
     """(batch, height, width, channels) -> (batch, new height, new width, channels): the maximum of each window.
 
-    Options, mask (dropped) and errors: as max_pooling1d. Source: keras.layers.MaxPooling2D.
+    Options, mask (dropped) and errors: as max_pooling1d.
 
     >>> max_pooling2d({}, np.arange(16.).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 5.,  7.],
@@ -108,11 +108,7 @@ max_pooling2d = _max_pooling(
 )
 
 max_pooling3d = _max_pooling(
-    3,
-    """(batch, depth, height, width, channels) -> (batch, *new sizes, channels): the maximum of each window.
-
-    Options, mask (dropped) and errors: as max_pooling1d. Source: keras.layers.MaxPooling3D.
-    """,
+    3, "(batch, depth, height, width, channels) -> (batch, *new sizes, channels), as max_pooling1d."
 )
 
 
@@ -136,7 +132,7 @@ average_pooling1d = _average_pooling(
     """(batch, steps, channels) -> (batch, new steps, channels): the mean of each window.
 
     With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
-    errors: as max_pooling1d. Source: keras.layers.AveragePooling1D.
+    errors: as max_pooling1d.
 
     >>> average_pooling1d({}, np.array([[[1.], [3.], [5.]]]), padding="same")[0, :, 0]
     array([2., 5.])
@@ -144,19 +140,9 @@ average_pooling1d = _average_pooling(
 )
 
 average_pooling2d = _average_pooling(
-    2,
-    """(batch, height, width, channels) -> (batch, new height, new width, channels): the mean of each window.
-
-    With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
-    errors: as max_pooling1d. Source: keras.layers.AveragePooling2D.
-    """,
+    2, "(batch, height, width, channels) -> (batch, new height, new width, channels), as average_pooling1d."
 )
 
 average_pooling3d = _average_pooling(
-    3,
-    """(batch, depth, height, width, channels) -> (batch, *new sizes, channels): the mean of each window.
-
-    With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
-    errors: as max_pooling1d. Source: keras.layers.AveragePooling3D.
-    """,
+    3, "(batch, depth, height, width, channels) -> (batch, *new sizes, channels), as average_pooling1d."
 )

@@ -206,8 +206,6 @@ zero_padding1d = _zero_padding(
     1,
     """(batch, time, channels) -> more steps: `padding` zeros before and after, a number or a pair.
 
-    Source: keras.layers.ZeroPadding1D.
-
     >>> zero_padding1d({}, np.ones((1, 2, 1)), padding=(1, 0))[0, :, 0]
     array([0., 1., 1.])
     """,
@@ -217,8 +215,6 @@ zero_padding2d = _zero_padding(
     2,
     """(batch, height, width, channels) -> larger: `padding` ((top, bottom), (left, right)), (a, b) or a number.
 
-    Source: keras.layers.ZeroPadding2D.
-
     >>> zero_padding2d({}, np.ones((2, 5, 5, 3)), padding=((1, 0), 2)).shape
     (2, 6, 9, 3)
     """,
@@ -227,8 +223,6 @@ zero_padding2d = _zero_padding(
 zero_padding3d = _zero_padding(
     3,
     """(batch, d1, d2, d3, channels) -> larger, as `zero_padding2d` with a third axis.
-
-    Source: keras.layers.ZeroPadding3D.
 
     >>> zero_padding3d({}, np.ones((2, 5, 5, 5, 3)), padding=1).shape
     (2, 7, 7, 7, 3)

@@ -274,7 +274,8 @@ def over_axes(
 ) -> Callable[[Callable[Concatenate[int, P], R]], Callable[[int, str], Callable[P, R]]]:
     """Declare `f(rank, params, x, *, options)` to be layers over 1, 2 or 3 axes: (rank, docstring) -> the layer.
 
-    family: their names, "conv{}d". shape, room: rules that take the rank first, too; `layer` tells of the others.
+    family: their names, "conv{}d", from which the docstrings get the class of Keras. shape, room: rules that take the
+    rank first, too; `layer` tells of the others.
     """
 
     def decorate(function: Callable[Concatenate[int, P], R]) -> Callable[[int, str], Callable[P, R]]:
@@ -283,7 +284,9 @@ def over_axes(
             signature = inspect.signature(one)
             functools.update_wrapper(one, function)
             name = family.format(rank)
-            vars(one).update(__name__=name, __qualname__=name, __doc__=text, __signature__=signature)
+            source = name.title().replace("_", "").replace("Lstm", "LSTM")
+            told = f"{text.rstrip()}\n\n    Source: keras.layers.{source}.\n    "
+            vars(one).update(__name__=name, __qualname__=name, __doc__=told, __signature__=signature)
             room_of_rank = None if room is None else functools.partial(room, rank)
             return layer(shape=functools.partial(shape, rank), room=room_of_rank, **rules)(one)
 
