@@ -25,7 +25,7 @@ Taps: TypeAlias = tuple[Any, Floats]
 _TABLE_STEPS = 1024
 
 
-def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool = False) -> Array:
+def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool) -> Array:
     """`x` with `size` pixels along `axis`; floats in, floats out ("nearest" takes any dtype)."""
     if interpolation == "nearest":
         return xp.take(x, _nearest(x.shape[axis], size), axis=axis, mode="clip")

@@ -129,13 +129,7 @@ def _wide(dtype: Any) -> Any:
 
 
 def _of_xla(
-    x: Any,
-    kernel: Any,
-    strides: Sizes,
-    padding: Pads,
-    dilation: Sizes,
-    stretch: Sizes | None = None,
-    groups: int = 1,
+    x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Sizes, stretch: Sizes | None = None, groups: int = 1
 ) -> Any:
     """XLA's own convolution of `x`, with `stretch` - 1 zeros between its numbers; of planes, where it has more axes
     than `anywhere` allows."""
@@ -349,7 +343,7 @@ def sum_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     return lax.reduce_window(x, zero, lax.add, (1, *window, 1), (1, *strides, 1), ((0, 0), *padding, (0, 0)))
 
 
-def max_over(x: Any, axes: Sizes, keepdims: bool = False) -> Any:
+def max_over(x: Any, axes: Sizes, keepdims: bool) -> Any:
     """The maximum over axes, pairwise; NaN wins, which XLA's own max does not grant."""
     x = jnp.asarray(x)
     kept = [n for axis, n in enumerate(x.shape) if axis not in axes]

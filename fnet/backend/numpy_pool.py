@@ -64,6 +64,6 @@ def _spaced(start: int, stride: int, count: int) -> slice:
     return slice(start, start + (count - 1) * stride + 1, stride)
 
 
-def max_over(x: Any, axes: Sizes, keepdims: bool = False) -> Any:
+def max_over(x: Any, axes: Sizes, keepdims: bool) -> Any:
     """The maximum over axes; NaN wins."""
     return np.max(x, axis=axes, keepdims=keepdims)

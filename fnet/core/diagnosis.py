@@ -34,12 +34,7 @@ def require_order(call: str, model: Any, *params: Any) -> None:
 
 
 def diagnosed(
-    function: Callable[..., Any],
-    rules: Any,
-    options: Mapping[str, Any],
-    params: Any,
-    x: Any,
-    error: Exception,
+    function: Callable[..., Any], rules: Any, options: Mapping[str, Any], params: Any, x: Any, error: Exception
 ) -> Exception:
     """A clearer error in place of one that a layer raised, or that error itself.
 

@@ -138,12 +138,11 @@ def _column(value: Any) -> NumpyArray | None:
     if hasattr(value, "combine_chunks") or hasattr(value, "type"):  # pyarrow
         arrow = value.to_numpy(zero_copy_only=False)
         return arrow if isinstance(arrow, np.ndarray) else np.asarray(arrow)
-    kind = getattr(value.dtype, "kind", "")
-    if hasattr(value.dtype, "na_value") and kind in "biuf" and kind and value.hasnans:  # pandas, with its own NA
+    if not hasattr(value.dtype, "na_value") or getattr(value.dtype, "kind", "O") not in "biuf":
+        return np.asarray(value.to_numpy())
+    if value.hasnans:  # pandas', with its own NA
         return np.asarray(value.to_numpy(dtype="float64", na_value=np.nan))
-    if hasattr(value.dtype, "na_value") and kind in "biuf" and kind:
-        return np.asarray(value.to_numpy(dtype=getattr(value.dtype, "numpy_dtype", None)))
-    return np.asarray(value.to_numpy())
+    return np.asarray(value.to_numpy(dtype=getattr(value.dtype, "numpy_dtype", None)))
 
 
 def _exported(value: Any) -> NumpyArray | None:

@@ -112,13 +112,7 @@ def _kept(x: Array | Spec, keeps_integers: bool | None) -> bool:
 
 
 def _resizing_room(
-    x: Spec,
-    *,
-    height: int,
-    width: int,
-    crop_to_aspect_ratio: bool,
-    pad_to_aspect_ratio: bool,
-    data_format: str | None,
+    x: Spec, *, height: int, width: int, crop_to_aspect_ratio: bool, pad_to_aspect_ratio: bool, data_format: str | None
 ) -> tuple[int, int]:
     """The padded image, then one axis is resized after the other."""
     axes, size = [axis % len(x.shape) for axis in height_and_width(len(x.shape), data_format)], (height, width)
@@ -214,14 +208,7 @@ def center_crop(
 
 
 def _random_crop_rule(
-    x: Spec,
-    *,
-    height: int,
-    width: int,
-    data_format: str | None,
-    inference: str,
-    casts: bool | None,
-    input_dtype: str,
+    x: Spec, *, height: int, width: int, data_format: str | None, inference: str, casts: bool | None, input_dtype: str
 ) -> tuple[Spec, ParamTree]:
     if inference == "keep":
         require_no_strings(x)

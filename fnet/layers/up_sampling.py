@@ -8,32 +8,28 @@ from fnet.backend import xp
 from fnet.core.rules import layer
 from fnet.layers import image
 from fnet.layers.numeric import float_rule
-from fnet.layers.windows import spatial_axes
+from fnet.layers.windows import per_axis, spatial_axes
 from fnet.resampling import require_interpolation
 from fnet.shapes import require_numbers
-from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, PerAxis, Positive, Spec
 
 
-def _factors(size: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    return (size,) * rank if isinstance(size, int) else tuple(size)
+def _factors(x: Array | Spec, size: PerAxis, rank: int, data_format: str | None) -> dict[int, int]:
+    """{spatial axis: how many times as long it becomes}."""
+    axes = spatial_axes(f"up_sampling{rank}d", x.shape, rank, data_format)
+    return dict(zip(axes, per_axis(size, rank, "size"), strict=True))
 
 
-def _axes(x: Array | Spec, rank: int, data_format: str | None) -> range:
-    return spatial_axes(f"up_sampling{rank}d", x.shape, rank, data_format)
+def _enlarged(x: Spec, size: PerAxis, rank: int, data_format: str | None) -> tuple[Spec, ParamTree]:
+    factors = _factors(x, size, rank, data_format)
+    sizes = (None if known is None else known * factors.get(axis, 1) for axis, known in enumerate(x.shape))
+    return Spec(tuple(sizes), x.dtype), {}
 
 
-def _enlarged(x: Spec, size: int | Sequence[int], rank: int, data_format: str | None) -> tuple[Spec, ParamTree]:
-    shape = list(x.shape)
-    for axis, factor in zip(_axes(x, rank, data_format), _factors(size, rank), strict=True):
-        known = shape[axis]
-        shape[axis] = None if known is None else known * factor
-    return Spec(tuple(shape), x.dtype), {}
-
-
-def _repeat(x: Array, size: int | Sequence[int], rank: int, data_format: str | None) -> Array:
+def _repeat(x: Array, size: PerAxis, rank: int, data_format: str | None) -> Array:
     """Every entry `factor` times along each spatial axis, in one copy."""
     spread, wide, shape = [], [], []
-    factors = dict(zip(_axes(x, rank, data_format), _factors(size, rank), strict=True))
+    factors = _factors(x, size, rank, data_format)
     for axis, known in enumerate(x.shape):
         factor = factors.get(axis, 1)
         spread += [known, 1]
@@ -55,7 +51,7 @@ def up_sampling1d(params: Params, x: Array, *, size: Positive = 2) -> Array:
 
 
 def _up_sampling2d_rule(
-    x: Spec, *, size: int | Sequence[int], data_format: str | None, interpolation: str, keeps_integers: bool
+    x: Spec, *, size: PerAxis, data_format: str | None, interpolation: str, keeps_integers: bool
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
     if interpolation != "nearest":
@@ -88,7 +84,7 @@ def up_sampling2d(
     """
     if interpolation == "nearest":
         return _repeat(x, size, 2, data_format)
-    height, width = (x.shape[a] * f for a, f in zip(_axes(x, 2, data_format), _factors(size, 2), strict=True))
+    height, width = (x.shape[axis] * factor for axis, factor in _factors(x, size, 2, data_format).items())
     interpolation = interpolation if half_pixels or interpolation != "bilinear" else "bilinear from corners"
     return image.resizing(
         {},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
@@ -37,7 +37,7 @@ nothing anew."""
 
 def per_axis(value: PerAxis, rank: int, name: str, least: int = 1) -> Sizes:
     """`value` for each of `rank` spatial axes: 3 -> (3, 3). Raises ValueError, naming the option."""
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * rank
     if len(values) != rank or not all(isinstance(v, int) and least <= v < LARGEST for v in values):
         raise ValueError(f"{name} must be one int >= {least}, or {rank} of them (one an axis); got {value!r}")
     return values

@@ -134,12 +134,7 @@ def _resize_rule(images: Spec, *, size: Sequence[int], data_format: str | None) 
 
 
 def _resize_room(
-    images: Spec,
-    *,
-    size: Sequence[int],
-    crop_to_aspect_ratio: bool,
-    pad_to_aspect_ratio: bool,
-    data_format: str | None,
+    images: Spec, *, size: Sequence[int], crop_to_aspect_ratio: bool, pad_to_aspect_ratio: bool, data_format: str | None
 ) -> tuple[int, int]:
     options = {"crop_to_aspect_ratio": crop_to_aspect_ratio, "pad_to_aspect_ratio": pad_to_aspect_ratio}
     return of_step(bind(resizing, height=size[0], width=size[1], data_format=data_format, **options), images)

@@ -7,17 +7,7 @@ files to functions.
 """
 
 # Each module adds its functions to `FUNCTIONS` when it is imported.
-from fnet.tf_functions import (  # noqa: F401
-    algebra,
-    elementwise,
-    images,
-    indexing,
-    neural,
-    reductions,
-    shaping,
-    signals,
-    texts,
-)
+from fnet.tf_functions import algebra, elementwise, images, indexing, neural, reductions, shaping, signals, texts  # noqa: F401
 from fnet.tf_functions.rules import FUNCTIONS
 
 globals().update({function.__name__: function for function in FUNCTIONS.values()})

@@ -18,16 +18,7 @@ from fnet.dtypes import is_integral, together
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, positive, require_places, shape_of
-from fnet.tf_functions.rules import (
-    Sizes,
-    as_spec,
-    dtype_like,
-    function,
-    ints,
-    known,
-    number,
-    sizes_of,
-)
+from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of
 from fnet.types import Array, Shape, Spec
 
 UNKNOWN = "unknown"

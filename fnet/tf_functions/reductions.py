@@ -71,9 +71,7 @@ reduce_logsumexp = _reduction(
     "reduce_logsumexp", "log(sum(exp(x))).", lambda x, **how: operations.logsumexp({}, x, **how)
 )
 reduce_euclidean_norm = _reduction(
-    "reduce_euclidean_norm",
-    "The square root of the sum of squares.",
-    lambda x, **how: xp.sqrt(_sum(x * x, **how)),
+    "reduce_euclidean_norm", "The square root of the sum of squares.", lambda x, **how: xp.sqrt(_sum(x * x, **how))
 )
 
 

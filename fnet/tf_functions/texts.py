@@ -215,11 +215,7 @@ def to_hash_bucket_strong(input: Array, *, num_buckets: Positive, key: Sequence[
 
 
 @function(lambda input, *, out_type: Spec(_of_text(input).shape, out_type), "strings.to_number", host=True)
-def to_number(
-    input: Array,
-    *,
-    out_type: Literal["float32", "float64", "int32", "int64"] = "float32",
-) -> Array:
+def to_number(input: Array, *, out_type: Literal["float32", "float64", "int32", "int64"] = "float32") -> Array:
     """The number that each string spells."""
     texts, shape = utf8(input, "to_number")
     try:

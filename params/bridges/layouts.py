@@ -55,11 +55,6 @@ def channels_last(a: Any) -> Any:
     return np.moveaxis(a, (0, 1), (-1, -2))
 
 
-def columns(a: Any) -> Any:
-    """A bias (out,) as Equinox has it for a convolution: (out, 1, ...); the axes are added by the caller."""
-    return a.reshape(-1)
-
-
 def renamed(
     *pairs: tuple[str, str] | tuple[str, str, Change, Change], check: Callable[[Options], None] = lambda options: None
 ) -> Layout:
@@ -345,11 +340,8 @@ _PROJECTIONS = {ours: f"{theirs}_proj" for ours, theirs in _HEADS.items()} | {"o
 
 def equinox_conv(axes: int) -> Layout:
     """`eqx.nn.Conv`: a bias (out, 1, ...), with an axis for each of the window."""
-
-    def tall(bias: Any) -> Any:
-        return bias.reshape(-1, *[1] * axes)
-
-    return renamed(("weight", "kernel", channels_first, channels_last), ("bias", "bias", tall, columns))
+    bias = ("bias", "bias", lambda flat: flat.reshape(-1, *[1] * axes), lambda tall: tall.reshape(-1))
+    return renamed(("weight", "kernel", channels_first, channels_last), bias)
 
 
 EQUINOX: dict[Callable[..., Any], Layout] = {

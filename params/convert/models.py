@@ -29,13 +29,7 @@ from params.convert.layer_options import EXACT, config_values, layer_options, me
 from params.convert.mask_effects import of_sequential
 from params.convert.quantization import quantization
 from params.convert.recognition import custom_entry, find_entry, require_own
-from params.convert.requirements import (
-    no_graph,
-    require_dense,
-    require_layer,
-    require_plain_inside,
-    takes_training,
-)
+from params.convert.requirements import no_graph, require_dense, require_layer, require_plain_inside, takes_training
 from params.convert.training_flags import flags_of
 from params.errors import CorruptFile, UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, Names, elements, is_shape, layers_of, parse, survey

@@ -108,10 +108,7 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
 
 def info_of(metadata: Mapping[str, str], limits: Limits) -> dict[str, Any]:
     """{"labels": ..., "scale": ...} from the metadata of a saved file."""
-    return {
-        "labels": _labels(_part(metadata, "labels", limits)),
-        "scale": _scale(_part(metadata, "scale", limits)),
-    }
+    return {"labels": _labels(_part(metadata, "labels", limits)), "scale": _scale(_part(metadata, "scale", limits))}
 
 
 def selftest_of(data: memoryview, limits: Limits) -> Any:
