@@ -159,6 +159,7 @@ def test_a_tuple_of_outputs_is_a_list_behind_a_file(tmp_path):
         (one, None, "not optional"),
         (in_sequence, A[0], "wanted"),
         (in_sequence, [A, B], "2 arrays for one input"),
+        (one, {"p": A, "q": B}, "2 arrays for one input: 'p', 'q'; give the one that the model takes"),
         (several, A, "takes 2 inputs"),
         (several, [A, B, A], "takes 2 inputs"),
         (several, [A, None], "not optional"),

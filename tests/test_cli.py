@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 import fnet
 from fnet import importing, starting
-from fnet.cli import main
+from fnet.cli import doctor, main
 from tests import parity
 from tests.golden.archives import golden
 
@@ -168,6 +169,14 @@ import fnet
 def shifted(params, x, *, factor=2.0):
     return factor * x + params["offset"]
 """
+
+
+def test_a_warning_is_a_line_without_its_place_in_the_code(monkeypatch, capsys, caplog):
+    monkeypatch.setattr(doctor, "run", lambda args: warnings.warn("look twice", stacklevel=1) or 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["doctor"]) == 0
+    assert (caplog.messages, capsys.readouterr().err) == (["look twice"], "")
 
 
 def test_a_layer_of_ones_own_is_imported_where_custom_names_it_and_nowhere_else(tmp_path, capsys, caplog):
@@ -342,7 +351,7 @@ NEEDING = {
 WITHOUT = """
 import importlib, json, logging, sys
 import fnet, fnet.backend
-from fnet.cli import main
+from fnet.cli import doctor, main
 
 calls, CNN, LSTM = json.load(sys.stdin)
 for packages in fnet.errors.EXTRAS.values():

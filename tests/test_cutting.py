@@ -217,3 +217,25 @@ def test_activations_takes_one_name_as_one():
     params, values = made(model)
     assert list(fnet.activations(model, params, X, "sum")) == ["sum"]
     same(fnet.activations(model, params, X, "sum")["sum"], values["sum"])
+
+
+@pytest.mark.parametrize(
+    "part", [lambda m: fnet.cut(m, inputs=("b", "c")), lambda m: m["d":], lambda m: fnet.cut(m, inputs="d")]
+)
+def test_a_step_that_became_an_input_reads_no_params(part, tmp_path):
+    """Its own stayed among those of the part, which then could not be saved or exported."""
+    whole = graph(
+        {
+            "x": bind(fnet.input_layer, shape=(None, 3)),
+            "b": (bind(dense, units=2), "x"),
+            "c": (bind(dense, units=2), "x"),
+            "d": (fnet.concatenate, ["b", "c"]),
+            "e": (bind(dense, units=1), "d"),
+        },
+        inputs="x",
+        outputs="e",
+    )
+    params = fnet.init(whole, 0)
+    rest = part(whole)
+    assert list(fnet.pruned(rest, params)) == ["e"]
+    fnet.check(rest, fnet.pruned(rest, params))

@@ -420,6 +420,7 @@ MISUSES = [
     (lambda: NAMED({}, [np.ones(2)] * 2), InvalidInput, "names and no order: give a dict with 'b', 'a'"),
     (lambda: fnet.sequential([("a", fnet.relu, 3)]), TypeError, r"pairs of a name and a layer; got \('a'"),
     (lambda: fnet.sequential(["ab"]), TypeError, "pairs of a name and a layer; got 'ab'"),
+    (lambda: fnet.load_keras('{"class_name": "Sequential"}'), TypeError, r"text of a config, .* as text\.encode\(\)"),
     (lambda: fnet.load_keras(3), TypeError, "a path, bytes or a binary file object, not int"),
     (lambda: fnet.load_keras(io.StringIO("x")), TypeError, r"""binary mode, open\(path, "rb"\)"""),
     (lambda: literal(object()), ExportError, "a object has no form in a config: <object"),

@@ -220,7 +220,10 @@ def test_layers_of_ones_own_are_saved_by_name_and_given_to_load(tmp_path):
             params.save(tmp_path / "m", own, {})
     params.save(tmp_path / "m", model, {}, custom={"twice": twice})
     assert params.load(tmp_path / "m", custom={"twice": twice}) == (model, {})
-    with pytest.raises(UnsupportedLayer, match="a custom layer; give its function"):
+    with pytest.raises(
+        UnsupportedLayer,
+        match=r"custom layer .*: give its function, load\(.*, --custom .*=FILE\.py:my_layer'? in a shell",
+    ):
         params.load(tmp_path / "m")
 
 

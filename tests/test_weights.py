@@ -364,7 +364,7 @@ def test_names_tell_arrays_of_one_shape_in_legacy_files():
     data = custom_file(("s/offset:0", offset), ("s/gain:0", gain))
     model, params = load_keras(data, custom={"Shifted": shifted})
     np.testing.assert_allclose(model(params, x), x * gain + offset, rtol=1e-6)
-    with pytest.warns(WeightsWarning, match="which of s/gain, s/offset"):
+    with pytest.warns(WeightsWarning, match="which of s/gain, s/offset.*; the file calls them u, v, and params"):
         load_keras(custom_file(("s/u:0", gain), ("s/v:0", offset)), custom={"Shifted": shifted})
     with pytest.raises(UnsupportedLayer, match="Shifted 's' is a custom layer"):
         load_keras(data)

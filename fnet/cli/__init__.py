@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(name).setLevel(level)
     try:
         starting.over()
-        status = int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            status = int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # `fnet layers | head`: the reader has enough; the flush at exit must not fail
@@ -73,6 +76,11 @@ def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Na
         hint = f"; a file to write is --output {rest[0]}" if hasattr(args, "output") and rest[0][0] != "-" else ""
         args.error(f"unrecognized arguments: {printable(' '.join(rest) + hint)}")
     return args, rest
+
+
+def _warned(message: Warning | str, *place: Any) -> None:
+    """A warning as a line like any other, without its place in the code."""
+    log.warning("%s", message)
 
 
 class _Printable(logging.Formatter):

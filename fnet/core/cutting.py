@@ -90,14 +90,14 @@ def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any
 def pruned(model: Any, params: Params) -> Params:
     """The entries of `params` that a model reads, for a part that was cut out of a larger model.
 
-    Missing entries stay missing; `fnet.check` lists them.
+    Missing entries stay missing; `fnet.check` lists them. A step that the cut turned into an input reads nothing.
     """
     require_order("pruned(model, params)", model, params)
     if not isinstance(model, Model):
         return params
     entries: dict[str, Any] = {}
     for _, key, step in model.entries:
-        if key in params:
+        if key in params and (isinstance(step, Model) or rules(step).entrance.takes is None):
             entries[key] = _joined(entries.get(key, EMPTY), pruned(step, params[key]))
     return entries
 

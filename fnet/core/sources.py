@@ -148,6 +148,9 @@ def only_item(x: Any, shape: Sequence[int | None]) -> Any:
     column = len(items) == 1 and ranks[0] == len(shape) - 1 and shape[-1] == 1  # the last axis may be left out
     if isinstance(x, dict) or column or any(rank >= max(len(shape), 1) for rank in ranks):
         if len(items) > 1:
-            raise InvalidInput(f"{len(items)} arrays for one input")
+            names = (
+                f": {', '.join(map(repr, x)):.200}; give the one that the model takes" if isinstance(x, dict) else ""
+            )
+            raise InvalidInput(f"{len(items)} arrays for one input{names}")
         return items[0]
     return x

@@ -126,7 +126,7 @@ def _write(
     if has_host(model):
         raise ExportError(
             "the model takes strings or looks up tokens, which no array program does: export what comes after them, "
-            'such as model["embedding":], and give it what `fnet.cut` gives before'
+            'model["embedding":] or fnet.cut(model, inputs=("age", "lookup")), and give it what `fnet.cut` gives before'
         )
     model, takes = in_predict(model), infer.inputs_of(model, input_shapes)
     f, specs, names = flat(model, params, takes)

@@ -133,7 +133,8 @@ def _by_place(
     own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if is_custom(slot.owner)]
     named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
     if own and not len({slot.name for slot, *_ in own}) == len(own) == len(named_alike):
-        warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own])
+        stored = [_short(name)[1] for _, name, _ in own]
+        warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own], stored)
     everyone, known = set[str](), defaultdict[str, set[str]](set)
     for slot in slots:
         everyone.add(slot.name)

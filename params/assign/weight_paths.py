@@ -331,8 +331,10 @@ def split_name(name: str) -> tuple[str, int]:
     return (name, 0) if number is None else (name[: number.start()], int(number[1]))
 
 
-def warn_of_twins(label: str, pairs: Iterable[tuple[str, StoredArray]]) -> None:
-    """Warn where arrays of a layer, as (parameter, array), have the same shape and dtype."""
+def warn_of_twins(label: str, pairs: Iterable[tuple[str, StoredArray]], stored: Sequence[str] = ()) -> None:
+    """Warn where arrays of a layer, as (parameter, array), have the same shape and dtype. stored: their names in the
+    file, where it has some."""
+    calls = f"; the file calls them {', '.join(stored)}, and params of these names need no order" if stored else ""
     twins: dict[tuple[tuple[int, ...], str], list[str]] = {}
     for name, array in pairs:
         twins.setdefault((array.shape, array.dtype), []).append(name)
@@ -341,7 +343,7 @@ def warn_of_twins(label: str, pairs: Iterable[tuple[str, StoredArray]]) -> None:
             warnings.warn(
                 f"{label}: the file does not say which of its arrays of shape {shape} is which of {', '.join(names)}: "
                 "they are taken in the order of the layer's shape rule, which must be that in which the Keras layer "
-                "creates them",
+                f"creates them{calls}",
                 WeightsWarning,
                 stacklevel=2,
             )

@@ -68,6 +68,8 @@ def _check(checks: list[Callable[[], None]], label: str) -> None:
 
 
 def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: list[Callable[[], None]]) -> ModelFile:
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        raise TypeError("a model file is a path or bytes: give the text of a config, which this is, as text.encode()")
     if isinstance(source, str | os.PathLike):
         if os.path.isdir(source):
             return _keras(Folder(source), "keras-dir", label, limits, arrays, 0)

@@ -199,7 +199,10 @@ def _decode_bind(parts: Any, layers: Layers) -> Bound:
 def _unknown(name: Any) -> str:
     if isinstance(name, str) and name.startswith("custom."):
         own = name.removeprefix("custom.")
-        return f"the model has a custom layer; give its function: load(path, custom={{{quoted(own)}: my_layer}})"
+        return (
+            f"the model has the custom layer {quoted(own)}: give its function, load(path, custom={{{quoted(own)}: "
+            f"my_layer}}), --custom {quoted(f'{own}=FILE.py:my_layer')} in a shell"
+        )
     return f"{quoted(name)} is not a layer of this fnet; was the file written by a newer one?"
 
 
