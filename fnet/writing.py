@@ -52,7 +52,7 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     permission, a full disk.
     """
     target = Path(os.path.realpath(path))
-    with _naming(path):
+    with naming(path):
         status = target.stat() if target.exists() else None
         if status is not None:
             _check_target(target, status)
@@ -68,7 +68,7 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
 
 
 @contextlib.contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Errors of the operating system in a `with` block name the file of the user, not the temporary one."""
     try:
         yield

@@ -1,6 +1,7 @@
 """`fnet predict`: inputs, outputs, streaming, and messages for newcomers. Needs no Keras."""
 
 import csv
+import errno
 import io
 import json
 import logging
@@ -815,6 +816,23 @@ def test_rows_of_a_killed_process_are_kept(folder):
     assert len(lines) > 1
     assert all(json.loads(line)["marked"] == [] for line in lines[:-1])
     assert not (folder / "y.csv").exists()
+
+
+def test_a_full_disk_is_told_with_the_file_and_what_is_kept(folder, capsys, caplog, monkeypatch):
+    np.save("x.npy", np.zeros((8, 3), "float32"))
+    dumps = json.dumps
+
+    def full(value):
+        if Path("y.csv.part").stat().st_size:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return dumps(value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json, "dumps", full)
+        assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", 2) == (1, "")
+    kept = "2 rows are kept in y.csv.part: the same command with --resume goes on"
+    assert caplog.messages == [kept, "y.csv.part: No space left on device"]
+    assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", 2, "--resume")[0] == 0
 
 
 def test_progress_is_for_a_terminal_only(folder, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fnet import __version__, starting
 from fnet.cli import activations, completion, convert, doctor, explain, export, layers, plot, predict, summary, verify
@@ -78,7 +78,14 @@ def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Na
     return args, rest
 
 
-def _warned(message: Warning | str, *place: Any) -> None:
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as a line like any other, without its place in the code."""
     log.warning("%s", message)
 

@@ -7,6 +7,7 @@ reuses exactly what it would compute: changed rows, or another scale or model, h
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnet import tree
+from fnet import tree, writing
 from fnet.cli.common import UsageError
 from fnet.types import Params
 
@@ -62,14 +63,16 @@ class Journal:
         return entry
 
     def add(self, key: str, entry: Entry) -> None:
-        """Keep a finished batch."""
+        """Keep a finished batch. Raises OSError, which names the file: a full disk."""
         line = {"key": key, "marked": entry.marked, "outputs": tree.map(_text_of, entry.outputs)}
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
+        with writing.naming(self.path):
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
 
     def close(self, done: bool) -> None:
         """Leave the file for `--resume`, or remove it if everything is done."""
-        self.file.close()
+        with contextlib.suppress(OSError):  # of what `add` could not write, and told
+            self.file.close()
         if done or not self.path.stat().st_size:
             self.path.unlink()
 
