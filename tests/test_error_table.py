@@ -226,6 +226,7 @@ RULES = [
     (fnet.zero_padding2d, {"padding": -1}, IMAGE, "cropped or padded is at least 0; got -1"),
     (fnet.conv2d, {"filters": 1, "kernel_size": (1, 2, 3)}, IMAGE, "kernel_size must be one int >= 1, or 2 of them"),
     (fnet.conv2d, {"filters": 1, "kernel_size": 0}, IMAGE, "kernel_size must be one int >= 1, or 2 of them"),
+    (fnet.up_sampling2d, {"size": (2, 2, 2)}, IMAGE, "size must be one int >= 1, or 2 of them"),
     (fnet.conv2d, {"filters": 1, "kernel_size": 1, "padding": "causal"}, IMAGE, "one of 'valid', 'same'; got 'causal'"),
     *(
         (fnet.locally_connected1d, {"filters": 1, "kernel_size": 2}, Spec(shape), "so its sizes must be known; got")
