@@ -21,6 +21,7 @@ from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.inference import processors
 from fnet.inference.compile import Compiled
+from fnet.inference.rows import taken
 from fnet.layers.basic import embedding
 from fnet.layers.pooled_convolution import winograd_conv2d
 from fnet.layers.recurrence_stack import TABLES, recurrent_stack
@@ -190,7 +191,7 @@ def schedule(rows: int, work: Work, workers: int | None) -> Schedule:
 
 
 def _pieces(batch: Any, slices: list[slice], cut: Cut) -> list[Any]:
-    return [cut(tree.map(lambda a, part=part: a[part], batch)) for part in slices]
+    return [cut(taken(batch, part)) for part in slices]
 
 
 def _size(piece: Any) -> int:

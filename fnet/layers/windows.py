@@ -285,8 +285,8 @@ def over_axes(
             functools.update_wrapper(one, function)
             name = family.format(rank)
             source = name.title().replace("_", "").replace("Lstm", "LSTM")
-            told = f"{text.rstrip()}\n\n    Source: keras.layers.{source}.\n    "
-            vars(one).update(__name__=name, __qualname__=name, __doc__=told, __signature__=signature)
+            doc = f"{text.rstrip()}\n\n    Source: keras.layers.{source}.\n    "
+            vars(one).update(__name__=name, __qualname__=name, __doc__=doc, __signature__=signature)
             room_of_rank = None if room is None else functools.partial(room, rank)
             return layer(shape=functools.partial(shape, rank), room=room_of_rank, **rules)(one)
 
