@@ -54,8 +54,8 @@ def _blur_room(images: Spec, *, kernel_size: Sequence[int], data_format: str | N
 def gaussian_blur(
     images: Array,
     *,
-    kernel_size: Sequence[Positive] = (3, 3),
-    sigma: Sequence[float] = (1.0, 1.0),
+    kernel_size: tuple[Positive, Positive] = (3, 3),
+    sigma: tuple[float, float] = (1.0, 1.0),
     data_format: DataFormat | None = None,
 ) -> Array:
     """Each channel averaged with Gaussian weights; the image is padded with zeros."""

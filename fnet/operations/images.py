@@ -144,7 +144,7 @@ def _resize_room(
 def resize(
     images: Array,
     *,
-    size: Sequence[Positive],
+    size: tuple[Positive, Positive],
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"] = "bilinear",
     antialias: bool = False,
     crop_to_aspect_ratio: bool = False,

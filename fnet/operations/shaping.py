@@ -129,7 +129,7 @@ def roll(x: Array, *, shift: Ints, axis: Ints | None = None) -> Array:
 
 
 @operation(lambda array, *, k, axes: viewed(np.rot90, array, k=k, axes=tuple(axes)))
-def rot90(array: Array, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
+def rot90(array: Array, *, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """`array` rotated `k` times by 90 degrees in the plane of `axes`, from the first towards the second.
 
     As in Keras on TensorFlow, the first quarter of a half turn is reshaped to the sides of `array`, which moves the

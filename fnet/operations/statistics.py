@@ -100,7 +100,7 @@ nanmedian = _median("nanmedian", "The median, ignoring NaN.", True)
 
 
 @operation(lambda x, *, bins: (Spec((bins,), x.dtype), Spec((bins + 1,), x.dtype)))
-def histogram(x: Array, *, bins: int = 10, range: Sequence[float] | None = None) -> tuple[Array, Array]:
+def histogram(x: Array, *, bins: int = 10, range: tuple[float, float] | None = None) -> tuple[Array, Array]:
     """(how many of `x` fall into each of `bins` equal intervals, their edges), in the dtype of `x`."""
     x = tensor(x).reshape(-1)
     low, high = (xp.min(x), xp.max(x)) if range is None else range
