@@ -304,3 +304,13 @@ def test_a_call_says_what_is_wrong_too():
         fnet.max_pooling2d({}, image(5, 5, 4))
     with pytest.raises(InvalidInput, match="nothing to pool"):
         fnet.global_max_pooling1d({}, image(2, 0, 4))
+
+
+@pytest.mark.parametrize(("channels", "products"), [(8, 1), (200, 2)])
+def test_neighbouring_pixels_of_few_channels_are_one_vector_of_about_a_row(monkeypatch, channels, products):
+    x, kernel, parts = image(1, 5, 80, channels), image(3, 3, 1, channels, seed=1), []
+    inner = numpy_conv._multiply_windows
+    monkeypatch.setattr(numpy_conv, "_multiply_windows", lambda *args: parts.append(args) or inner(*args))
+    y = numpy_conv._depthwise_conv(x, kernel, (1, 1), (1, 1))
+    assert len(parts) == products
+    np.testing.assert_allclose(y, inner(numpy_conv._windows(x, (3, 3), (1, 1), (1, 1)), kernel[:, :, 0]), atol=1e-5)

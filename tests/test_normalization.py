@@ -56,6 +56,16 @@ def test_batch_statistics_at_the_edges(each_backend):
     parity.assert_close(y[0], np.array([np.nan, 1000**0.5, 0]))
 
 
+def test_a_batch_that_is_masked_as_a_whole_has_the_moments_that_keras_gives_it(each_backend):
+    x = np.random.default_rng(4).standard_normal((2, 3, 4)).astype("float32")
+    layer, none = keras.layers.BatchNormalization(), np.zeros((2, 3), bool)
+    y = np.asarray(layer(x, training=True, mask=none))
+    params = {"gamma": np.ones(4, "float32"), "beta": np.zeros(4, "float32")}
+    params |= {"moving_mean": params["beta"], "moving_variance": params["gamma"]}
+    ours = bind(fnet.batch_normalization, training=True)(params, Masked(x, none))
+    np.testing.assert_allclose(ours.values, y, rtol=1e-5)
+
+
 def test_batch_normalization_does_not_look_at_the_mask(each_backend):
     step = fnet.batch_normalization
     x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("float32")
