@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import types
 import warnings
 from decimal import Decimal
 
@@ -84,6 +85,7 @@ TAKEN = {
     "pyarrow column of lists": pyarrow.table({"v": X.tolist()}),
     "__arrow_c_stream__": only("__arrow_c_stream__", TABLE),
     "__dataframe__": only("__dataframe__", TABLE),
+    "columns and iloc": types.SimpleNamespace(columns=FRAME.columns, iloc=FRAME.iloc),
     "__array__": only("__array__", X),
     "__dlpack__": only("__dlpack__", X),
     "a tensor in a gradient": Tensor(X),
