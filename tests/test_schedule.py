@@ -250,6 +250,7 @@ QUOTAS = {
     "cgroup 2": ("0::/a/b\n", {"a/cpu.max": "250000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),
     "cgroup 1": ("3:cpu,cpuacct:/a\n0::/\n", {"cpu,cpuacct/a/cpu.cfs_quota_us": "100000\n",
                                               "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n"}, 1),
+    "colons": ("0::/a/x:cri-containerd:1\n", {"a/x:cri-containerd:1/cpu.max": "150000 100000\n"}, 2),
     "no limit": ("3:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"}, 1 << 20),
 }  # fmt: skip
 

@@ -109,8 +109,6 @@ def _quota() -> int:
     granted = [1 << 20]
     for line in _read("/proc/self/cgroup").splitlines():
         _, controllers, place = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
         for part in ("", *_above(place)):
             folder = os.path.join(_CGROUPS, controllers, part)
             limit = _read(os.path.join(folder, "cpu.max")) or " ".join(
