@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import importing, starting
+from fnet import cli, importing, starting
 from fnet.cli import doctor, main
 from tests import parity
 from tests.golden.archives import golden
@@ -501,3 +501,8 @@ def test_only_the_command_ends_on_ctrl_c_while_it_starts(program, command, expec
     else:
         starting.refuse(ValueError("no such backend"))
     assert capsys.readouterr().err == ("fnet: no such backend\n" if expected else "")
+
+
+def test_an_error_of_the_system_that_names_no_file_is_its_reason_alone():
+    assert cli._said(FileNotFoundError(2, "No such file")) == "No such file"
+    assert cli._said(FileNotFoundError(2, "No such file", "/no/where.keras")) == "/no/where.keras: No such file"
