@@ -194,6 +194,7 @@ RULES = [
     (o.take, {"axis": 1}, (Y, -6), "index -6 of 5 entries"),
     (o.tensordot, {"axes": 3}, (Y, Y), "tensordot over 3 axes of 2 and 2"),
     (o.tensordot, {"axes": -1}, (Y, Y), "tensordot over -1 axes of 2 and 2"),
+    (o.tensordot, {"axes": ((0, 1), 0)}, (Y, Y), r"pairs of axes; got \(0, 1\) and \(0,\)"),
     (o.pad, {"pad_width": ((1, 1), (1, 1), (1, 1))}, Y, r"for 2 axes; give \(\(before, after\), ...\)"),
     (o.pad, {"pad_width": ((1, -1),)}, Y, "for 2 axes; give"),
     (o.pad, {"pad_width": ((1, 1, 1),)}, Y, "for 2 axes; give"),
@@ -214,6 +215,7 @@ RULES = [
     ),
     (fnet.einsum_dense, {"equation": "ab,bc->bc", "output_shape": 7}, SEQUENCE, "."),
     (fnet.einsum_dense, {"equation": "abc,cd->abd", "output_shape": (4, 2)}, SEQUENCE, "axis 'b' has the size 5"),
+    (fnet.einsum_dense, {"equation": "abc,cd->abd", "output_shape": 2}, SEQUENCE, r"the axes 'bd'; got \(2,\)"),
     (
         fnet.group_query_attention,
         {"head_dim": 2, "num_query_heads": 3, "num_key_value_heads": 2},

@@ -60,6 +60,8 @@ def test_same_key_same_noise_on_both_backends(step):
 
 @pytest.mark.parametrize("layer", [fnet.dropout, fnet.alpha_dropout], ids=lambda layer: layer.__name__)
 def test_noise_shape_drops_together(layer, each_backend):
+    with pytest.raises(fnet.InvalidInput, match=r"noise_shape has a size for each of the 3 axes; got \(1, None\)"):
+        noisy(bind(layer, rate=0.5, noise_shape=(1, None)), np.ones((8, 5, 10), "float32"))
     y = noisy(bind(layer, rate=0.5, noise_shape=(None, 1, None)), np.ones((8, 5, 10), "float32"))
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
     assert len(np.unique(y[:, 0])) == 2

@@ -18,7 +18,7 @@ from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 
 def _terms(equation: str, rank: int) -> tuple[str, str, str]:
-    """The three terms of "abc,cd->abd", with capital-free letters for "..." (or Keras's other forms)."""
+    """The three terms of "abc,cd->abd", with unused capitals in place of "..."."""
     inputs, output = equation.replace(" ", "").split("->")
     x, kernel = inputs.split(",")
     unused = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
@@ -40,6 +40,8 @@ def _output_shape(
     left = elided and equation.replace(" ", "").startswith("...")
     named = output[max(hidden, 1) :] if left else output[1 : len(output) - hidden]
     sizes_out = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+    if len(named) != len(sizes_out):
+        raise ValueError(f"output_shape of {equation!r} is the sizes of the axes {named!r}; got {sizes_out}")
     for letter, size in zip(named, sizes_out, strict=True):
         known = sizes.get(letter)
         if None not in (known, size) and known != size:

@@ -33,6 +33,8 @@ def drop(rng: Array, x: Array, rate: float, noise_shape: Sequence[int | None] | 
 def _noise_sizes(x: Array, noise_shape: Sequence[int | None] | None) -> tuple[int, ...]:
     if noise_shape is None:
         return tuple(x.shape)
+    if len(noise_shape) != x.ndim:
+        raise ValueError(f"noise_shape has a size for each of the {x.ndim} axes; got {noise_shape}")
     return tuple(d if n is None else n for n, d in zip(noise_shape, x.shape, strict=True))
 
 

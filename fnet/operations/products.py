@@ -110,6 +110,8 @@ def _tensordot_axes(axes: Any, rank1: int, rank2: int) -> tuple[tuple[int, ...],
             raise ValueError(f"tensordot over {axes} axes of {rank1} and {rank2}")
         return tuple(range(rank1 - axes, rank1)), tuple(range(axes))
     first, second = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+    if len(first) != len(second):
+        raise ValueError(f"tensordot sums over pairs of axes; got {first} and {second}")
     return axes_of(first, rank1), axes_of(second, rank2)
 
 
