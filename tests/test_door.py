@@ -281,6 +281,17 @@ def test_a_row_that_is_a_dict_goes_into_a_list():
         fnet.predict(MODEL, PARAMS, row)
 
 
+def test_a_single_row_may_lack_a_number():
+    """A column of None alone was taken for one of objects, so what a batch had marked was an error in a single row."""
+    inputs = {name: bind(fnet.input_layer, shape=(None, 1)) for name in "ab"}
+    two = fnet.graph({**inputs, "y": (fnet.add, ["a", "b"])}, inputs={"a": "a", "b": "b"}, outputs="y")
+    for model, params, row in ((two, {}, {"a": None, "b": 2}), (MODEL, PARAMS, [None] * X.shape[1])):
+        with pytest.raises(fnet.InvalidInput, match="row 0 has NaN"):
+            fnet.predict(model, params, [row])
+        with pytest.warns(fnet.InvalidRows, match="marked: 0; row 0 has NaN"):
+            assert np.isnan(fnet.predict(model, params, [row], invalid="mark")).all()
+
+
 def test_decimals_and_mixed_objects_are_numbers():
     """As databases and a column of booleans with missing cells give them."""
     exact = {

@@ -89,7 +89,7 @@ def table(value: Any) -> NumpyArray:
     if not by_name:
         raise InvalidInput("a table without columns")
     if any(part.dtype.kind in "biuf" for part in by_name.values()):  # a column of None alone is one of numbers, too
-        by_name = {name: np.full(part.shape, np.nan) if _is_none(part) else part for name, part in by_name.items()}
+        by_name = {name: np.full(part.shape, np.nan) if is_none(part) else part for name, part in by_name.items()}
     parts = list(by_name.values())
     if not all(part.ndim for part in parts):
         raise InvalidInput("a dict of single values where rows are wanted; put it in a list: [row]")
@@ -204,7 +204,7 @@ def _with_nan(values: Any) -> Any:
     return values.astype(np.float64) if floats else values
 
 
-def _is_none(values: NumpyArray) -> bool:
+def is_none(values: Any) -> bool:
     return values.dtype.kind == "O" and all(item is None for item in values.flat)
 
 

@@ -23,7 +23,7 @@ from fnet.core.rules import rules
 from fnet.core.sources import Ref, describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
-from fnet.inference.arrays import array, columns, is_table, table
+from fnet.inference.arrays import array, columns, is_none, is_table, table
 from fnet.shapes import fits
 from fnet.types import Array, Spec
 
@@ -66,11 +66,17 @@ class Door:
         if isinstance(self.inputs, str | Mapping) or all(isinstance(part, str) for part in self.inputs):
             x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
+        missing: dict[int, Any] = {}
+        """{id of an input that is nothing but None, as in a single row: NaN}."""
         for name, value in feed(self.inputs, x).items():
-            if value is not None and self.specs.get(name) is not None:
-                _check_kind(name, value, self.specs[name])
-                _check_shape(name, value, self.specs[name])
-        return x
+            spec = self.specs.get(name)
+            if value is None or spec is None:
+                continue
+            if spec.dtype != "string" and is_none(value):
+                missing[id(value)] = np.full(value.shape, np.nan)
+            _check_kind(name, missing.get(id(value), value), spec)
+            _check_shape(name, value, spec)
+        return tree.map(lambda leaf: missing.get(id(leaf), leaf), x) if missing else x
 
     def _single(self, x: Any) -> Any:
         """The value of the only input: given alone, in a list of one, by name, or as columns."""
