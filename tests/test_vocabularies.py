@@ -7,7 +7,7 @@ import pytest
 
 import fnet
 from params import ModelFileError, load_keras
-from params.errors import WeightsMismatch
+from params.errors import UnsupportedLayer, WeightsMismatch
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 
 FOLDERS = {
@@ -165,3 +165,14 @@ def test_whole_floats_are_integers():
     assert ids(model_file("IntegerLookup", vocabulary=[3.0, 5.0]), 5, 3, 4) == [2, 1, 0]
     with pytest.raises(WeightsMismatch, match="not a int"):
         load_keras(model_file("IntegerLookup", vocabulary=[3.5]))
+
+
+@pytest.mark.parametrize("key", ["standardize", "split"])
+def test_texts_prepared_by_a_function_of_the_user(key):
+    """As in many tutorials. The file has the name of the function alone."""
+    function = {"module": "builtins", "class_name": "function", "config": "halves", "registered_name": "function"}
+    data = model_file("TextVectorization", vocabulary=["", "[UNK]", "cat"], **{key: function})
+    with pytest.raises(UnsupportedLayer, match=rf"your function 'halves' as '{key}'.*custom=\{{'look': my_layer\}}"):
+        load_keras(data)
+    own = fnet.layer(shape=lambda x: (x, {}))(lambda params, x: x[:, :1])
+    assert load_keras(data, custom={"look": own})[0]({}, np.array([["a", "b"]], object)).tolist() == [["a"]]

@@ -184,6 +184,11 @@ class _Values(NamedTuple):
             return self.read(key, made.tolist(), True) if hasattr(made, "tolist") else made
         if value["class_name"] in ("DTypePolicy", "Policy"):
             return policy(value, self.source)
+        if value["class_name"] == "function":
+            raise UnsupportedLayer(
+                f"{self.source.label} has your function {quoted(value['config'])} as {quoted(key)}, which is not in "
+                f"the file: give the layer as a function, custom={{{quoted(self.source.name)}: my_layer}}"
+            )
         return self.step(value)
 
     def step(self, value: dict[str, Any]) -> Any:
