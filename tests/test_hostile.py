@@ -291,10 +291,12 @@ ALLOWED = {
     ("fnet/backend/jax_backend.py", "getattr"),  # of names in the same file
     ("fnet/backend/jax_index.py", "getattr"),  # how to combine, named by the caller in fnet.operations
     ("fnet/tf_functions/reductions.py", "getattr"),  # names of the table in the same file
+    ("fnet/tf_functions/shaping.py", "getattr"),  # zeros and ones, named in the same file
     ("fnet/cli/__init__.py", "importlib"),  # our own packages, each in the command that needs it
     ("fnet/cli/__init__.py", "importlib.metadata"),
     ("fnet/cli/export.py", "importlib.util"),  # whether the one package that ONNX needs is there
     ("fnet/operations/convolutions.py", "getattr"),  # the layers of a family, by a pattern in the same file
+    ("fnet/operations/creation.py", "getattr"),  # zeros_like and its like, named in the same file
     ("fnet/operations/elementwise.py", "getattr"),  # names of the table in the same file
     ("fnet/operations/reductions.py", "getattr"),
     ("fnet/cli/completion.py", "importlib"),  # our own packages, each in the command that needs it
