@@ -6,6 +6,7 @@ import pytest
 import fnet
 from fnet import (
     Masked,
+    backend,
     bidirectional,
     bind,
     dense,
@@ -20,6 +21,7 @@ from fnet import (
     simple_rnn,
     tree,
 )
+from fnet.backend import numpy_recurrence
 from fnet.constants import constant
 from fnet.errors import InvalidInput
 from fnet.inference import schedule
@@ -186,6 +188,17 @@ def test_a_layer_that_is_given_its_mask_or_states_is_left_alone(sources):
     assert fnet.optimize(model, params)[0] == model
     x = [np.ones((2, 5, 3), "float32"), np.ones((2, 5), bool), np.ones((2, 4), "float32")]
     np.testing.assert_array_equal(fnet.predict(model, params, x), model(params, x))
+
+
+def test_steps_that_no_row_has_are_left_out_before_rows_are_packed(monkeypatch):
+    model = classifier(lstm)
+    params, x = drawn(model), np.zeros((5, TIME), int)
+    x[:, 1:4] = ids()[7, 1:4]
+    expected = model(params, x)
+    monkeypatch.setattr(numpy_recurrence, "Packed", None)
+    with backend.using("numpy"):
+        stack, laid_out = fnet.optimize(model, params)
+        parity.assert_close(stack(laid_out, x), expected)
 
 
 def test_dropout_with_an_rng_is_left_alone():
