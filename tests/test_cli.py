@@ -15,7 +15,7 @@ import pytest
 
 import fnet
 from fnet import cli, importing, starting
-from fnet.cli import doctor, main
+from fnet.cli import doctor, main, outputs
 from tests import parity
 from tests.golden.archives import golden
 
@@ -351,7 +351,7 @@ NEEDING = {
 WITHOUT = """
 import importlib, json, logging, sys
 import fnet, fnet.backend
-from fnet.cli import doctor, main
+from fnet.cli import doctor, main, outputs
 
 calls, CNN, LSTM = json.load(sys.stdin)
 for packages in fnet.errors.EXTRAS.values():
@@ -506,3 +506,11 @@ def test_only_the_command_ends_on_ctrl_c_while_it_starts(program, command, expec
 def test_an_error_of_the_system_that_names_no_file_is_its_reason_alone():
     assert cli._said(FileNotFoundError(2, "No such file")) == "No such file"
     assert cli._said(FileNotFoundError(2, "No such file", "/no/where.keras")) == "/no/where.keras: No such file"
+
+
+def test_what_is_no_score_has_no_classes_and_one_unit_tells_two():
+    for y in (np.zeros((2, 3, 4), "float32"), np.zeros((2, 3), int), {"a": np.zeros((2, 3))}):
+        assert outputs.Scores(None, 0.5, 1).best(y) is None
+    [first, second] = outputs.Scores(["no", "yes"], 0.5, 2).best(np.float32([[0.75], [0.25]]))
+    assert first == [("yes", 0.75), ("no", 0.25)]
+    assert second == [("no", 0.75), ("yes", 0.25)]

@@ -304,6 +304,18 @@ def test_all_rows_leave_none_to_stop_by():
         dataclasses.replace(config(), rows="all", patience=2)
 
 
+def test_a_residual_network_begins_with_half_the_filters_of_its_first_block():
+    chosen = architectures.options("cnn", filters=(6, 8), batch_norm=True, global_pooling=True, residual=True)
+    model = models.residual(chosen, (8, 8, 1), 3)
+    assert [one.filters for one in model.layers if isinstance(one, keras.layers.Conv2D)][:2] == [3, 6]
+
+
+def test_pooled_texts_are_the_mean_and_the_maximum_of_their_tokens():
+    x, ids = np.float32([[[1, -3], [2, -4], [9, 9]], [[5, 5]] * 3]), np.int32([[4, 2, 0], [0, 0, 0]])
+    pooled = models._pooled(architectures.options("rnn", head="pool"), x, ids)
+    np.testing.assert_allclose(pooled, [[1.5, -3.5, 2, -3], [0, 0, 0, 0]])
+
+
 def test_pooled_texts_take_no_notice_of_padding_and_empty_ones_have_an_answer(reviews):
     small = {"units": 3, "layers": 1, "tokens": 90, "embedding": 4, "head": "pool"}
     models_of = [architectures.options("lstm", length=n, **small).build(reviews.train.x, 3) for n in (30, 60)]
@@ -399,7 +411,10 @@ def test_token_ids_beyond_the_table_are_refused():
         ("cnn", {"filters": (8, 8), "kernels": (3, 3, 3)}, "2 filters need 1 or 2 kernels"),
         ("cnn", {"dense": 0}, "dense must be at least 1"),
         ("cnn", {"residual": True, "batch_norm": True}, "residual needs batch_norm and global_pooling"),
+        ("cnn", {"residual": True, "global_pooling": True}, "residual needs batch_norm and global_pooling"),
         ("rnn", {"units": 0}, "units must be at least 1"),
+        ("rnn", {"layers": 0}, "layers must be at least 1"),
+        ("rnn", {"layers": -1, "ngrams": True}, "layers must be at least 0"),
         ("lstm", {"dropout": 1.0}, "dropout is a fraction"),
     ],
 )
