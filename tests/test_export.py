@@ -76,6 +76,7 @@ def test_inputs_are_drawn_alike_at_each_call_and_take_their_names():
     takes = {"ids": fnet.Spec((None, None), "int32"), "x": fnet.Spec((None, 3))}
     first, again = drawn(takes, 2), drawn(takes, 2)
     assert first["ids"].shape == (2, 4)
+    assert set(first["ids"].flat) == {0, 1}
     np.testing.assert_array_equal(first["x"], again["x"])
     model, params = small()
     _, specs, names = flat(model, params, fnet.infer(model, fnet.Spec((None, 4)))[0])
