@@ -1,12 +1,14 @@
 """Every case of the table, in every mode, against Keras."""
 
 import pickle
+import re
 
+import keras
 import numpy as np
 import pytest
 
 import fnet
-from fnet import backend, operations, tree
+from fnet import backend, layers, operations, tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core.options import option_names
 from fnet.inference.string_split import has_host
@@ -172,3 +174,11 @@ def test_the_read_only_mode_notices_a_layer_that_writes_into_the_output_of_anoth
         assert np.array_equal(run(step, params, x), x + 1)
     with parity.mode("numpy-readonly") as run, pytest.raises(ValueError, match="read-only"):
         run(step, params, x)
+
+
+def test_the_class_that_a_docstring_names_as_its_source_is_in_keras():
+    docs = {name: getattr(layers, name).__doc__ for name in layers.__all__}
+    named = {name: re.findall(r"Source: keras\.layers\.(\w+)", doc) for name, doc in docs.items()}
+    assert sum(map(bool, named.values())) > 100
+    missing = {name for name, classes in named.items() if not all(hasattr(keras.layers, one) for one in classes)}
+    assert missing == {name for name, doc in docs.items() if "Keras 3 has no such layer" in doc}

@@ -192,7 +192,7 @@ locally_connected1d = _locally_connected(
     filters), 0 where nothing is seen; 3 only what 2 sees, as one row by new step, filter, step, channel. bias
     (new steps, filters) unless `use_bias=False`. padding: "valid", or (2 and 3) "same", which puts the odd one of the
     zeros before, unlike conv1d. data_format: with "channels_first" the kernel has its channels first too, and the bias
-    is reshaped, not transposed, as Keras has it. Mask: dropped.
+    is reshaped, not transposed, as Keras has it. Mask: dropped. Keras 3 has no such layer.
     Errors: InvalidInput where the number of steps is not known.
 
     >>> params = {"kernel": np.array([[[1.0], [1.0]], [[2.0], [0.0]]])}
@@ -208,7 +208,7 @@ locally_connected2d = _locally_connected(
 
     params: kernel, as `implementation` says: 1 (new height * new width, kernel height * width * in, filters);
     2 (height, width, in, new height, new width, filters); 3 one row. bias (new height, new width, filters) unless
-    `use_bias=False`. All else as locally_connected1d.
+    `use_bias=False`. All else as locally_connected1d; Keras 3 has no such layer.
 
     >>> params = {"kernel": np.ones((4, 4, 5))}
     >>> locally_connected2d(params, np.ones((1, 3, 3, 1)), filters=5, kernel_size=2, use_bias=False).shape

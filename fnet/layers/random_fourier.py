@@ -23,7 +23,8 @@ def random_fourier_features(params: Params, x: Array, *, output_dim: Positive) -
     """(batch, in) -> (batch, output_dim): cos(x @ unscaled_kernel / kernel_scale + bias).
 
     params: kernel_scale (1,), unscaled_kernel (in, output_dim), bias (output_dim,). float32 under every dtype policy.
-    Mask: dropped. Source: keras.layers.experimental.RandomFourierFeatures of Keras 2; Rahimi and Recht 2007.
+    Mask: dropped. Keras 3 has no such layer. Source: keras.layers.experimental.RandomFourierFeatures; Rahimi and
+    Recht 2007.
 
     >>> params = {"kernel_scale": np.array([2.0]), "unscaled_kernel": np.ones((1, 2)), "bias": np.zeros(2)}
     >>> random_fourier_features(params, np.array([[0.0]]), output_dim=2)
