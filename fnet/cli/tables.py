@@ -55,7 +55,7 @@ def _csv_rows(head: str, text: Iterator[str], delimiter: str, name: str) -> Iter
         yield from chain([head], text)
         ended = True
 
-    csv.field_size_limit(LONGEST)
+    usual = csv.field_size_limit(LONGEST)
     spaced = any(name.startswith(" ") for fields in csv.reader([head], delimiter=delimiter) for name in fields[1:])
     reader = csv.reader(until_the_end(), delimiter=delimiter, skipinitialspace=spaced)
     begins = 1
@@ -69,6 +69,8 @@ def _csv_rows(head: str, text: Iterator[str], delimiter: str, name: str) -> Iter
     except csv.Error as error:
         what = f"is not closed, or a field has over {LONGEST:,} letters"
         raise UsageError(f'{name}: a quote (") in the row that begins in line {begins} {what}') from error
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _is_number(text: str) -> bool:
