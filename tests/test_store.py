@@ -18,6 +18,7 @@ from safetensors.numpy import save as pack
 import fnet
 import params
 from fnet import at, bind, constants, graph, layer, masked_by, operations, sequential, tree, writing
+from fnet.core.rules import rules
 from fnet.inference.device import is_value
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file import containers
@@ -516,6 +517,25 @@ BROKEN_FILES = {
     "ref": (packed(model=graph_of(["a", {"layer": "dense"}, {"at": [3]}, None])), CorruptFile, "not an element"),
     "deep": (packed(model=None, empty="[" * 600 + "]" * 600), LimitExceeded, "nested deeper"),
 }  # fmt: skip
+
+
+HOLDERS = {
+    **dict.fromkeys(("spectral_normalization", "bidirectional", "time_distributed"), "layer"),
+    "rnn": "cell", "stacked_rnn_cells": "cells", "pipeline": "layers",
+}  # fmt: skip
+NO_LAYERS = [1.5, None, "dense", {"tuple": [1]}, {"tuple": [{"tuple": ["a", 3]}]}, {"dict": [["a", 3]]}]
+
+
+def test_the_layers_that_hold_layers_are_known():
+    assert {name for name in fnet.layers.__all__ if rules(getattr(fnet.layers, name)).children} == set(HOLDERS)
+
+
+@pytest.mark.parametrize("value", NO_LAYERS, ids=str)
+@pytest.mark.parametrize("name", HOLDERS)
+def test_what_is_no_layer_in_a_layer_is_a_typed_error(tmp_path, name, value):
+    (tmp_path / "m").write_bytes(packed(model={"bind": [name, [[HOLDERS[name], value]], None]}))
+    with pytest.raises(CorruptFile, match="cannot be made"):
+        params.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("name", BROKEN_FILES)

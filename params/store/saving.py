@@ -127,7 +127,11 @@ def _model(metadata: Mapping[str, str], limits: Limits, custom: Layers | None) -
     model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
     if not callable(model) or model in ACTIVATIONS.values():
         raise CorruptFile(f"the model is {quoted(model)}")
-    if (count := len(infer.layers_in(model))) > limits.layers:
+    try:
+        count = len(infer.layers_in(model))
+    except (TypeError, LookupError, ValueError, AttributeError) as error:  # an option that holds layers has none
+        raise CorruptFile(f"a layer of the model cannot be made: {error}") from error
+    if count > limits.layers:
         raise LimitExceeded(f"{count} layers; `Limits.layers` allows {limits.layers}")
     return model
 
