@@ -4,11 +4,16 @@ On one machine, eight devices can be simulated:
 XLA_FLAGS=--xla_force_host_platform_device_count=8 FNET_BACKEND=jax python examples/mesh.py
 """
 
+import sys
 from pathlib import Path
 
-import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+
+try:
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}: pip install '.[jax]'")
 
 import fnet
 from fnet import bind, dense, input_layer, sequential

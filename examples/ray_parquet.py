@@ -7,11 +7,15 @@ computes only the others.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-import ray
-from ray.data import DataContext
-from ray.data.checkpoint import CheckpointConfig
+try:
+    import ray
+    from ray.data import DataContext
+    from ray.data.checkpoint import CheckpointConfig
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}: pip install '.[ray]'")
 
 import fnet
 

@@ -6,9 +6,13 @@ FNET_BACKEND=jax python examples/saliency.py photo.png saliency.png
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
-from PIL import Image
+
+try:
+    import jax
+    from PIL import Image
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}: pip install '.[jax,images]'")
 
 import fnet
 from fnet.pictures.maps import feature_maps

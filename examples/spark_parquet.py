@@ -1,4 +1,4 @@
-"""A Parquet folder through a model on Spark, as a column of scores; needs pyspark and Java.
+"""A Parquet folder through a model on Spark, as a column of scores; needs pyspark, pandas, pyarrow and Java.
 
 python examples/spark_parquet.py MODEL IN OUT --column text
 """
@@ -8,9 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from pyspark.ml.functions import predict_batch_udf
-from pyspark.sql import SparkSession
-from pyspark.sql.types import ArrayType, FloatType
+try:
+    from pyspark.ml.functions import predict_batch_udf
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import ArrayType, FloatType
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}: pip install pyspark pandas pyarrow")
 
 import fnet
 

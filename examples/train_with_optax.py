@@ -4,13 +4,17 @@ pip install '.[jax]' optax scikit-learn, then python examples/train_with_optax.p
 """
 
 import os
+import sys
 
 os.environ.setdefault("FNET_BACKEND", "jax")
 
-import jax
-import jax.numpy as jnp
-import optax
-from sklearn.datasets import load_digits
+try:
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from sklearn.datasets import load_digits
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}: pip install '.[jax]' optax scikit-learn")
 
 import fnet
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 
 OBEYED = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -54,6 +56,9 @@ EXTRAS = {
 }
 """{extra: the packages that it brings}."""
 
+OURS = ("fnet", "params", "compare", "train_keras")
+"""The packages of this project; a wheel carries the others inside the first."""
+
 
 @contextlib.contextmanager
 def needing(extra: str, what: str, error_type: type[ImportError] = MissingExtra) -> Iterator[None]:
@@ -72,6 +77,14 @@ def needing(extra: str, what: str, error_type: type[ImportError] = MissingExtra)
 
 class ExportError(ValueError):
     """A model cannot be exported: the target lacks something, or computes other values. Nothing was written."""
+
+
+def warn(message: Warning | str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the line that called us, however deep below it this is."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OURS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def unanswered(names: Sequence[object], rows: int, why: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.rules import own_layers
+from fnet.errors import warn
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
@@ -170,10 +171,9 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
     with suppress(ModelFileError, *BROKEN):
         if make(version=(3, 0)).step == converted.step:
             return
-    warnings.warn(
+    warn(
         f"{file.label} does not say which Keras 3 wrote it, and they differ in layers of this model. It is "
-        'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" next to "class_name"',
-        stacklevel=4,
+        'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" next to "class_name"'
     )
 
 

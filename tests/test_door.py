@@ -299,8 +299,9 @@ def test_decimals_and_mixed_objects_are_numbers():
         "b": np.array([Decimal("0.5"), 1], object),
         "c": np.array([True, 0.5], object),
     }
-    with pytest.warns(fnet.InvalidRows, match="marked: 1; row 1 has NaN"):
+    with pytest.warns(fnet.InvalidRows, match="marked: 1; row 1 has NaN") as said:
         y = fnet.predict(MODEL, PARAMS, exact, invalid="mark")
+    assert said[0].filename == __file__
     np.testing.assert_array_equal(y[:1], fnet.predict(MODEL, PARAMS, [[0.5, 0.5, 1]]))
     with pytest.raises(fnet.InvalidInput, match="texts in a and numbers in the rest"):
         fnet.predict(MODEL, PARAMS, {**exact, "a": np.array([1j, 1], object)})

@@ -1,11 +1,14 @@
 """The trained models in examples/models: they are what their cards say, and run."""
 
 import hashlib
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import fnet
@@ -47,6 +50,30 @@ def test_the_word_that_decides_is_found():
     first, *words = output_of(EXAMPLES / "which_words.py", "makanannya", "enak").splitlines()
     assert first.startswith("positive: ")
     assert max(words, key=lambda line: float(line.split()[0])).endswith("  enak")
+
+
+@pytest.mark.parametrize(
+    ("example", "package", "remedy"),
+    [
+        ("mesh", "jax", "'.[jax]'"),
+        ("saliency", "PIL", "'.[jax,images]'"),
+        ("ray_parquet", "ray", "'.[ray]'"),
+        ("spark_parquet", "pyspark", "pyspark pandas pyarrow"),
+        ("train_with_optax", "sklearn", "'.[jax]' optax scikit-learn"),
+        ("serve/app", "fastapi", "'.[serve]'"),
+        ("serve/load", "keras", "'.[keras,bench,serve]'"),
+    ],
+)
+def test_an_example_without_its_packages_says_in_one_line_what_to_install(example, package, remedy, monkeypatch):
+    path = EXAMPLES / f"{example}.py"
+    monkeypatch.syspath_prepend(path.parent)
+    monkeypatch.setattr(sys, "argv", [path.name])
+    monkeypatch.setenv("FNET_BACKEND", "numpy")  # some set it
+    missing = {name for name in sys.modules if name.partition(".")[0] == package}
+    for name in {package, *missing}:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SystemExit, match=rf"^[^\n]*\b{package}\b[^\n]*: pip install {re.escape(remedy)}$"):
+        runpy.run_path(str(path), run_name="__main__")
 
 
 def test_a_model_made_by_hand_trains():

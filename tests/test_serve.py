@@ -181,8 +181,10 @@ def test_the_function_for_lambda_answers(monkeypatch):
     done = module.handler({"body": json.dumps({"rows": ["ramah", "kotor"]})}, None)
     assert done["statusCode"] == 200
     assert json.loads(done["body"])["labels"] == ["positive", "negative"]
-    for body in ("{", '{"x": 1}', '{"rows": [null]}'):
-        assert module.handler({"body": body}, None)["statusCode"] == 422
+    for body in ("{", '{"x": 1}', "[1]", "[" * 100_000, None):
+        refused = {"statusCode": 400, "body": '{"detail": "not JSON of the form {\\"rows\\": [...]}"}'}
+        assert module.handler({"body": body}, None) == refused
+    assert module.handler({"body": '{"rows": [null]}'}, None)["statusCode"] == 422
 
 
 @pytest.mark.slow

@@ -104,8 +104,9 @@ def test_layers_inside_a_layer_of_ones_own(archive):
 
 @pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 def test_a_wrong_order_of_equal_shapes_is_never_taken_in_silence(archive):
-    with pytest.warns(WeightsWarning, match="which of gain, offset"):
+    with pytest.warns(WeightsWarning, match="which of gain, offset") as said:
         load_keras(read(archive, "blocks.keras"), custom={"tests>Block": turned})
+    assert said[0].filename == __file__
 
 
 # --- one layer replaced by its name ---------------------------------------------------------------
@@ -205,8 +206,9 @@ def test_a_config_of_keras_3_has_the_age_that_it_or_its_weights_say():
     whole = read(FOLDER / "keras-3.6.0.zip", "images.keras")
     config = read(io.BytesIO(whole), "config.json")
     model, weights = load_keras(whole)[0], weights_of(whole)
-    with pytest.warns(UserWarning, match="does not say which Keras 3 wrote it"):
+    with pytest.warns(UserWarning, match="does not say which Keras 3 wrote it") as warned:
         newest = load_keras(config, weights=weights)[0]
+    assert warned[0].filename == __file__
     said = json.dumps({**json.loads(config), "keras_version": "3.6.0"}).encode()
     assert load_keras(config, weights=whole)[0] == model == load_keras(said, weights=weights)[0] != newest
 
@@ -248,8 +250,9 @@ def test_weights_by_name_and_those_that_fit():
     for name in ("a", "b"):
         np.testing.assert_array_equal(got[name]["kernel"], params[name]["kernel"])
     data = legacy(("x", {"kernel:0": draw(3, 4), "bias:0": draw(4)}), ("y", b), ("z", c))
-    with pytest.warns(WeightsWarning, match="of 2 layers.*kept as they were: b"):
+    with pytest.warns(WeightsWarning, match="of 2 layers.*kept as they were: b") as said:
         got = load_weights(data, model, params, (None, 3), skip_mismatch=True)
+    assert said[0].filename == __file__
     np.testing.assert_array_equal(got["a"]["kernel"], draw(3, 4))
     with pytest.raises(WeightsMismatch, match="by_name=True"):
         load_weights(legacy(("x", c)), model, params, (None, 3), skip_mismatch=True)

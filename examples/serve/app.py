@@ -28,8 +28,12 @@ from typing import Any
 
 import numpy as np
 from batching import Batcher, Overloaded
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+
+try:
+    from fastapi import FastAPI, HTTPException, Request
+    from fastapi.responses import JSONResponse, PlainTextResponse
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error}: pip install '.[serve]'") from None
 
 import fnet
 

@@ -21,10 +21,18 @@ def handler(event, context):
     """{"body": '{"rows": [...]}'} -> {"statusCode", "body"}."""
     try:
         rows = json.loads(event["body"])["rows"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return said(400, detail='not JSON of the form {"rows": [...]}')
+    try:
         y = fnet.predict(model, params, rows if scale is None else np.asarray(rows, "float32") * np.float32(scale))
-    except (KeyError, TypeError, ValueError) as error:  # fnet.InvalidInput is a ValueError
-        return {"statusCode": 422, "body": json.dumps({"detail": str(error)})}
+    except (TypeError, ValueError) as error:  # fnet.InvalidInput is a ValueError
+        return said(422, detail=str(error))
     found = {"outputs": fnet.tree.map(lambda a: a.tolist(), y)}
     if labels:
         found["labels"] = [labels[i] for i in fnet.classes(model, y)]
-    return {"statusCode": 200, "body": json.dumps(found)}
+    return said(200, **found)
+
+
+def said(status, **body):
+    """What the gateway is handed."""
+    return {"statusCode": status, "body": json.dumps(body)}

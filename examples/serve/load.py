@@ -107,6 +107,8 @@ def served(engine, folder, body, args):
                     connection.getresponse().read()
                     break
                 except ConnectionRefusedError:
+                    if process.poll() is not None:
+                        raise SystemExit(f"the service with {engine} ended") from None
                     time.sleep(0.1)
                 finally:
                     connection.close()
@@ -143,4 +145,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}: pip install '.[keras,bench,serve]'")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 import weakref
 from typing import Any
 
@@ -13,7 +12,7 @@ from fnet import backend, tree
 from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.diagnosis import require_order
-from fnet.errors import InvalidInput, InvalidParams, InvalidRows, unanswered
+from fnet.errors import InvalidInput, InvalidParams, InvalidRows, unanswered, warn
 from fnet.inference.batches import Progress, Runner, Settings
 from fnet.inference.device import require_values
 from fnet.inference.in_predict import in_predict
@@ -90,7 +89,7 @@ def predict(
     if runner.marked:
         marked = sorted(runner.marked)
         why = runner.whys[marked[0]]
-        warnings.warn(InvalidRows(unanswered(marked, rows, why), marked, why), stacklevel=2)
+        warn(InvalidRows(unanswered(marked, rows, why), marked, why))
     if kind is not None and program.calls.most and given is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
     return outputs

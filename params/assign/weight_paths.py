@@ -6,7 +6,6 @@ Every array of the file is used exactly once.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import Bound
+from fnet.errors import warn
 from fnet.records import dataclass
 from fnet.types import Param, ParamTree
 from params.assign.group_names import KERAS_3, LISTS, Naming, Walk, join, place_of
@@ -340,10 +340,9 @@ def warn_of_twins(label: str, pairs: Iterable[tuple[str, StoredArray]], stored: 
         twins.setdefault((array.shape, array.dtype), []).append(name)
     for (shape, _), names in twins.items():
         if len(names) > 1:
-            warnings.warn(
+            warn(
                 f"{label}: the file does not say which of its arrays of shape {shape} is which of {', '.join(names)}: "
                 "they are taken in the order of the layer's shape rule, which must be that in which the Keras layer "
                 f"creates them{calls}",
                 WeightsWarning,
-                stacklevel=2,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ from fnet.core.compose import Graph, Sequential
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
 from fnet.core.sources import references
+from fnet.errors import warn
 from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
 from fnet.types import Params, ParamTree
@@ -309,7 +309,7 @@ def _load_partly(
             loaded.add(part.source.name)
     kept = [p.source.name for p in stored_layers(converted) if held.of(p) and p.source.name not in loaded]
     if kept or unknown:
-        warnings.warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning, stacklevel=3)
+        warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning)
     before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
     return values({**before, **arrays_by_path}, expected)
 
