@@ -285,8 +285,14 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 IN_LAYERS.update({name: IN_LAYERS.get(function.__name__, function) for name, function in ACTIVATIONS.items()})
 
 
-CLAMPS: dict[Activation, tuple[float | None, float | None]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
-"""{activation that only clips, which backends fuse with the bias: (least, most)}."""
+UNBOUNDED = (None, None)
+CLAMPS: dict[Activation, tuple[float | None, float | None]] = {
+    None: UNBOUNDED,
+    "linear": UNBOUNDED,
+    "relu": (0.0, None),
+    "relu6": (0.0, 6.0),
+}
+"""{activation that at most clips, which backends fuse with the bias: (least, most)}."""
 
 
 def activate(activation: Activation, params: Params, y: Array) -> Array:

@@ -208,6 +208,8 @@ WIDE = frozenset({np.dtype("float32"), np.dtype("float64")})
 def in_floats(x: Any, params: Any) -> Any:
     """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32; 16-bit floats
     become as wide as those in `params`."""
+    if getattr(x, "dtype", None) in WIDE:
+        return x
     if isinstance(x, Masked):
         return Masked(in_floats(x.values, params), x.mask)
     if isinstance(x, Mapping):

@@ -290,7 +290,12 @@ CALLS = [
         "takes .query, value. or",
     ),
     (fnet.input_layer, {"shape": (None, 3)}, None, "None for an input that is not optional"),
-    (fnet.input_layer, {"shape": (None, 3)}, np.ones((2, 3, 4)), r"an input of shape \(2, 3, 4\); wanted \(None, 3\)"),
+    (
+        fnet.input_layer,
+        {"shape": (None, 3)},
+        np.ones((2, 3, 4)),
+        r"an input of shape \(2, 3, 4\); expected \(None, 3\)",
+    ),
     (fnet.lstm, {"units": 2}, np.ones((3, 4)), "batch, time"),
     (
         fnet.bidirectional,

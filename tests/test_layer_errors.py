@@ -59,7 +59,7 @@ def test_an_input_takes_and_gives_a_last_axis_of_size_1(each_backend):
     ):
         assert fnet.input_layer({}, np.ones(given, "float32"), shape=declared).shape == gives
     for given, declared in (((3,), (None, 2)), ((3, 1, 2), (None, 1)), ((3, 2, 1, 1), (None, 2))):
-        with pytest.raises(fnet.InvalidInput, match="wanted"):
+        with pytest.raises(fnet.InvalidInput, match="expected"):
             fnet.input_layer({}, np.ones(given, "float32"), shape=declared)
 
 

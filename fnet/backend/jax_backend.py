@@ -233,9 +233,11 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
     """`f(*args, **options)`: products of float32 in float32, which GPUs and TPUs round to fewer bits unless told.
 
+    The arrays in `args` may be of any byte order.
     Where the process has set `jax_default_matmul_precision`, that is what counts. XLA itself gives no warnings, but
     NumPy does when JAX casts a constant to a smaller type: not here.
     """
+    args = native(args)
     if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]  # added as JAX starts
         return f(*args, **options)
     with jax.default_matmul_precision("highest"):

@@ -110,7 +110,10 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 @np.errstate(all="ignore")
 def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
-    """`f(*args, **options)`: floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
+    """`f(*args, **options)`: floating-point arithmetic as IEEE says (inf, NaN), without Python warnings.
+
+    The arrays in `args` may be of any byte order.
+    """
     return f(*args, **options)
 
 
@@ -314,17 +317,18 @@ def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
 
 def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
     """The mean of x^2 over `axes`, kept as axes of size 1."""
-    rows = _rows(x, axes)
-    if rows is None:
+    size, kept = _as_rows(x.shape, axes)
+    if not size:
         return np.mean(x * x, axis=axes, keepdims=True)
-    return (np.vecdot(rows, rows) / rows.shape[1]).reshape(_kept(x, axes))
+    rows = x.reshape(-1, size)
+    return (np.vecdot(rows, rows) / size).reshape(kept)
 
 
 def _mean(x: Any, axes: tuple[int, ...]) -> Any:
-    rows = _rows(x, axes)
-    if rows is None:
+    size, kept = _as_rows(x.shape, axes)
+    if not size:
         return np.mean(x, axis=axes, keepdims=True)
-    return np.vecdot(rows, _even_weights(rows.shape[1], x.dtype)).reshape(_kept(x, axes))
+    return np.vecdot(x.reshape(-1, size), _even_weights(size, x.dtype)).reshape(kept)
 
 
 @functools.lru_cache(maxsize=16)
@@ -333,14 +337,9 @@ def _even_weights(n: int, dtype: Any) -> Any:
     return np.full(n, 1 / n, dtype)
 
 
-def _rows(x: Any, axes: tuple[int, ...]) -> Any:
-    """`x` as (rows, n) when `axes` are its last ones, so that a dot product does each sum; else None."""
-    if axes == (-1,) and x.size:
-        return x.reshape(-1, x.shape[-1])
-    size = math.prod(x.shape[a] for a in axes)
-    trailing = sorted(a % x.ndim for a in axes) == list(range(x.ndim - len(axes), x.ndim))
-    return x.reshape(-1, size) if size and trailing else None
-
-
-def _kept(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
-    return (*x.shape[: x.ndim - len(axes)], *(1 for _ in axes))
+@functools.lru_cache(maxsize=1024)
+def _as_rows(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """(n, shape of their sums) for `axes` that are the last ones, n entries, so that dot products sum them; else 0."""
+    first = len(shape) - len(axes)
+    trailing = sorted(a % len(shape) for a in axes) == list(range(first, len(shape)))
+    return math.prod(shape[first:]) if trailing else 0, (*shape[:first], *(1 for _ in axes))

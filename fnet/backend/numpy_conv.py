@@ -36,6 +36,7 @@ TILES = 128
 
 Sizes = tuple[int, ...]
 Clamp = tuple[float | None, float | None]
+UNBOUNDED: Clamp = (None, None)
 
 
 def conv(
@@ -59,9 +60,17 @@ def conv(
     if groups > 1 and kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
         return finish(_depthwise_conv(x, kernel, strides, dilation), bias, clamp)
     windows = _windows(x, kernel.shape[:-2], strides, dilation)
-    if groups == 1:
-        return _dense_conv(x, windows, kernel, bias, clamp)
-    return finish(_grouped_conv(windows, kernel, groups), bias, clamp)
+    if groups > 1:
+        return finish(_grouped_conv(windows, kernel, groups), bias, clamp)
+    rank, filters = kernel.ndim - 2, kernel.shape[-1]
+    output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
+    matrix = kernel.reshape(taps, filters)
+    y = np.empty((len(x), *output, filters), x.dtype)
+    for images, rows in _blocks(len(x), output[0], math.prod(output[1:]) * taps * x.itemsize):
+        block = y[images, rows].reshape(-1, filters)
+        matmul(windows[images, rows].reshape(-1, taps), matrix, out=block)
+        finish(block, bias, clamp)
+    return y
 
 
 def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
@@ -76,10 +85,10 @@ def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
         if whole:
             rows[:whole].reshape(-1, repeat * filters)[...] += np.tile(bias, repeat)
         rows[whole:] += bias
-    if clamp is not None:
-        low, high = clamp
-        if low is not None and high is None and y.size <= SHORT:
-            return np.maximum(y, low, out=y)
+    low, high = clamp or UNBOUNDED
+    if low is not None and high is None and y.size <= SHORT:
+        return np.maximum(y, low, out=y)
+    if low is not None or high is not None:
         y.clip(-np.inf if low is None else low, np.inf if high is None else high, out=y)
     return y
 
@@ -140,21 +149,8 @@ def _even(count: int, fit: int) -> int:
     return max(1, -(-count // max(1, -(-count // fit))))
 
 
-def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any, clamp: Clamp | None) -> Any:
-    """One matrix product for each block of windows."""
-    rank, filters = kernel.ndim - 2, kernel.shape[-1]
-    output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
-    matrix = kernel.reshape(taps, filters)
-    y = np.empty((len(x), *output, filters), x.dtype)
-    for images, rows in _blocks(len(x), output[0], math.prod(output[1:]) * taps * x.itemsize):
-        block = y[images, rows].reshape(-1, filters)
-        matmul(windows[images, rows].reshape(-1, taps), matrix, out=block)
-        finish(block, bias, clamp)
-    return y
-
-
 def _grouped_conv(windows: Any, kernel: Any, groups: int) -> Any:
-    """As `_dense_conv`, with a stack of matrix products, one a group."""
+    """Windows times kernel, as in `conv`, with a stack of matrix products, one a group."""
     rank, inner, filters = kernel.ndim - 2, kernel.shape[-2], kernel.shape[-1]
     output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
     matrices = np.moveaxis(kernel.reshape(taps, groups, filters // groups), 1, 0)

@@ -12,35 +12,30 @@ Sizes = tuple[int, ...]
 Pads = Sequence[tuple[int, int]]
 
 
-def max_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
-    """(n, *spatial, c) -> (n, *output, c): the maximum of each window; padding never wins, NaN always does."""
-    for axis, (size, stride, pads) in enumerate(zip(window, strides, padding, strict=True), start=1):
-        x = _pool_axis(np.maximum, x, axis, size, stride, pads)
-    return x
-
-
-def sum_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
-    """(n, *spatial, c) -> (n, *output, c): the sum of each window, padding counting as 0."""
-    for axis, (size, stride, pads) in enumerate(zip(window, strides, padding, strict=True), start=1):
-        x = _pool_axis(np.add, x, axis, size, stride, pads)
-    return x
-
-
-def _pool_axis(combine: np.ufunc, x: Any, axis: int, window: int, stride: int, pads: tuple[int, int]) -> Any:
-    """Windows along one axis. The tap at the first real element lies inside the input for every window, so it
+def _pool(combine: np.ufunc, x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
+    """Along one axis after the other. The tap at the first real element lies inside the input for every window, so it
     starts the result; each other tap is combined into the windows for which it lies inside."""
-    start, taps = _taps(x.shape[axis], window, stride, pads)
-    before = (slice(None),) * axis
-    y, owned = x[(*before, start)], False
-    for source, target in taps:
-        if target is None and not owned:
-            y, owned = combine(y, x[(*before, source)]), True
-            continue
-        if not owned:
-            y, owned = y.copy(), True
-        part = y if target is None else y[(*before, target)]
-        combine(part, x[(*before, source)], out=part)
-    return y
+    for axis, (size, stride, pads) in enumerate(zip(window, strides, padding, strict=True), start=1):
+        start, taps = _taps(x.shape[axis], size, stride, pads)
+        before = (slice(None),) * axis
+        y, owned = x[(*before, start)], False
+        for source, target in taps:
+            if target is None and not owned:
+                y, owned = combine(y, x[(*before, source)]), True
+                continue
+            if not owned:
+                y, owned = y.copy(), True
+            part = y if target is None else y[(*before, target)]
+            combine(part, x[(*before, source)], out=part)
+        x = y
+    return x
+
+
+max_pool = functools.partial(_pool, np.maximum)
+"""(n, *spatial, c) -> (n, *output, c): the maximum of each window; padding never wins, NaN always does."""
+
+sum_pool = functools.partial(_pool, np.add)
+"""(n, *spatial, c) -> (n, *output, c): the sum of each window, padding counting as 0."""
 
 
 @functools.lru_cache(maxsize=1024)

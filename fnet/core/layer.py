@@ -139,7 +139,7 @@ class Bound:
         return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self.own_options)
 
     def __call__(self, params: Params, x: Any) -> Any:
-        return ops.exactly(self.by_rules, ops.native(params), ops.native(x))
+        return ops.exactly(self.by_rules, params, x)
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """Run the layer on numbers rounded as its dtype policy says."""

@@ -156,7 +156,7 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
         swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
         raise InvalidInput(f"a model takes (params, x): a dict of arrays first; got {describe(params)}{swapped}")
     try:
-        return ops.exactly(flow, step, ops.native(params), ops.native(x), tap)
+        return ops.exactly(flow, step, params, x, tap)
     except InvalidInput as error:
         takes = tree.leaves(input_spec(step))
         given = [tuple(getattr(leaf, "shape", ())) for leaf in tree.leaves(strip(x))]

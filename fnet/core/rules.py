@@ -143,7 +143,7 @@ def layer(
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
         def called_alone(params: Params, x: Any, /, **options: Any) -> Any:
-            return ops.exactly(apply, function, declared, tree.as_options(options), ops.native(params), ops.native(x))
+            return ops.exactly(apply, function, declared, tree.as_options(options), params, x)
 
         vars(called_alone)["rules"] = declared
         return cast(Callable[P, Any], called_alone)
@@ -157,8 +157,7 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
     The caller (a layer called on its own, or the model) has dealt with warnings and byte orders.
     """
     try:
-        if rules.floats and getattr(x, "dtype", None) not in dtypes.WIDE:
-            x = dtypes.in_floats(x, params)
+        x = dtypes.in_floats(x, params) if rules.floats else x
         if rules.mask == "own" or not isinstance(x, CARRIERS):
             return function(params, x, **options)
         y = function(params, strip(x), **options)

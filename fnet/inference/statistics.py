@@ -26,7 +26,7 @@ def with_statistics(model: Any, params: Params, x: Any, momentum: float = 0.99) 
     Raises ValueError for a batch normalization inside a wrapper, or with `renorm` or virtual batches.
     """
     require_order("with_statistics(model, params, x)", model, params)
-    y, new = ops.exactly(_step, model, ops.native(params), ops.native(x), momentum)
+    y, new = ops.exactly(_step, model, params, x, momentum)
     return strip(y), tree.nest({path: leaf for path, leaf in tree.items(new) if path[-1] != "rng"})
 
 

@@ -30,7 +30,7 @@ class Streaming:
     model: Any
 
     def __call__(self, params: Params, x: Any, state: State | None = None) -> tuple[Any, dict[str, Any]]:
-        y, after = ops.exactly(advance, self.model, ops.native(params), ops.native(x), state or EMPTY, _ways)
+        y, after = ops.exactly(advance, self.model, params, x, state or EMPTY, _ways)
         return strip(y), after
 
 

@@ -54,18 +54,13 @@ def input_layer(
     if isinstance(x, list | tuple | dict):
         x = only_item(x, shape)
         x = x if isinstance(x, Masked) else strip(x)
-    if not isinstance(x, Masked):
-        return _taken_in(x, shape, dtype, optional)
-    values, y = x.values, _taken_in(x.values, shape, dtype, optional)
-    as_given = ops.is_array(values) and (values.dtype, values.ndim) == (y.dtype, y.ndim)
-    return y if masks == "keras2" and not as_given else Masked(y, x.mask)
-
-
-def _taken_in(x: Any, shape: Sequence[int | None], dtype: str, optional: bool) -> Any:
-    """`x` as an array of `dtype` and of the rank of `shape`."""
+    if isinstance(x, Masked):
+        y = input_layer({}, x.values, shape=shape, dtype=dtype, optional=optional)
+        unchanged = ops.is_array(x.values) and (x.values.dtype, x.values.ndim) == (y.dtype, y.ndim)
+        return y if masks == "keras2" and not unchanged else Masked(y, x.mask)
+    if x is None and optional:
+        return None
     if x is None:
-        if optional:
-            return None
         raise InvalidInput("None for an input that is not optional")
     if dtype == "bfloat16":
         x = ops.cast(ops.asarray(x), dtype)
@@ -76,7 +71,7 @@ def _taken_in(x: Any, shape: Sequence[int | None], dtype: str, optional: bool) -
     if x.ndim == len(shape) - 1 and shape[-1] == 1:
         return x[..., None]
     if x.ndim != len(shape):
-        raise InvalidInput(f"an input of shape {x.shape}; wanted {tuple(shape)}, where None is any size (first: batch)")
+        raise InvalidInput(f"an input of shape {x.shape}; expected {tuple(shape)}, None being any size (first: batch)")
     return x
 
 

@@ -13,7 +13,7 @@ from fnet.backend import ops, xp
 from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
-from fnet.layers.windows import join_shape, over_axes, spatial_axes, split_shape
+from fnet.layers.windows import Sizes, join_shape, over_axes, remembered, spatial_axes, split_shape
 from fnet.masks import parted
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
@@ -41,11 +41,12 @@ def _reject_empty(name: str, sizes: Any) -> None:
         raise InvalidInput(f"{name} has nothing to pool: the spatial axes are {tuple(sizes)}")
 
 
-def _axes(rank: int, x: Array, data_format: str | None) -> tuple[int, ...]:
-    """The spatial axes of `x`, checked."""
+@remembered
+def _axes(rank: int, shape: Sizes, data_format: str | None) -> tuple[int, ...]:
+    """The spatial axes of an input, checked."""
     name = f"global_pooling{rank}d"
-    axes = spatial_axes(name, x.shape, rank, data_format)
-    _reject_empty(name, [x.shape[axis] for axis in axes])
+    axes = spatial_axes(name, shape, rank, data_format)
+    _reject_empty(name, [shape[axis] for axis in axes])
     return tuple(axes)
 
 
@@ -66,9 +67,9 @@ def _sum(x: Array, axis: int) -> Array:
 def _mean(rank: int, x: Array, params: Params, data_format: str | None, keepdims: bool, keeps_integers: bool) -> Array:
     """The mean over the spatial axes, one after the other."""
     if keeps_integers and x.dtype.kind in "iu":
-        return _integer_mean(x, _axes(rank, x, data_format), keepdims)
+        return _integer_mean(x, _axes(rank, x.shape, data_format), keepdims)
     x = in_floats(x, params)
-    axes = _axes(rank, x, data_format)
+    axes = _axes(rank, x.shape, data_format)
     count = 1
     for axis in axes:
         count *= x.shape[axis]
@@ -107,7 +108,7 @@ def global_average_pooling1d(
     values, mask = parted(x)
     if mask is None:
         return _mean(1, values, params, data_format, keepdims, keeps_integers)
-    (axis,), values = _axes(1, values, data_format), in_floats(values, params)
+    (axis,), values = _axes(1, values.shape, data_format), in_floats(values, params)
     inside = xp.expand_dims(mask, 3 - axis)
     seen = inside != 0
     values, inside = xp.where(seen, values, xp.zeros_like(values)), inside if weighs else seen
@@ -150,7 +151,7 @@ def _max_pooling(
     rank: int, params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
 ) -> Array:
     """The layers global_max_pooling1d, global_max_pooling2d, global_max_pooling3d."""
-    return ops.max_over(x, _axes(rank, x, data_format), keepdims)
+    return ops.max_over(x, _axes(rank, x.shape, data_format), keepdims)
 
 
 global_max_pooling1d = _max_pooling(
