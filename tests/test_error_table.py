@@ -281,6 +281,21 @@ CALLS = [
     ),
     (fnet.cropping1d, {"cropping": 2}, np.ones((1, 4, 1)), "takes 4 off axis 1, which has size 4"),
     (fnet.zero_padding2d, {"padding": (1, 2, 3)}, np.ones((1, 2, 2, 1)), "a number or 2 entries, one for each axis"),
+    (
+        fnet.cropping2d,
+        {"cropping": ((1,), (2,))},
+        np.ones((1, 2, 2, 1)),
+        r"a number or two, before and after; got \(1,\)",
+    ),
+    (o.gaussian_blur, {"sigma": (1.0,)}, np.ones((1, 2, 2, 1)), r"'sigma' = \(1.0,\) is .* it must be 2 values"),
+    (o.gaussian_blur, {"kernel_size": 3}, np.ones((1, 2, 2, 1)), "'kernel_size' = 3 is .* it must be 2 values"),
+    (
+        o.resize,
+        {"size": (3, 3, 3)},
+        np.ones((1, 2, 2, 1)),
+        r"'size' = \(3, 3, 3\) is .* it must be 2 values, at least 1",
+    ),
+    (o.unfold, {"kernel_size": (2,)}, np.ones((1, 2, 2, 1)), r"one int >= 0, or 2 of them \(one an axis\); got \(2,\)"),
     (fnet.softmax, {}, Masked(np.ones((2, 3, 5)), np.ones((2, 3), bool)), r"a mask of shape \(2, 3\) for \(2, 3, 5\)"),
     (fnet.attention, {"score_mode": "sum"}, (np.ones((1, 2, 3)),) * 2, "score_mode is 'dot' or 'concat'; got 'sum'"),
     (

@@ -186,7 +186,7 @@ class _Cut:
     asked: dict[str, list[str | None]] = field(default_factory=dict)
     """{node: the needed values, in the same form}."""
 
-    def ask(self, name: str, rest: str | None = None) -> None:
+    def ask(self, name: str, rest: str | None) -> None:
         """Add a needed value, and all that it is computed from."""
         waiting = [(name, rest)]
         nodes = dict(self.graph.nodes)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fnet import backend, tree
-from fnet.core.options import option_names
+from fnet.core.options import misfit, option_names
 from fnet.core.sources import describe
 from fnet.errors import InvalidInput, InvalidParams, OutOfMemory
 from fnet.masks import Masked, mask_of, strip
@@ -38,8 +38,9 @@ def diagnosed(
 ) -> Exception:
     """A clearer error in place of one that a layer raised, or that error itself.
 
-    InvalidInput or InvalidParams where the arguments of the layer are the cause, OutOfMemory, or TypeError for arrays
-    of JAX on the NumPy backend. rules: the `Rules` of the layer, None for a function that has none.
+    ValueError for an option that does not fit its annotation, InvalidInput or InvalidParams where the input or the
+    params are the cause, OutOfMemory, or TypeError for arrays of JAX on the NumPy backend. rules: the `Rules` of the
+    layer, None for a function that has none.
     """
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
@@ -61,15 +62,25 @@ def diagnosed(
         )
     if rules is None or isinstance(error, InvalidInput) or not isinstance(error, FAILURES):
         return error
-    if (foreign := _no_arrays(rules, x)) is not None:
-        return InvalidInput(f"{function.__name__} takes {foreign}; `fnet.predict` takes what people have: {error}")
-    asked = {key: ({**option_names(function), **options})[key] for key in option_names(rules.shape)}
-    wrong = _misfit(function.__name__, functools.partial(rules.shape, **asked), params, strip(x))
-    if wrong is None and isinstance(error, IndexError):
-        wrong = f"{function.__name__} picks what is not there: {error}"
-    elif wrong is None and _is_of_values(error):
-        wrong = f"{function.__name__} cannot compute {describe(x)}: {error}"
+    if in_words_of_python(error) and (unfit := misfit(function, options)) is not None:
+        return ValueError(f"{function.__name__}: {unfit}")
+    all_options = {**option_names(function), **options}
+    rule = functools.partial(rules.shape, **{key: all_options[key] for key in option_names(rules.shape)})
+    wrong = _wrong_input(function.__name__, rules, rule, params, x, error)
     return error if wrong is None else InvalidInput(wrong)
+
+
+def _wrong_input(
+    name: str, rules: Any, rule: Callable[..., Any], params: Params, x: Any, error: Exception
+) -> str | None:
+    """What is wrong with the input of a layer that raised an error, or None. rule: its shape rule with its options."""
+    if (foreign := _no_arrays(rules, x)) is not None:
+        return f"{name} takes {foreign}; `fnet.predict` takes what people have: {error}"
+    if (wrong := _wrong_shapes(name, rule, params, strip(x))) is not None:
+        return wrong
+    if isinstance(error, IndexError):
+        return f"{name} picks what is not there: {error}"
+    return f"{name} cannot compute {describe(x)}: {error}" if _is_of_values(error) else None
 
 
 def _is_of_values(error: Exception) -> bool:
@@ -159,13 +170,13 @@ def _has_fields(dtype: Any) -> bool:
     return issubclass(getattr(dtype, "type", object), np.void)
 
 
-def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str | None:
+def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str | None:
     """The message where the shape rule of a layer expects other params for an input like `x`, else None."""
     if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in tree.leaves(x)):
         return None
     have = {path: tuple(leaf.shape) for path, leaf in tree.items(params)}
 
-    def misfit(spec: Any) -> str | None:
+    def wrong_param(spec: Any) -> str | None:
         """The first param that an input like `spec` needs in another shape."""
         params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
         wrong = (
@@ -177,15 +188,16 @@ def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str 
 
     spec = tree.map(lambda leaf: Spec(tuple(leaf.shape), str(leaf.dtype)), x)
     try:
-        wrong = misfit(spec)
+        wrong = wrong_param(spec)
         if wrong is None:
             return None
         others = _others(spec, {size for shape in have.values() for size in shape})
-        takes = next((other for other in others if not misfit(other)), None)
+        takes = next((other for other in others if not wrong_param(other)), None)
     except InvalidInput as error:  # the rule says itself what does not fit
         return str(error)
     except FAILURES as error:  # the rule knows no such input
-        return None if hasattr(x, "shape") else f"{name} does not take {describe(x)}: {error}"
+        unsaid = hasattr(x, "shape") and in_words_of_python(error)
+        return None if unsaid else f"{name} does not take {describe(x)}: {error}"
     known = "" if takes is None else f" takes {(None, *tree.leaves(takes)[0].shape[1:])} with these params;"
     given = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
     return f"{name}{known} got {given}, for which it would need {wrong}"

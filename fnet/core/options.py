@@ -46,7 +46,10 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
     defaults = option_names(function)
     for name, fit in tests(function).items():
         if name in options and options[name] is not defaults.get(name) and not fit(options[name]):
-            hint = "".join(f"; it must be {bound}" for bound in bounds(kinds(function)[name]))
+            kind = kinds(function)[name]
+            parts = get_args(kind) if get_origin(kind) is tuple else (...,)
+            asked = [*([] if ... in parts else [f"{len(parts)} values"]), *map(str, bounds(kind))]
+            hint = f"; it must be {', '.join(asked)}" if asked else ""
             return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{hint}"
     for name, value in options.items():
         if name.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:

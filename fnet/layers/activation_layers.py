@@ -154,7 +154,7 @@ def softmax(params: Params, x: Any, *, axis: Axis = -1, masks: SoftmaxMasks = "k
     return masked(masked_softmax(values, mask, axis, masks), mask)
 
 
-def masked_softmax(x: Array, mask: Array, axis: Axis, masks: str = "keras3", several: bool = False) -> Array:
+def masked_softmax(x: Array, mask: Array, axis: Axis, masks: str, several: bool = False) -> Array:
     """softmax over `axis` of the places where `mask` (broadcast against `x`; numbers: above 0.5) is True.
 
     Up to "keras3.12" -1e9 (1 - mask) is added instead, so places that are all hidden are weighed among each other;

@@ -95,9 +95,7 @@ def weigh(params: Params, counted: Callable[[str], NumpyArray], mode: str) -> Nu
     return weighted
 
 
-def lookup_spec(
-    shape: tuple[int | None, ...], mode: str, depth: int | None, dtypes: tuple[str, str] = ("int64", "int64")
-) -> Spec:
+def lookup_spec(shape: tuple[int | None, ...], mode: str, depth: int | None, dtypes: tuple[str, str]) -> Spec:
     """The Spec of `encode`; dtypes: of ids, of encodings."""
     if mode == "int":
         return Spec(shape, dtypes[0])

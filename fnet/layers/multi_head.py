@@ -328,7 +328,7 @@ def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) ->
 
 
 def attention_weights(
-    q: Array, k: Array, mask: Array | None, fused: bool, masks: HeadMasks = "keras3", several: bool = False
+    q: Array, k: Array, mask: Array | None, fused: bool, masks: HeadMasks, several: bool = False
 ) -> tuple[Array, Any]:
     """softmax(q @ k^T) where `mask` is True, as (e, sum) of e / sum: what e is multiplied with has fewer numbers.
 

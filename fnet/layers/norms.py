@@ -110,8 +110,8 @@ def batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Ar
 def batch_factors(
     params: Params,
     epsilon: float,
-    center: bool = True,
-    scale: bool = True,
+    center: bool,
+    scale: bool,
     sqrt: Callable[[Array], Array] | None = None,
 ) -> tuple[Array, Array]:
     """(factor, offset), each (channels,), with which batch normalization is x * factor + offset."""

@@ -104,10 +104,10 @@ def pairs(amount: Any, rank: int) -> tuple[Pair, ...]:
 
 
 def _pair(amount: Any) -> Pair:
-    first, last = (amount, amount) if isinstance(amount, int) else amount
-    if not (isinstance(first, int) and isinstance(last, int)):
-        raise ValueError(f"expected a number or two, before and after; got {amount!r}")
-    return int(first), int(last)
+    match (amount, amount) if isinstance(amount, int) else amount:
+        case [int(first), int(last)]:
+            return int(first), int(last)
+    raise ValueError(f"expected a number or two, before and after; got {amount!r}")
 
 
 def _resized(x: Spec, change: Mapping[int, int]) -> tuple[Spec, ParamTree]:

@@ -155,11 +155,12 @@ def resize(
     rounds_integers: bool = True,
 ) -> Array:
     """Images of `size` (height, width), of the same dtype; see the layer `resizing`."""
+    height, width = size
     return resizing(
         {},
         tensor(images),
-        height=size[0],
-        width=size[1],
+        height=height,
+        width=width,
         interpolation=interpolation,
         crop_to_aspect_ratio=crop_to_aspect_ratio,
         pad_to_aspect_ratio=pad_to_aspect_ratio,

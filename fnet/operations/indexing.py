@@ -60,6 +60,8 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
     if isinstance(start_indices, Spec):
         joined(start_indices.shape, (len(shape),))
     starts = start_indices if isinstance(start_indices, list | tuple) else [None] * len(shape)
+    if not len(inputs.shape) == len(starts) == len(shape):
+        raise ValueError(f"{len(starts)} start indices and a block of {len(shape)} axes for {inputs}")
     sizes: list[int | None] = []
     for size, start, length in zip(inputs.shape, starts, shape, strict=True):
         rest = size - start if isinstance(size, int) and isinstance(start, int) else None

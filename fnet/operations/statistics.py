@@ -31,7 +31,7 @@ def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shap
     return (*shape_of(q), *reduced_shape(x.shape, axis, keepdims))
 
 
-def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, skips_nan: bool = False) -> Array:
+def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, skips_nan: bool) -> Array:
     """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where the backend has it.
 
     skips_nan: ignore NaN; otherwise a row with NaN gives NaN.
@@ -72,14 +72,14 @@ def _quantiles(name: str, text: str, share: Callable[[Any], Any], skips_nan: boo
     """An operation that gives quantiles; share: q -> numbers from 0 to 1."""
 
     def apply(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-        return _quantile(floating(x)[0], share(q), axis, method, keepdims, skips_nan=skips_nan)
+        return _quantile(floating(x)[0], share(q), axis, method, keepdims, skips_nan)
 
     return operation(_quantile_rule, room=copies(8))(named(name, text, apply))
 
 
 def _median(name: str, text: str, skips_nan: bool = False) -> Operation:
     def apply(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan=skips_nan)
+        return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan)
 
     return operation(reduced, room=copies(8))(named(name, text, apply))
 

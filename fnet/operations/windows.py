@@ -15,7 +15,7 @@ from fnet.core.layer import Bound, bind
 from fnet.core.options import asking
 from fnet.core.room import of_step, size
 from fnet.dtypes import tensor
-from fnet.layers.windows import from_channels_last, join_shape, to_channels_last
+from fnet.layers.windows import from_channels_last, join_shape, per_axis, to_channels_last
 from fnet.operations.convolutions import of_rank, over_axes
 from fnet.operations.rules import Operation, borrowing, named, operation
 from fnet.shapes import fits, sized, total
@@ -59,7 +59,8 @@ adaptive_average_pool = _pooling(
 
 
 def _pair(value: PerAxis) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+    height, width = per_axis(value, 2, "each option of a window", least=0)
+    return height, width
 
 
 def _grid(size: PerAxis, kernel: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis) -> tuple[int, int]:

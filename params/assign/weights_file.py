@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from params.assign.values import compare_with, from_cudnn, values
 from params.assign.weight_paths import (
     Loaded,
     Plan,
+    Slot,
     by_groups,
     entry_of,
     fitting,
@@ -359,19 +360,20 @@ def _group_layers(held: Slots, work: Plan, converted: Converted, file: ModelFile
         if not held.of(part) or place is None or place not in tops:
             continue
         used.add(place)
-
-        def read(part: Any = part, home: str = home, place: str = place) -> Loaded:
-            loaded: Loaded = {}
-            for slot in held.of(part):
-                arrays = variables_of(file.arrays, place + slot.group.removeprefix(home)).arrays
-                if slot.path is not None and slot.number >= len(arrays):
-                    raise WeightsMismatch(listing(["/".join(slot.path)], []))
-                if slot.path is not None:
-                    loaded[slot.path] = arrays[slot.number]
-            return loaded
-
-        yield part, quoted(place), read
+        yield part, quoted(place), partial(_from_group, held.of(part), file.arrays, home, place)
     for place in sorted(tops - used):
         inside = [v for group, v in groups.items() if f"{group}/".startswith(f"{place}/") and v.arrays]
         if inside:
             yield None, groups[place].name or place, dict
+
+
+def _from_group(slots: Sequence[Slot], file: WeightTree, home: str, place: str) -> Loaded:
+    """The arrays of a layer from the group `place`; home: its group in the order of the model."""
+    loaded: Loaded = {}
+    for slot in slots:
+        arrays = variables_of(file, place + slot.group.removeprefix(home)).arrays
+        if slot.path is not None and slot.number >= len(arrays):
+            raise WeightsMismatch(listing(["/".join(slot.path)], []))
+        if slot.path is not None:
+            loaded[slot.path] = arrays[slot.number]
+    return loaded

@@ -27,13 +27,13 @@ def keras_order(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], la
 
 
 def layer_order(
-    ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str], inputs: Iterable[Node] = ()
+    ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str], inputs: Iterable[Node]
 ) -> list[str]:
     """The layers as `model.layers` of Keras lists them: from the deepest to the outputs, those of one depth as the walk
     from the outputs first meets them, inputs that lead to no output before all others of the last.
 
     >>> nodes = {"sum": ["b", "a"], "a": ["x"], "b": ["x"], "x": []}
-    >>> layer_order(["sum"], nodes, {name: name for name in nodes})
+    >>> layer_order(["sum"], nodes, {name: name for name in nodes}, ["x"])
     ['x', 'b', 'a', 'sum']
     >>> layer_order(["a"], {"a": ["x"], "x": []}, {name: name for name in "axu"}, ["x", "u"])
     ['x', 'u', 'a']

@@ -38,6 +38,7 @@ from params.file.keras_objects import (
     KerasObject,
     Names,
     Tensor,
+    is_call,
     is_object,
     is_triple,
     literal,
@@ -359,7 +360,7 @@ def require_dtypes_of_today(part: Converted, inputs: Any, outputs: Any, version:
 
 def _arguments(build: _Building, layer: KerasObject, call: Any, read: list[Tensor]) -> tuple[list[Any], dict[str, Any]]:
     """(positional, keyword) arguments of a call: sources for its tensors, values for the rest."""
-    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
+    if not is_call(call):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
     if not read:
         raise CorruptFile(f"{layer.label} is called on no tensor of the model")

@@ -170,18 +170,22 @@ class _Values(NamedTuple):
             return self.activation(value)
         if isinstance(value, list):
             return tuple([self.read(key, item, True) for item in value])
-        if isinstance(value, float) and not (self.operation or math.isfinite(value)):
-            if key == "max_value" and value > 0:
-                return None
-            wrong = UnsupportedLayer if self.source.class_name == "Masking" else CorruptFile  # Keras writes them there
-            raise wrong(f"{self.source.label} has the option {quoted(key)} = {value}; it must be finite")
-        if not isinstance(value, dict):
-            return value
-        if not is_object(value):
+        if is_object(value):
+            return self.serialized(key, value)
+        if isinstance(value, dict):
             return {k: self.read(key, v, True) for k, v in value.items()}
+        if not isinstance(value, float) or self.operation or math.isfinite(value):
+            return value
+        if key == "max_value" and value > 0:
+            return None
+        wrong = UnsupportedLayer if self.source.class_name == "Masking" else CorruptFile  # Keras writes them there
+        raise wrong(f"{self.source.label} has the option {quoted(key)} = {value}; it must be finite")
+
+    def serialized(self, key: str, value: dict[str, Any]) -> Any:
+        """A serialized object: a literal that JSON lacks, a dtype policy, or a layer."""
         if value["class_name"].startswith("__"):
-            made = literal(value)
-            return self.read(key, made.tolist(), True) if hasattr(made, "tolist") else made
+            constant = literal(value)
+            return self.read(key, constant.tolist(), True) if hasattr(constant, "tolist") else constant
         if value["class_name"] in ("DTypePolicy", "Policy"):
             return policy(value, self.source)
         if value["class_name"] == "function":

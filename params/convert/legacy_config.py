@@ -86,26 +86,31 @@ def _object(value: Any, keras2: bool) -> Any:
         value = graph_ops.as_function(value)
     elif value["class_name"] == "Lambda":
         value = _of_applications(value)
+    return _layer_or_model(value, keras2)
+
+
+def _layer_or_model(value: dict[str, Any], keras2: bool) -> dict[str, Any]:
+    """A layer or a model, with every layer inside it, in the form of Keras 3."""
     name, config = value["class_name"], value["config"]
     if name == "Sequential" and isinstance(config, list):
         config = {"name": "sequential", "layers": config}
     if not isinstance(config, dict):
         return value
-    first = _first_input(config) if name == "Sequential" else None
+    first = _first_input(config) if name == "Sequential" else []
     config = {key: _object(item, keras2) for key, item in config.items()}
-    made = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: name}
-    if made["class_name"] == "Functional":
+    changed = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: name}
+    if changed["class_name"] == "Functional":
         _functional(config)
-        made["module"] = made.get("module") and "keras.src.models.functional"
-        made["registered_name"] = None
+        changed["module"] = changed.get("module") and "keras.src.models.functional"
+        changed["registered_name"] = None
     elif name == "Sequential":
         config["layers"] = [*first, *config["layers"]] if first else config.get("layers")
     elif "inbound_nodes" in value or "trainable" in config or name == "InputLayer":
-        made["config"] = _layer(name, config)
+        changed["config"] = _layer(name, config)
         if keras2:
-            _as_taken(made["class_name"], made["config"])
-            _policy(made["class_name"], made["config"])
-    return made
+            _as_taken(changed["class_name"], changed["config"])
+            _policy(changed["class_name"], changed["config"])
+    return changed
 
 
 SCALED_SUM = re.compile(r"(keras|keras_applications|tensorflow(_core)?\.python\.keras)(\.\w+)*\.inception_resnet_v2")

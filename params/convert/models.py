@@ -213,15 +213,7 @@ def _sequential(
 ) -> Converted:
     if not parts and not conversion.keras2:
         raise CorruptFile(f"{source.label} has no layers")
-    steps = [(name, part.step) for name, part in parts.items()]
-    first = next(iter(parts.values()), None)
-    if first is None or first.source.class_name != "InputLayer":
-        shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
-        if is_shape(shape):
-            name = Names(parts).fresh("input_layer")
-            dtype = "float32" if first is None else first.source.policy
-            dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
-            steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
+    steps = [*_implied_input(source, parts), *((name, part.step) for name, part in parts.items())]
     if conversion.keras2:
         steps = _with_batch_axes(steps)
     converted = Converted(source, sequential(steps), parts=parts)
@@ -236,6 +228,17 @@ def _sequential(
         if flags[name, 0] and (leaves := conversion.rng_leaves(part)):
             converted.given[name] = leaves
     return converted
+
+
+def _implied_input(source: KerasObject, parts: dict[str, Converted]) -> list[tuple[str, Any]]:
+    """The input of a sequential model without an InputLayer, if its config has the shape."""
+    first = next(iter(parts.values()), None)
+    shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
+    if (first is not None and first.source.class_name == "InputLayer") or not is_shape(shape):
+        return []
+    policy = "float32" if first is None else first.source.policy
+    dtype = policy.removeprefix("mixed_") if policy in POLICIES else "float32"
+    return [(Names(parts).fresh("input_layer"), bind(fnet.input_layer, shape=tuple(shape), dtype=dtype))]
 
 
 def _with_batch_axes(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -46,10 +46,14 @@ def quantization(source: KerasObject, version: Version) -> str | None:
     if mode == "int4" and version < (3, 14) and source.class_name in ROWS_SHARE_BYTES:
         return "int4_rows_dynamic" if _quantizes_inputs(source, "int8") else "int4_rows"
     dynamic = _quantizes_inputs(source, bits)
-    if bits == "int8":
-        return "int8" if dynamic else "int8_weight_only"
-    if block in ("", "-1", "None"):
-        return "int4_dynamic" if dynamic else "int4"
+    if bits == "int4" and block not in ("", "-1", "None"):
+        _require_known_blocks(source, mode, dynamic)
+        return mode
+    return {"int8": ("int8_weight_only", "int8"), "int4": ("int4", "int4_dynamic")}[bits][dynamic]
+
+
+def _require_known_blocks(source: KerasObject, mode: str, dynamic: bool) -> None:
+    """Refuse an int4 with a scale for each block of rows where fnet does not compute as Keras."""
     try:
         scheme(mode)
     except ValueError as error:
@@ -58,7 +62,6 @@ def quantization(source: KerasObject, version: Version) -> str | None:
         raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)} from {source.policy}, not from float32")
     if dynamic:
         raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)} with quantized inputs")
-    return mode
 
 
 def _is_quantized(value: Any) -> bool:

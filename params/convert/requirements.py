@@ -22,7 +22,7 @@ from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, REFUSED, TRAININ
 # --- whole configs --------------------------------------------------------------------------------
 
 
-def screen(value: Any, replaced: Container[str] = ()) -> None:
+def screen(value: Any, replaced: Container[str]) -> None:
     """Raise UnsafeFile where a parsed config contains code.
 
     replaced: names of layers, classes and functions that the caller replaces; their configs may contain anything.
@@ -157,7 +157,8 @@ def takes_training(source: KerasObject, entry: Entry) -> bool:
 
 def _require_sense(source: KerasObject, version: Version) -> None:
     """Refuse options that Keras 3 refuses, where fnet ignores or accepts them."""
-    if (wrong := _senseless(source.class_name, source.config)) is not None:
+    about = source.class_name, source.config
+    if wrong := _senseless(*about) or _contradiction(*about):
         raise CorruptFile(f"{source.label} {wrong}")
     trainable = source.config.get("trainable", True)
     if version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
@@ -175,22 +176,28 @@ def _require_sense(source: KerasObject, version: Version) -> None:
 
 
 def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
-    """What is wrong with options that fnet ignores; None where Keras 3 accepts them."""
+    """What is wrong with the value of an option that fnet ignores; None where Keras 3 accepts them all."""
     for key, item in config.items():
         if key.endswith((*TRAINING_ONLY, "quantization_config")) and not (
             item is None or isinstance(item, str) or is_object(item)
         ):
             return f"has the {key} {quoted(item)}, which names nothing of Keras"
-    seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
     for key in ("epsilon", "momentum") if class_name == "BatchNormalization" else ():
         try:
             float(config.get(key, 0))
         except (TypeError, ValueError, OverflowError):
             return f"has the {key} {quoted(config[key])}, which is not a number"
+    seed = config.get("seed")
     if seed is not None and type(seed) is not int:
         return f"has the seed {quoted(seed)}, which is not an integer"
     if str(config.get("data_format")).lower() not in ("none", "channels_last", "channels_first"):
         return f"has the data_format {quoted(config['data_format'])}; Keras has two"
+    return None
+
+
+def _contradiction(class_name: str, config: Mapping[str, Any]) -> str | None:
+    """Which options that fnet ignores do not go together; None where Keras 3 accepts them all."""
+    weights, mode = config.get("idf_weights"), config.get("output_mode")
     if weights is not None and mode not in ("tf_idf", "tf-idf"):
         return f"has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}"
     if mode == "int" and config.get("sparse") and class_name != "HashedCrossing":  # alone in not asking

@@ -14,7 +14,7 @@ from params.convert.call_order import keras_order
 from params.convert.calls import by_keyword, end_of, tensors
 from params.convert.conversion import Conversion
 from params.errors import UnsupportedLayer, quoted
-from params.file.keras_objects import KerasObject, is_triple, layers_of
+from params.file.keras_objects import KerasObject, is_call, is_triple, layers_of
 from params.table.layers import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
 
 Flag: TypeAlias = bool | None
@@ -59,7 +59,7 @@ def _own(layers: Sequence[KerasObject]) -> dict[Call, Flag]:
 
 
 def _flag(layer: KerasObject, call: Any) -> Flag:
-    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
+    if not is_call(call):
         return None
     flag = by_keyword(layer.class_name, call["args"], call["kwargs"])[1].get("training")
     if flag is None or isinstance(flag, bool) or flag in (0, 1):

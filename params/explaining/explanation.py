@@ -23,7 +23,7 @@ from params.explaining.record import Explanation, Step, named, shown_specs
 from params.explaining.refusals import Refusals
 from params.explaining.sizes import by_path, held, sizes
 from params.explaining.stored import explain_stored, is_stored
-from params.file.keras_objects import POLICIES, KerasObject
+from params.file.keras_objects import POLICIES, KerasObject, is_call
 from params.file.model_file import UNSAID, Limits, ModelFile, allowed
 from params.file.reading import Source, read
 
@@ -118,8 +118,7 @@ def _policy(source: KerasObject) -> str:
 
 def _trains(layer: KerasObject) -> bool:
     """Whether a call of a layer in the config has training=True."""
-    calls = [call for call in layer.calls if isinstance(call, dict) and isinstance(call.get("kwargs"), dict)]
-    return any(call["kwargs"].get("training") in (True, 1) for call in calls)
+    return any(call["kwargs"].get("training") in (True, 1) for call in layer.calls if is_call(call))
 
 
 def _function(step: Step) -> str:

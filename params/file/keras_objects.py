@@ -94,21 +94,25 @@ def parse(data: Any) -> KerasObject:
     config = data["config"]
     if not isinstance(config, dict):
         raise CorruptFile(f"the config of {shown(data['class_name'])} is not an object but {quoted(config)}")
-    given = config.get("name")
-    name = given or data.get("name") or ""
+    calls, build, shared = data.get("inbound_nodes", []), data.get("build_config") or {}, data.get("shared_object_id")
+    _require_kinds(data, config, calls, build)
+    name = config.get("name") or data.get("name") or ""
     if _is_map(config.get("dtype")):
         config = {**config, "dtype": _mapped(config["dtype"], data["class_name"], name)}
-    calls = data.get("inbound_nodes", [])
-    build = data.get("build_config") or {}
+    written = str(data.get(WRITTEN, "")).rpartition(">")[2]
     module, registered = data.get("module"), data.get("registered_name")
+    return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
+
+
+def _require_kinds(data: dict[str, Any], config: dict[str, Any], calls: Any, build: Any) -> None:
+    """Refuse an object with parts of wrong types, or with two names."""
     shared, label = data.get("shared_object_id"), shown(data["class_name"])
+    optional = (("name", config.get("name")), *((key, data.get(key)) for key in ("module", "registered_name")))
     for key, value, kind in (
-        ("name", "" if given is None else given, str),
+        *((key, "" if value is None else value, str) for key, value in optional),
         ("name", data.get("name", ""), str),
         ("inbound_nodes", calls, list),
         ("build_config", build, dict),
-        ("module", "" if module is None else module, str),
-        ("registered_name", "" if registered is None else registered, str),
     ):
         if not isinstance(value, kind):
             raise CorruptFile(f"{label}: {key} is {quoted(value)}, not a {kind.__name__}")
@@ -120,8 +124,6 @@ def parse(data: Any) -> KerasObject:
         raise CorruptFile(f"{label} has two names, {quoted(data['name'])} and {quoted(config['name'])}")
     if not _are_shapes(build.get("input_shape")):
         raise CorruptFile(f"{label} was built for {quoted(build['input_shape'])}, which is not a shape")
-    written = str(data.get(WRITTEN, "")).rpartition(">")[2]
-    return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 
 
 class Survey(NamedTuple):
@@ -389,6 +391,11 @@ def tensor(history: Any) -> Tensor:
     if is_triple(history):
         return Tensor(*history)
     raise CorruptFile(f"a tensor is not [layer name, call, index]: {quoted(history)}")
+
+
+def is_call(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a JSON value is a call as Keras 3 writes it, {"args": [...], "kwargs": {...}}."""
+    return isinstance(value, dict) and isinstance(value.get("args"), list) and isinstance(value.get("kwargs"), dict)
 
 
 def is_triple(value: Any) -> bool:

@@ -117,7 +117,7 @@ def selftest_of(data: memoryview, limits: Limits) -> Any:
     return _part(metadata, "selftest", limits) if "selftest" in metadata else None
 
 
-def architecture(data: memoryview, limits: Limits, custom: Layers | None = None) -> tuple[Any, dict[str, str]]:
+def architecture(data: memoryview, limits: Limits, custom: Layers | None) -> tuple[Any, dict[str, str]]:
     """(model, metadata) from the bytes of a saved file, without its arrays."""
     metadata = _read(data, limits)[0]
     return _model(metadata, limits, custom), metadata
