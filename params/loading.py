@@ -12,7 +12,8 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer, parameters
-from fnet.core.rules import own_layers
+from fnet.core.layer import bind
+from fnet.core.rules import own_layers, rules
 from fnet.errors import warn
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
@@ -24,8 +25,9 @@ from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted, of
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
 from params.convert.requirements import require_batch, screen
-from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.file.containers import VOCABULARY
+from params.file.keras_objects import survey
 from params.file.model_file import UNSAID, Limits, ModelFile, allowed
 from params.output_sizes import require_room
 from params.table.entry import Vocabularies, Vocabulary
@@ -144,6 +146,8 @@ def _load(
         expected = _expected(converted, file, limits)
     if file.keras_version == UNSAID:
         _warn_of_age(make, converted, file)
+    if any(rules(step).mask is None for step in custom.values()) and survey(config, custom).masked:
+        _warn_of_masks(converted.step, custom, file.label)
     if infer.keeps_states(converted.step):
         require_batch(file.config)
     asked = set[str]()
@@ -175,6 +179,26 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
         f"{file.label} does not say which Keras 3 wrote it, and they differ in layers of this model. It is "
         'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" next to "class_name"'
     )
+
+
+def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
+    """Warn where a mask comes to functions of the caller that do not say what becomes of it."""
+    from params.explaining.mask_fates import fates
+    from params.explaining.sizes import by_path
+
+    if (spec := infer.input_spec(model)) is None:
+        return
+    rows = by_path(infer.trace(model, spec))
+    said = [rules(step) for step in custom.values()]
+    unsaid = [
+        path for path in fates(model, spec, rows) if (own := bind(rows[path].step).rules) in said and not own.mask
+    ]
+    if unsaid:
+        warn(
+            f"{label}: a mask comes to {', '.join(map(quoted, unsaid))} and is passed on. Keras loses it at a Lambda, "
+            "and at layers of one's own without supports_masking: say what yours does, "
+            '@fnet.layer(shape=..., mask="drop") or mask="keep"'
+        )
 
 
 def _vocabularies(

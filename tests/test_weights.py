@@ -112,6 +112,30 @@ def test_a_wrong_order_of_equal_shapes_is_never_taken_in_silence(archive):
 # --- one layer replaced by its name ---------------------------------------------------------------
 
 
+def test_what_becomes_of_a_mask_at_a_layer_of_ones_own_is_said(tmp_path):
+    """A function that did not say so kept the mask, which Keras loses at every Lambda: other numbers in silence."""
+    x = keras.Input((4,))
+    inner = keras.layers.Embedding(9, 3, mask_zero=True)(x)
+    inner = keras.layers.Lambda(lambda x: x * 2, (4, 3), name="l")(inner)
+    keras_model = keras.Model(x, keras.layers.LSTM(2)(inner))
+    keras_model.save(tmp_path / "m.keras")
+    rows = np.array([[3, 4, 0, 0], [1, 2, 3, 0]])
+    answers = []
+    for rule in ("drop", "keep", None):
+        doubled = fnet.layer(shape=lambda x: (x, {}), mask=rule)(lambda params, x: x * 2)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            answers.append(fnet.predict(*load_keras(tmp_path / "m.keras", custom={"l": doubled}), rows))
+        assert [w.filename for w in said] == ([] if rule else [__file__])
+    assert "a mask comes to 'l' and is passed on" in str(said[0].message)
+    np.testing.assert_allclose(answers[0], keras_model.predict(rows, verbose=0), atol=1e-6)
+    assert np.abs(answers[1] - answers[0]).max() > 1e-3
+    np.testing.assert_array_equal(answers[1], answers[2])
+    unmasked = keras.Model(x, keras.layers.Lambda(lambda x: x * 2, (4,), name="l")(x))
+    unmasked.save(tmp_path / "m.keras")
+    load_keras(tmp_path / "m.keras", custom={"l": doubled})
+
+
 @fnet.layer(shape=lambda x: (x, {}))
 def plus(params, x):
     return x + 1

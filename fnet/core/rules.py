@@ -82,7 +82,8 @@ class Rules:
 
     shape: (x: Spec or tree of Spec, *, options) -> (output Spec tree, {param name: Param}).
     mask: "keep" passes the mask on, except in layers bound with masks="keras2", "drop" loses it; "own": the function
-    gets `Masked` values and returns them.
+    gets `Masked` values and returns them. None does as "keep", but `load_keras` warns where a mask comes to a function
+    of the caller that says nothing.
     floats: the layer computes in floats: integer and boolean inputs become floats first, of the dtype of its params
     or float32 without any, as in Keras's promotion. Masks passed by name stay as they are.
     children: options -> {params key: step}, for wrappers around other layers.
@@ -96,7 +97,7 @@ class Rules:
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
-    mask: str
+    mask: str | None
     floats: bool
     children: Callable[..., dict[str, Any]] | None
     room: Callable[..., tuple[int, int]] | None
@@ -108,18 +109,18 @@ class Rules:
     in_predict: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if self.mask not in ("keep", "drop", "own"):
+        if self.mask not in (None, "keep", "drop", "own"):
             raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop' or 'own'")
 
     def keeps_mask(self, options: Mapping[str, Any]) -> bool:
         """Whether a layer with these options passes the mask on."""
-        return self.mask == "keep" and options.get("masks") != "keras2"
+        return self.mask in (None, "keep") and options.get("masks") != "keras2"
 
 
 def layer(
     *,
     shape: Callable[..., tuple[Any, Mapping[str, Any]]],
-    mask: str = "keep",
+    mask: str | None = None,
     floats: bool = False,
     children: Callable[..., dict[str, Any]] | None = None,
     room: Callable[..., tuple[int, int]] | None = None,
