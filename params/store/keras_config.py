@@ -200,7 +200,11 @@ def _no_class(function: Callable[..., Any]) -> str:
         return f"{name} is a function of TensorFlow, which a file of Keras 3 cannot name: use an operation of keras.ops"
     if fnet.layers.is_own(function):
         return f"Keras 3 has no layer {name}: if fnet.optimize made it, give the model as it was before"
-    return f"{name} is a layer of your own: give its Keras name, custom={{'my_package>{function.__name__}': {name}}}"
+    keras = f"'my_package>{function.__name__}"
+    return (
+        f"{name} is a layer of your own: give its Keras name, custom={{{keras}': {name}}}, or in a shell once more "
+        f"--custom {keras}=FILE.py:{name}'"
+    )
 
 
 def _config_options(bound: Bound, entry: Entry) -> dict[str, Any]:
