@@ -183,12 +183,11 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
 
 def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
     """Warn where a mask comes to functions of the caller that do not say what becomes of it."""
-    from params.explaining.mask_fates import fates
-    from params.explaining.sizes import by_path
+    from params.convert.mask_fates import fates  # for few models only
 
     if (spec := infer.input_spec(model)) is None:
         return
-    rows = by_path(infer.trace(model, spec))
+    rows = {tree.path_name(step.path): step for step in infer.trace(model, spec)}
     said = [rules(step) for step in custom.values()]
     unsaid = [
         path for path in fates(model, spec, rows) if (own := bind(rows[path].step).rules) in said and not own.mask

@@ -16,10 +16,10 @@ from params.assign.weights_outline import weights_alone
 from params.convert.conversion import of_file
 from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import in_keras_3_form
+from params.convert.mask_fates import fates
 from params.convert.models import begin
 from params.errors import ModelFileError, quoted
-from params.explaining.mask_fates import fates, lost
-from params.explaining.record import Explanation, Step, named, shown_specs
+from params.explaining.record import Explanation, Step, lost_masks, named, shown_specs
 from params.explaining.refusals import Refusals
 from params.explaining.sizes import by_path, held, sizes
 from params.explaining.stored import explain_stored, is_stored
@@ -140,7 +140,7 @@ def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
         yield f"softmax over one unit ({last.path}) gives 1 for every row"
     if drawn := [path for path, source in refused.objects.items() if _trains(source)]:
         yield f"called with training=True: {', '.join(drawn[:5])} (docs/howto-inputs.md says what then counts)"
-    yield from lost(steps)
+    yield from lost_masks(steps)
     policies = sorted({step.policy for step in steps if step.policy in POLICIES})
     if len(policies) > 1:
         yield f"several dtype policies: {', '.join(policies)}"

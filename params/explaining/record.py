@@ -96,6 +96,12 @@ class Explanation:
         return "\n".join(_page(self))
 
 
+def lost_masks(steps: Iterable[Step]) -> Iterator[str]:
+    """Remarks about masks that are dropped."""
+    if paths := [step.path for step in steps if step.mask == "lost"]:
+        yield f"masks are lost at {', '.join(paths[:5])}: from there on padding counts as data, as in Keras"
+
+
 def shown_specs(specs: Any) -> str:
     """Shapes and dtypes of a tree of Specs: "float32[None, 3], int32[None]"."""
     return ", ".join(str(spec) for spec in tree.leaves(specs) if spec is not None)

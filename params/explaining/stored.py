@@ -12,9 +12,9 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import Bound, bind, brief
 from fnet.core.model import Model
+from params.convert.mask_fates import fates
 from params.errors import quoted, reading
-from params.explaining.mask_fates import fates, lost
-from params.explaining.record import Explanation, Step, shown_specs
+from params.explaining.record import Explanation, Step, lost_masks, shown_specs
 from params.explaining.sizes import by_path, held, sizes
 from params.file.containers import content
 from params.file.model_file import Limits, allowed
@@ -78,7 +78,7 @@ def _explained(name: str, model: Any, kind: str) -> Explanation:
         if path
     ]
     ends = shown_specs(tree.leaves(spec)), shown_specs(rows[""].outputs)
-    return Explanation(name, kind, None, *ends, tuple(steps), (), tuple(lost(steps)), held(rows))
+    return Explanation(name, kind, None, *ends, tuple(steps), (), tuple(lost_masks(steps)), held(rows))
 
 
 def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **size: Any) -> Step:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fnet import tree
+from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.sources import resolve
 from fnet.masks import Masked, first_mask
 from fnet.shapes import sized
 from params.convert.conversion import BROKEN
-from params.explaining.record import Step
-from params.explaining.sizes import Rows
 
 
-def fates(model: Any, spec: Any, rows: Rows) -> dict[str, str]:
+def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[str, str]:
     """{path: "made", "kept", "used" or "lost"} of the steps with a mask; "?" where it is unknown.
 
     Masks are passed through the model with zeros of the smallest size; only layers with mask="own" are run.
@@ -49,12 +48,6 @@ def fates(model: Any, spec: Any, rows: Rows) -> dict[str, str]:
 
     walk(model, tree.map(_zeros, spec), ())
     return fate_of
-
-
-def lost(steps: Iterable[Step]) -> Iterator[str]:
-    """Remarks about masks that are dropped."""
-    if paths := [step.path for step in steps if step.mask == "lost"]:
-        yield f"masks are lost at {', '.join(paths[:5])}: from there on padding counts as data, as in Keras"
 
 
 def _has_mask(x: Any) -> bool:
