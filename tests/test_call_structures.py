@@ -153,11 +153,11 @@ def test_a_tuple_of_outputs_is_a_list_behind_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("build", "x", "match"),
     [
-        (one, A[0], "wanted"),
-        (one, np.ones((3, 4, 4), "float32"), "wanted"),
+        (one, A[0], "expected"),
+        (one, np.ones((3, 4, 4), "float32"), "expected"),
         (one, [A, B], "2 arrays for one input"),
         (one, None, "not optional"),
-        (in_sequence, A[0], "wanted"),
+        (in_sequence, A[0], "expected"),
         (in_sequence, [A, B], "2 arrays for one input"),
         (one, {"p": A, "q": B}, "2 arrays for one input: 'p', 'q'; give the one that the model takes"),
         (several, A, "takes 2 inputs"),
