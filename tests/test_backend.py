@@ -261,6 +261,18 @@ def test_floats_beyond_a_small_integer_type_wrap_around(dtype, each_backend):
     np.testing.assert_array_equal(np.asarray(given), x.astype("int32").astype(dtype))
 
 
+@pytest.mark.parametrize(("x", "pieces"), [
+    (np.arange(numpy_backend.BLOCK), 1), (np.arange(numpy_backend.BLOCK + 1), 2), (np.float32(3), 1),
+    (np.arange(4.0 * numpy_backend.BLOCK).reshape(2, -1), 4),
+    (np.arange(4.0 * numpy_backend.BLOCK).reshape(2, -1).T, 1),
+], ids=lambda value: np.shape(value))  # fmt: skip
+def test_a_formula_runs_in_pieces_where_that_is_faster(x, pieces):
+    seen = []
+    y = numpy_backend.elementwise(lambda piece: seen.append(piece) or piece * 2, x)
+    np.testing.assert_array_equal(y, x * 2)
+    assert (y.dtype, y.shape, len(seen)) == (x.dtype, x.shape, pieces)
+
+
 @pytest.fixture
 def unpacked(monkeypatch):
     """As on processors for which OpenBLAS need not pack small products."""

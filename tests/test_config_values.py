@@ -110,6 +110,14 @@ def test_options_that_are_arrays(zeros, shape):
     np.testing.assert_allclose(model(params, values), keras_model(values), atol=1e-6)
 
 
+def test_options_that_are_bytes_are_text():
+    x = keras.Input((3,), dtype="string")
+    keras_model = keras.Model(x, layers.Hashing(5, mask_value=b"b")(x))
+    model, params = from_keras(keras_model)
+    texts = np.array([["a", "b", "c"]])
+    np.testing.assert_array_equal(model(params, texts), keras_model(tf.constant(texts)))
+
+
 def test_layers_that_differ_in_their_names_alone_are_one_step():
     """A deep model has its layers many times; a value of another type is another, whatever Python's `==` says."""
     dense = [layers.Dense(3, name=name, trainable=name != "d") for name in "abcd"]

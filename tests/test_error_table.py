@@ -23,6 +23,9 @@ from train_keras.errors import rows
 TEN = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
 X, Y, SEQUENCE, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 3)), Spec((2, 5, 6, 3))
 
+FEWER = Spec((2, 4, 3))
+HEADS, GROUPED = {"num_heads": 2, "key_dim": 2}, {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1}
+
 RULES = [
     (o.concatenate, {"axis": 1}, (Spec((2, 3)), Spec((4, 3))), "differ outside of axis 1"),
     (o.array_split, {"indices_or_sections": 0}, Y, "cannot split into 0 parts"),
@@ -222,6 +225,23 @@ RULES = [
         (SEQUENCE, SEQUENCE),
         "num_query_heads 3 must be a multiple of 2",
     ),
+    *(
+        (fnet.group_query_attention, GROUPED, {"query": q, "value": v, "key": v}, r"takes \(batch, steps, features\)")
+        for q, v in ((IMAGE, IMAGE), (IMAGE, SEQUENCE), (SEQUENCE, IMAGE))
+    ),
+    *(
+        (attention, options, {"query": SEQUENCE, "value": FEWER, mask: Spec(shape, "bool")}, "do not broadcast")
+        for attention, options in ((fnet.multi_head_attention, HEADS), (fnet.group_query_attention, GROUPED))
+        for mask, shape in (
+            ("query_mask", (2, 4)),
+            ("value_mask", (2, 5)),
+            ("key_mask", (2, 5)),
+            ("attention_mask", (2, 4, 4)),
+            ("attention_mask", (2, 5, 5)),
+            ("attention_mask", (2, 3, 5, 4)),
+        )
+    ),
+    (fnet.stacked_rnn_cells, {"cells": ()}, (Y, ()), "a stack of no cells"),
     (fnet.resizing, {"height": 2, "width": 2}, Y, "images have 3 axes, or 4 with that of the batch; got 2"),
     (o.resize, {"size": (2, 2)}, Y, "images have 3 axes, or 4"),
     (o.resize, {"size": (2, 2, 2)}, IMAGE, "the option 'size' = .* is of the wrong type"),

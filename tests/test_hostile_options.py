@@ -477,7 +477,7 @@ QUERY, KEY = fnet.Spec((1, 8, 500, 4)), fnet.Spec((1, 8, 300, 4))
     (bind(fnet.multi_head_attention, num_heads=3, key_dim=16), (QUERY, KEY), 2 * 3 * 8**2 * 500 * 300 * 4, None),
     (bind(fnet.multi_head_attention, num_heads=3, key_dim=16, attention_axes=2), (QUERY, KEY),
      2 * 3 * 8 * 500 * 300 * 4, 3 * 8 * 500 * 300 * (2 * 4 + 1)),
-    (bind(fnet.lstm, units=5), fnet.Spec((2, 10, 3)), 4 * 2 * 10 * 5 * 4, 10 * ((1 << 16) + 180)),
+    (bind(fnet.lstm, units=5, return_state=True), fnet.Spec((2, 10, 3)), 4 * 2 * 10 * 5 * 4, 10 * ((1 << 16) + 180)),
     # every step with padding; windows of one step and of the state, which is as long as an output
     (bind(fnet.conv_lstm1d, filters=5, kernel_size=7), fnet.Spec((1, 10, 20, 3)),
      4 * 10 * 14 * 5 * 4 + 10 * (2 * 20 * 3 * 4) + 7 * 3 * 4 + 2 * 20 * 5 * 4 + 7 * 5 * 4,

@@ -700,6 +700,16 @@ def test_what_is_compiled_keeps_the_params_as_they_were(optimize, each_backend):
     np.testing.assert_array_equal(run(x), np.full((2, 3), 5))
 
 
+@pytest.mark.parametrize("number", [3, 2.5, True, np.float32(2.5), np.int8(3)], ids=repr)
+def test_params_may_be_numbers(each_backend, number):
+    """Which, unlike arrays, have no weak references."""
+    scaled = fnet.layer(shape=lambda x: (x, {"by": fnet.Spec(())}))(lambda params, x: x * params["by"])
+    x = np.ones((4, 3), "float32")
+    for by in (number, number + 1, number):
+        np.testing.assert_array_equal(fnet.predict(scaled, {"by": by}, x), x * by)
+        np.testing.assert_array_equal(fnet.compile(scaled, {"by": by})(x), x * by)
+
+
 def test_params_may_be_any_mapping(each_backend):
     model = fnet.sequential(y=bind(fnet.dense, units=2))
     params = fnet.init(model, 0, fnet.Spec((None, 3)))

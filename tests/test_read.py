@@ -290,6 +290,23 @@ def test_bfloat16_is_widened(tagged):
     np.testing.assert_array_equal(array.load(), (stored.view("u2").astype("u4") << 16).view("f4"))
 
 
+PLAIN = {  # messages of the types i4 and f4: class, flags, size, offset and precision; exponent, mantissa and bias
+    "int32": struct.pack("<BBBBIHH", 0x10, 8, 0, 0, 4, 0, 32),
+    "float32": struct.pack("<BBBBIHHBBBBI", 0x11, 0x20, 31, 0, 4, 0, 32, 23, 8, 0, 23, 127),
+}
+
+
+@pytest.mark.parametrize(("name", "place", "value"), [
+    *((name, *change) for name in PLAIN for change in ((4, 3), (8, 1), (10, 31))),
+    *(("float32", *change) for change in ((1, 0), (1, 0x60), (2, 30), (12, 22), (13, 7), (14, 1), (16, 126))),
+])  # fmt: skip
+def test_numbers_of_another_layout_are_not_read_as_if_they_were_plain(name, place, value):
+    message = bytearray(PLAIN[name])
+    assert hdf5.datatype(memoryview(message)) == hdf5.Type(name, 4)
+    message[place] = value
+    assert not hdf5.datatype(memoryview(message)).readable
+
+
 def test_types_that_are_not_numbers_are_named():
     for value, name in [
         (np.zeros(2, "c8"), "compound"), (np.zeros(2, "S3"), "string"), (np.zeros(2, "V4"), "opaque"),

@@ -490,6 +490,16 @@ REFUSED = {
         "bind takes a layer; got",
     ),
     "no_layer": (lambda: alone("dense"), CorruptFile, "expected a layer"),
+    **{
+        f"{kind} {value}": (
+            lambda k=kind, v=value: alone(
+                entry("Hashing", "h", num_bins=3, mask_value={"class_name": k, "config": {"value": v}})
+            ),
+            UnsafeFile,
+            f"a value of the unknown kind '{kind}'",
+        )
+        for kind, value in (("__bytes__", 3), ("__code__", "b"))
+    },
     "constant": (
         lambda: functional(
             node(

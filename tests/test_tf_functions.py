@@ -284,6 +284,17 @@ def test_an_index_has_no_more_axes_than_its_array(key):
         fnet.infer(fnet.bind(tf_functions.getitem, key=key), (fnet.Spec((2,)),))
 
 
+@pytest.mark.parametrize(("start", "stop", "step"), [(8, 1, -3), (2, 9, 2), (None, -4, None), (3, None, None)])
+def test_bounds_of_slices_may_be_tensors(start, stop, step):
+    given = {name: None if n is None else np.int32(n) for name, n in zip(BOUNDS, (start, stop, step), strict=True)}
+    x, expected = np.arange(30.0).reshape(10, 3), np.arange(30.0).reshape(10, 3)[start:stop:step]
+    np.testing.assert_array_equal(tf_functions.getitem({}, (x, given)), expected)
+    assert fnet.infer(fnet.bind(tf_functions.getitem), (x, given))[0].shape == expected.shape
+
+
+BOUNDS = ("start", "stop", "step")
+
+
 def test_a_slice_has_its_three_parts_and_a_range_is_of_numbers():
     """Both loaded, and failed at the first call."""
     with pytest.raises(ValueError, match="not a slice"):
@@ -582,6 +593,7 @@ def test_numbers_of_a_call_have_all_bits_of_the_tensor(function, kwargs, dtype, 
         ("tile", {"multiples": [1, HUGE, HUGE]}, (None, 4 * HUGE, 6 * HUGE)),
         ("one_hot", {"depth": HUGE}, (None, 4, 6, HUGE)),
         ("repeat", {"repeats": HUGE, "axis": 1}, (None, 4 * HUGE, 6)),
+        ("repeat", {"repeats": HUGE, "axis": 0}, (None, 4, 6)),
         ("compat.v1.pad", {"paddings": [[0, 0], [HUGE, 0], [0, 0]]}, (None, HUGE + 4, 6)),
         ("broadcast_to", {"shape": [HUGE, HUGE, 4, 6]}, (HUGE, HUGE, 4, 6)),
         ("image.resize", {"size": [HUGE, HUGE]}, (HUGE, HUGE, 6)),

@@ -90,7 +90,7 @@ def _mark(dtype: np.dtype[Any]) -> Any:
     """The value that marks a row without an answer."""
     if dtype.kind in "fc":
         return np.nan
-    return {"i": -1, "u": np.iinfo(dtype).max if dtype.kind == "u" else 0, "b": False}.get(dtype.kind, "")
+    return {"i": -1, "u": np.iinfo(dtype).max if dtype.kind == "u" else 0}.get(dtype.kind, "")  # as a bool, False
 
 
 # --- batches --------------------------------------------------------------------------------------
