@@ -116,9 +116,9 @@ def promoted(*values: Any) -> list[Any]:
 
 def strong(*values: Any, kind: tuple[str, ...] = ()) -> list[Array]:
     """`values` as arrays of their result type, numbers first made tensors; kind: further weak types that take part."""
-    given = [value if isinstance(value, int | float) else tensor(value) for value in values]
-    dtype = result_type(*map(_strong_name, given), *kind)
-    return [tensor(value, dtype) for value in given]
+    tensors = [value if isinstance(value, int | float) else tensor(value) for value in values]
+    dtype = result_type(*map(_strong_name, tensors), *kind)
+    return [tensor(value, dtype) for value in tensors]
 
 
 def _strong_name(value: Any) -> str:

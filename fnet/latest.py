@@ -41,7 +41,7 @@ class Latest(OrderedDict[K, V]):
             pass
         return value
 
-    def made(self, key: K, make: Callable[[], V]) -> V:
-        """The value of a key, made where there is none."""
+    def computed(self, key: K, compute: Callable[[], V]) -> V:
+        """The value of a key, computed where there is none."""
         value = self.find(key, _NOTHING)
-        return self.keep(key, make()) if value is _NOTHING else value  # type: ignore[return-value]
+        return self.keep(key, compute()) if value is _NOTHING else value  # type: ignore[return-value]

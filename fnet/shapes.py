@@ -29,10 +29,10 @@ def shape_of(x: Any) -> Shape:
     return shape
 
 
-def fits(shape: Shape, wanted: Shape) -> bool:
-    """Whether `shape` fits `wanted`; None is any size."""
-    return len(shape) == len(wanted) and all(
-        None in (have, want) or have == want for have, want in zip(shape, wanted, strict=True)
+def fits(shape: Shape, pattern: Shape) -> bool:
+    """Whether `shape` fits `pattern`; None is any size."""
+    return len(shape) == len(pattern) and all(
+        None in (have, want) or have == want for have, want in zip(shape, pattern, strict=True)
     )
 
 
@@ -52,11 +52,11 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
     return None if None in sizes else 1
 
 
-def stretched(shape: Shape, wanted: Sequence[int | None]) -> Shape:
-    """`wanted`, to which `shape` broadcasts. Raises InvalidInput where it does not."""
-    if not fits(broadcast_shapes(shape, tuple(wanted)), tuple(wanted)):
-        raise InvalidInput(f"{shape} does not broadcast to {tuple(wanted)}")
-    return tuple(wanted)
+def stretched(shape: Shape, target: Sequence[int | None]) -> Shape:
+    """`target`, to which `shape` broadcasts. Raises InvalidInput where it does not."""
+    if not fits(broadcast_shapes(shape, tuple(target)), tuple(target)):
+        raise InvalidInput(f"{shape} does not broadcast to {tuple(target)}")
+    return tuple(target)
 
 
 def joined(*shapes: Sequence[int | None]) -> Shape:

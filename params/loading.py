@@ -201,14 +201,14 @@ def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
 
 
 def _vocabularies(
-    file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None, asked: set[str]
+    file: ModelFile, tokens_of: Sequence[str] | Mapping[str, Sequence[str]] | None, asked: set[str]
 ) -> Vocabularies:
     """The tokens in the argument `vocabulary=` of the loader, else those in the layer's `vocabulary.txt`. Layers that
     look for some are added to `asked`."""
 
     def of(group: str, name: str) -> Vocabulary | None:
         asked.add(name)
-        tokens = given.get(name) if isinstance(given, Mapping) else given
+        tokens = tokens_of.get(name) if isinstance(tokens_of, Mapping) else tokens_of
         if tokens is not None:
             return Vocabulary(tokens)
         place = join(group, VOCABULARY)

@@ -40,8 +40,8 @@ def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | No
     if any(map(_is_open, steps, gives)):
         steps = _closed(steps)
     params = room.size(infer.params_of(steps))
-    given = room.size(steps[-1].inputs) + (params if stored is None else min(params, stored))
-    allowed, needed = limits.outputs + GROWTH * given, room.of_trace(steps)
+    bytes_of_file = room.size(steps[-1].inputs) + (params if stored is None else min(params, stored))
+    allowed, needed = limits.outputs + GROWTH * bytes_of_file, room.of_trace(steps)
     _require(needed.largest, "holds", needed.held, allowed)
     _require(needed.busiest, "writes", needed.work, WORK * allowed)
 

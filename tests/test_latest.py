@@ -14,7 +14,7 @@ def test_what_was_not_asked_for_longest_is_forgotten_first():
     latest = Latest(2)
     made = []
     for key in "abacab":
-        latest.made(key, lambda key=key: made.append(key))
+        latest.computed(key, lambda key=key: made.append(key))
     assert "".join(made) == "abcb"  # "a" is asked for again and again
     assert list(latest) == ["a", "b"]
     assert (latest.find("c"), latest.find("c", 3), latest.keep("c", 7), latest.find("c")) == (None, 3, 7, 7)
@@ -23,7 +23,7 @@ def test_what_was_not_asked_for_longest_is_forgotten_first():
 def test_a_value_of_none_is_made_once():
     latest, made = Latest(2), []
     for _ in range(2):
-        assert latest.made("x", lambda: made.append(1)) is None
+        assert latest.computed("x", lambda: made.append(1)) is None
     assert made == [1]
 
 
@@ -33,7 +33,7 @@ def test_what_is_made_raises_its_own_error():
 
     latest = Latest(2)
     with pytest.raises(KeyError, match="of the model") as raised:
-        latest.made("x", fails)
+        latest.computed("x", fails)
     assert raised.value.__context__ is None
     assert not latest
 
@@ -46,7 +46,7 @@ def test_threads_that_forget_what_others_ask_for_see_no_error():
     def ask(name):
         for number in range(300):
             key = (name, number % 3)
-            assert latest.made(key, lambda key=key: key) == key
+            assert latest.computed(key, lambda key=key: key) == key
             latest.pop((1 - name, number % 3), None)
 
     try:

@@ -469,7 +469,7 @@ def test_floats_of_a_list_have_the_bits_of_a_tensor_next_to_them():
     value["config"]["layers"].append(product)
     value["config"]["output_layers"] = [["tf.g", 0, 0]]
     converted = convert(modern(value), version=(2, 15), legacy=True)
-    y = converted.step(converted.given, np.array([[3.0, 1, 2, 7]]))
+    y = converted.step(converted.preset, np.array([[3.0, 1, 2, 7]]))
     np.testing.assert_array_equal(y, [[7 * 0.1, 3 * 0.3]])
 
 
@@ -616,5 +616,5 @@ def test_sizes_may_be_whole_floats():
 def test_a_constant_of_the_file_is_a_param():
     """Arrays, which Keras 2 wrote as nested lists, are no part of the record."""
     found = convert(modern(config("math.multiply", {"y": [[0.5] * 6] * 4})), version=(2, 15), legacy=True)
-    assert found.given["tf.f_constant"]["value"].shape == (4, 6)
+    assert found.preset["tf.f_constant"]["value"].shape == (4, 6)
     assert "0.5" not in repr(found.step)

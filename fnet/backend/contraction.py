@@ -133,10 +133,10 @@ def matmul(x: Any, kernel: Any, out: Any = None) -> Any:
     if width:
         np.matmul(x, _side_by_side(kernel, width), out=_side_by_side(y, width))
         return y
-    given, made = x.reshape(-1, depth), y.reshape(-1, columns, copy=False)
-    whole = len(given) // rows * rows
-    np.matmul(given[:whole].reshape(-1, rows, depth), kernel, out=made[:whole].reshape(-1, rows, columns))
-    np.matmul(given[whole:], kernel, out=made[whole:])
+    x_rows, y_rows = x.reshape(-1, depth), y.reshape(-1, columns, copy=False)
+    whole = len(x_rows) // rows * rows
+    np.matmul(x_rows[:whole].reshape(-1, rows, depth), kernel, out=y_rows[:whole].reshape(-1, rows, columns))
+    np.matmul(x_rows[whole:], kernel, out=y_rows[whole:])
     return y
 
 

@@ -190,10 +190,10 @@ def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **n
     Raises ValueError for a source that is neither an input nor an earlier node, and for an input that has sources.
     """
     built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
-    given = frozenset(references(built.inputs))
-    names = set(given)
+    fed = frozenset(references(built.inputs))
+    names = set(fed)
     for name, node in built.nodes:
-        if name in given and node.sources is not None:
+        if name in fed and node.sources is not None:
             raise ValueError(f"{name!r} is an input of the graph, and a node that reads {node.sources!r:.80}")
         sources = references(node.sources) if node.sources is not None else [name]
         _require_known(name, sources, names)

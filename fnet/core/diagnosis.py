@@ -28,9 +28,9 @@ def require_order(call: str, model: Any, *params: Any) -> None:
         raise InvalidInput(f"the order is {call}; got the params first, then the model")
     if not callable(model) or not all(isinstance(each, dict | Mapping) for each in params):
         name, _, arguments = call.partition("(")
-        wanted = "a model and a dict of arrays" if params else "a model first"
+        expected = "a model and a dict of arrays" if params else "a model first"
         got = " and a ".join(type(each).__name__ for each in (model, *params))
-        raise InvalidInput(f"{name} takes ({arguments}: {wanted}; got a {got}")
+        raise InvalidInput(f"{name} takes ({arguments}: {expected}; got a {got}")
 
 
 def diagnosed(
@@ -199,8 +199,8 @@ def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any) -
         unsaid = hasattr(x, "shape") and in_words_of_python(error)
         return None if unsaid else f"{name} does not take {describe(x)}: {error}"
     known = "" if takes is None else f" takes {(None, *tree.leaves(takes)[0].shape[1:])} with these params;"
-    given = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
-    return f"{name}{known} got {given}, for which it would need {wrong}"
+    shapes = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
+    return f"{name}{known} got {shapes}, for which it would need {wrong}"
 
 
 def _others(spec: Any, sizes: set[int]) -> Iterator[Any]:

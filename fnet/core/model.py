@@ -159,11 +159,11 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
         return ops.exactly(flow, step, params, x, tap)
     except InvalidInput as error:
         takes = tree.leaves(input_spec(step))
-        given = [tuple(getattr(leaf, "shape", ())) for leaf in tree.leaves(strip(x))]
-        if len(takes) == len(given) and not all(
-            fits(have, spec.shape) for have, spec in zip(given, takes, strict=True)
+        shapes_of_x = [tuple(getattr(leaf, "shape", ())) for leaf in tree.leaves(strip(x))]
+        if len(takes) == len(shapes_of_x) and not all(
+            fits(have, spec.shape) for have, spec in zip(shapes_of_x, takes, strict=True)
         ):
-            shapes = (", ".join(map(str, each)) for each in ([spec.shape for spec in takes], given))
+            shapes = (", ".join(map(str, each)) for each in ([spec.shape for spec in takes], shapes_of_x))
             error.add_note("the model takes {}; got {}".format(*shapes))
         raise
 

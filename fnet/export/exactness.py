@@ -60,11 +60,11 @@ def wide(leaf: Any) -> Any:
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
-def verdicts(model: Any, params: Params, x: Any, given: Any) -> list[Verdict]:
-    """The verdicts on the outputs `given` of another form of the model for `x`. Runs on NumPy."""
+def verdicts(model: Any, params: Params, x: Any, outputs: Any) -> list[Verdict]:
+    """The verdicts on the outputs `outputs` of another form of the model for `x`. Runs on NumPy."""
     exact = tree.leaves(in_float64(model)(tree.map(wide, params), tree.map(wide, x)))
     own = tree.leaves(model(params, x))
-    return [Verdict(_error(z, e), _error(y, e)) for z, y, e in zip(tree.leaves(given), own, exact, strict=True)]
+    return [Verdict(_error(z, e), _error(y, e)) for z, y, e in zip(tree.leaves(outputs), own, exact, strict=True)]
 
 
 def _error(y: Any, exact: Any) -> float:

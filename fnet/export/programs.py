@@ -86,8 +86,8 @@ def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]
     takes = {item.name: _DTYPES.get(item.type, item.type[len("tensor(") : -1]) for item in session.get_inputs()}
 
     def call(*arrays: Any) -> list[Any]:
-        given = {name: np.asarray(x, dtype) for (name, dtype), x in zip(takes.items(), arrays, strict=True)}
-        return list(session.run(None, given))
+        fed = {name: np.asarray(x, dtype) for (name, dtype), x in zip(takes.items(), arrays, strict=True)}
+        return list(session.run(None, fed))
 
     return call
 
@@ -148,13 +148,13 @@ def _write(
 def _compared(model: Any, params: Params, x: Any, program: bytes, run: Callable[..., list[Any]]) -> list[Verdict]:
     """The verdicts of one batch. Raises ExportError where one does not hold."""
     try:
-        given = run(program, tree.leaves(x))
+        fed = run(program, tree.leaves(x))
     except ImportError:
         raise
     except Exception as error:
         raise ExportError(f"the program does not run: {type(error).__name__}: {error}"[:400]) from error
     with backend.using("numpy"):
-        of_batch = verdicts(model, params, x, given)
+        of_batch = verdicts(model, params, x, fed)
     for number, verdict in enumerate(of_batch):
         if not verdict.holds:
             raise ExportError(

@@ -147,18 +147,18 @@ class Compiled:
 
     def _for(self, params: Params, batch: Any, alone: bool) -> Callable[[Any], Any] | None:
         """`x -> y`, compiled for such a batch. alone: whether one thread at a time calls it."""
-        given = () if self._is_constant_with(batch) else (params,)
-        key = (alone, _spec(batch), *map(_spec, given))
-        run = self.compiled.made(key, functools.partial(self._ahead, given, batch, alone))
-        return run if run is None or not given else functools.partial(run, *given)
+        leading = () if self._is_constant_with(batch) else (params,)
+        key = (alone, _spec(batch), *map(_spec, leading))
+        run = self.compiled.computed(key, functools.partial(self._ahead, leading, batch, alone))
+        return run if run is None or not leading else functools.partial(run, *leading)
 
-    def _ahead(self, given: tuple[Params, ...], batch: Any, alone: bool) -> Callable[..., Any] | None:
+    def _ahead(self, leading: tuple[Params, ...], batch: Any, alone: bool) -> Callable[..., Any] | None:
         """Compile for params (unless they are constants) and a batch; None where that is not possible."""
         if split_host(self.model)[0] is not None:
             return None
-        function = self.model if given else functools.partial(self.model, self.constants)
+        function = self.model if leading else functools.partial(self.model, self.constants)
         try:
-            return ops.ahead(function, *given, batch, convolves=alone and _convolves(self.model))
+            return ops.ahead(function, *leading, batch, convolves=alone and _convolves(self.model))
         except ops.UNTRACEABLE:
             return None
 

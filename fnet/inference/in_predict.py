@@ -12,7 +12,7 @@ from fnet.core.rules import rules
 from fnet.latest import Latest
 from fnet.layers.wrappers import time_distributed
 
-_made: Latest[int, tuple[Any, Any]] = Latest(8)
+_results: Latest[int, tuple[Any, Any]] = Latest(8)
 """{id of a model: (the model, kept alive so that its id stays unique; as `predict` runs it)}."""
 
 
@@ -27,7 +27,7 @@ def in_predict(model: Any) -> Any:
     bind(random_contrast, casts=True)
     """
     require_order("in_predict(model)", model)
-    return _made.made(id(model), lambda: (model, _in_predict(model)))[1]
+    return _results.computed(id(model), lambda: (model, _in_predict(model)))[1]
 
 
 def _in_predict(step: Any) -> Any:

@@ -24,10 +24,10 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     require_order("classes(model, y)", model)
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
-    given, y = y, ops.to_numpy(y)
+    scores, y = y, ops.to_numpy(y)
     if y.dtype.kind in "OSU" or not y.ndim or (y.shape[-1] == 1 and y.size != len(y)):
         raise InvalidInput(
-            f"classes takes (model, y): scores (rows, k), what predict gives; got {describe(given):.200}"
+            f"classes takes (model, y): scores (rows, k), what predict gives; got {describe(scores):.200}"
         )
     none = np.isnan(y)
     if none.any() and invalid != "mark":

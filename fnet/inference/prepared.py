@@ -24,7 +24,7 @@ _prepared: Latest[tuple[int, int, str], Prepared] = Latest(8)
 class Prepared(NamedTuple):
     """What `predict` knows about a model; its params come with each call."""
 
-    given: Any
+    original: Any
     """The model of the caller, kept alive so that its id stays unique."""
     model: Any
     """The model that runs."""
@@ -51,7 +51,7 @@ class Prepared(NamedTuple):
     def schedule_of(self, batch: Any, rows: int, workers: int | None) -> Schedule:
         """The schedule of a batch: undivided where rows may depend on each other."""
         key = (workers, *((path, a.shape, a.dtype) for path, a in tree.items(batch)))
-        return self.schedules.made(key, lambda: schedule(rows, self.work_of(batch), workers))
+        return self.schedules.computed(key, lambda: schedule(rows, self.work_of(batch), workers))
 
     def work_of(self, batch: Any) -> Work:
         """The work of one row of a batch; none where rows may depend on each other."""
@@ -59,24 +59,24 @@ class Prepared(NamedTuple):
             return Work()
         key = tuple((path, a.shape[1:], a.dtype) for path, a in tree.items(batch))
         specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
-        return self.works.made(key, lambda: row_work(self.model, specs))
+        return self.works.computed(key, lambda: row_work(self.model, specs))
 
 
-def prepared(given: Any, model: Any) -> Prepared:
+def prepared(original: Any, model: Any) -> Prepared:
     """The door of the given model, and the compiled model that runs."""
-    key = (id(given), id(model), backend.name())
-    return _prepared.made(key, functools.partial(_prepare, given, model))
+    key = (id(original), id(model), backend.name())
+    return _prepared.computed(key, functools.partial(_prepare, original, model))
 
 
-def _prepare(given: Any, model: Any) -> Prepared:
+def _prepare(original: Any, model: Any) -> Prepared:
     compiled, advance = backend.name() != "numpy", None
     if infer.keeps_states(model):
         advance = jit_carried(model) if compiled else functools.partial(carried, model)
-    separate = advance is None and rows_independent(given)
+    separate = advance is None and rows_independent(original)
     return Prepared(
-        given=given,
+        original=original,
         model=model,
-        door=Door(given),
+        door=Door(original),
         run=Compiled(model),
         advance=advance,
         padded=compiled and separate,

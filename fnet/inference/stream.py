@@ -103,20 +103,20 @@ def _ways(step: Any) -> Advance | None:
 
 def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
     """A recurrent layer that starts from `state`: {"states": [...], "output": what masked steps repeat}."""
-    given = unpack(x)
-    if given.states is not None:
+    inputs = unpack(x)
+    if inputs.states is not None:
         return flow(step, params, x), {}
     options = bind(step).all_options
     piece = {
-        "sequences": given.values,
+        "sequences": inputs.values,
         "initial_state": state.get("states"),
-        "mask": given.mask,
+        "mask": inputs.mask,
         "previous_output": state.get("output"),
     }
     y, *states = strip(flow(bind(step, return_state=True), params, piece))
     last = y if not options["return_sequences"] else y[-1] if options.get("time_major") else y[:, -1]
     if options["return_sequences"]:
-        y = masked(y, given.output_mask)
+        y = masked(y, inputs.output_mask)
     output = (y, *states) if options["return_state"] else y
     return output, {"states": states, "output": last}
 

@@ -79,12 +79,12 @@ def _named(cells: Cells) -> Sequential:
 
 
 def _stacked_rule(x: Any, *, cells: Cells) -> tuple[Any, ParamTree]:
-    y, given = cell_inputs(x)
+    y, initial = cell_inputs(x)
     states, params = [], {}
     for name, cell in _named(cells).steps:
         (y, state), params[name] = infer.infer(cell, y)
         states.append(state)
-    require_states(given, states)
+    require_states(initial, states)
     return (y, states), {"cells": params}
 
 

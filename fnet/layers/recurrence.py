@@ -117,10 +117,10 @@ def room_over_time(
     """
     names = () if more is None else option_names(more)
 
-    def rule(*given: Any, **options: Any) -> tuple[int, int]:
-        y, params = shape(*given, **{**options, "return_sequences": True, "return_state": False})
-        steps = sequence_spec(given[-1]).shape[0 if options.get("time_major") else 1] or 1
-        held, work = (0, 0) if more is None else more(*given, **{name: options[name] for name in names})
+    def rule(*inputs: Any, **options: Any) -> tuple[int, int]:
+        y, params = shape(*inputs, **{**options, "return_sequences": True, "return_state": False})
+        steps = sequence_spec(inputs[-1]).shape[0 if options.get("time_major") else 1] or 1
+        held, work = (0, 0) if more is None else more(*inputs, **{name: options[name] for name in names})
         return 4 * size(y) + held, steps * (STEP + size(params) // 4) + work
 
     return asking(rule, shape)
@@ -131,9 +131,9 @@ def states_given(x: Any) -> Any:
     return x.get("initial_state") if isinstance(x, Mapping) else x[1:] if isinstance(x, tuple | list) else None
 
 
-def require_states(given: Any, states: Any) -> None:
+def require_states(initial: Any, states: Any) -> None:
     """Raise InvalidInput where a recurrent layer or a cell is given states of other shapes than its own."""
-    for have, own in zip(tree.leaves(given), tree.leaves(states), strict=False):
+    for have, own in zip(tree.leaves(initial), tree.leaves(states), strict=False):
         if not fits(shape_of(have), own.shape):
             raise InvalidInput(f"a recurrent layer has states of {own.shape}; got one of {shape_of(have)}")
 

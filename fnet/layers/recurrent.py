@@ -219,11 +219,11 @@ def _cell_params(
     }
 
 
-def _state(inputs: Spec, units: int, given: Any) -> Spec:
+def _state(inputs: Spec, units: int, states: Any) -> Spec:
     if len(inputs.shape) != 2:
         raise InvalidInput(f"a recurrent cell takes (batch, features) at each time step; got {inputs}")
     state = Spec((inputs.shape[0], units), inputs.dtype)
-    require_states(given, [state, state])
+    require_states(states, [state, state])
     return state
 
 

@@ -51,11 +51,11 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
 
 def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None) -> tuple[Any, ParamTree]:
     forward, backward = halves(layer, backward_layer)
-    sequences, given = sequence_spec(x), tree.leaves(states_given(x))
-    half = len(given) // 2
+    sequences, initial = sequence_spec(x), tree.leaves(states_given(x))
+    half = len(initial) // 2
     (y, params), (y_back, params_back) = (
         infer.infer(step, {"sequences": sequences, "initial_state": begun} if begun else sequences)
-        for step, begun in ((forward, given[:half]), (backward, given[half:]))
+        for step, begun in ((forward, initial[:half]), (backward, initial[half:]))
     )
     needed = {"forward_layer": params, "backward_layer": params_back}
     states: tuple[Spec, ...] = ()
@@ -103,15 +103,15 @@ def bidirectional(
     if merge_mode not in (*MERGES, None):
         raise ValueError(f"merge_mode {merge_mode!r}; use {', '.join(MERGES)} or None")
     forward, backward = halves(layer, backward_layer)
-    given = unpack(x, masks)
-    half = 0 if given.states is None else len(given.states) // 2
+    inputs = unpack(x, masks)
+    half = 0 if inputs.states is None else len(inputs.states) // 2
     ends = []
     for name, step, states in (
-        ("forward_layer", forward, None if given.states is None else given.states[:half]),
-        ("backward_layer", backward, None if given.states is None else given.states[half:]),
+        ("forward_layer", forward, None if inputs.states is None else inputs.states[:half]),
+        ("backward_layer", backward, None if inputs.states is None else inputs.states[half:]),
     ):
-        inputs = {"sequences": given.values, "initial_state": states, "mask": given.mask}
-        y = strip(flow(step, params.get(name, EMPTY), inputs))
+        x = {"sequences": inputs.values, "initial_state": states, "mask": inputs.mask}
+        y = strip(flow(step, params.get(name, EMPTY), x))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
     options = forward.all_options
@@ -120,7 +120,7 @@ def bidirectional(
         y_back = xp.flip(y_back, axis=0 if options.get("time_major") else 1)
     ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
     if sequences:
-        ys = tuple(masked(item, given.output_mask) for item in ys)
+        ys = tuple(masked(item, inputs.output_mask) for item in ys)
     outputs = (*ys, *final, *final_back)
     return outputs if len(outputs) > 1 else outputs[0]
 

@@ -61,32 +61,32 @@ def _convolution(
     """
     layers = over_axes(family)
 
-    def step(inputs: Any, arrays: Sequence[Any], given: Mapping[str, Any]) -> Bound:
+    def step(inputs: Any, arrays: Sequence[Any], chosen: Mapping[str, Any]) -> Bound:
         """The layer for inputs and kernels, arrays or Specs, of these shapes."""
-        options = options_of(_channels(inputs, given.get("data_format")), *(kernel.shape for kernel in arrays))
-        return bind(of_rank(layers, inputs.shape), use_bias=False, **options, **given)
+        options = options_of(_channels(inputs, chosen.get("data_format")), *(kernel.shape for kernel in arrays))
+        return bind(of_rank(layers, inputs.shape), use_bias=False, **options, **chosen)
 
-    def apply(inputs: Array, *arrays: Array, **given: Any) -> Array:
+    def apply(inputs: Array, *arrays: Array, **chosen: Any) -> Array:
         (x, *weights), dtype = factors(inputs, *arrays)
-        return tensor(step(x, weights, given)(dict(zip(kernels, weights, strict=True)), x), dtype)
+        return tensor(step(x, weights, chosen)(dict(zip(kernels, weights, strict=True)), x), dtype)
 
-    def rule(inputs: Spec, *arrays: Spec, **given: Any) -> Spec:
+    def rule(inputs: Spec, *arrays: Spec, **chosen: Any) -> Spec:
         if None not in arrays[0].shape:
-            made, params = infer(step(inputs, arrays, given), inputs)
+            made, params = infer(step(inputs, arrays, chosen), inputs)
             for param, kernel in zip(params.values(), arrays, strict=True):
                 if not fits(kernel.shape, param.shape):
                     raise ValueError(f"{inputs} takes a kernel of {param.shape}; got {kernel.shape}")
             return Spec(made.shape, inputs.dtype)
-        channels = _channels(inputs, given["data_format"])
+        channels = _channels(inputs, chosen["data_format"])
         options = options_of(channels, *(kernel.shape for kernel in arrays))
         filters = options["filters"] if "filters" in options else total((channels, options["depth_multiplier"]))
         spatial = (None,) * (len(inputs.shape) - 2)
-        return Spec(join_shape(inputs.shape[0], spatial, filters, given["data_format"]), inputs.dtype)
+        return Spec(join_shape(inputs.shape[0], spatial, filters, chosen["data_format"]), inputs.dtype)
 
-    def room(x: Sequence[Spec], **given: Any) -> tuple[int, int]:
+    def room(x: Sequence[Spec], **chosen: Any) -> tuple[int, int]:
         """The room of the layer; nothing if the kernel is unknown."""
         inputs, *arrays = x
-        return (0, 0) if None in arrays[0].shape else of_step(step(inputs, arrays, given), inputs)
+        return (0, 0) if None in arrays[0].shape else of_step(step(inputs, arrays, chosen), inputs)
 
     made = borrowing(apply, ["inputs", *kernels], layers[2], *OPTIONS, *more)
     return operation(asking(rule, made), room=asking(room, made))(named(name, text, made))

@@ -103,8 +103,8 @@ def layer_norm(
     rms_scaling: bool = False,
 ) -> Array:
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta over `axis`; `rms_scaling`: no mean, no beta."""
-    given = tensor(x)
-    x = tensor(given, result_type(given.dtype.name, "float32"))
+    original = tensor(x)
+    x = tensor(original, result_type(original.dtype.name, "float32"))
     axes = tuple(sorted(positive(a, x.ndim) for a in ([axis] if isinstance(axis, int) else axis or [])))
     sizes = [d if i in axes else 1 for i, d in enumerate(x.shape)]
     factor = 1 / xp.sqrt(xp.var(x, axis=axes, keepdims=True) + (EPSILON if epsilon is None else epsilon))
@@ -113,7 +113,7 @@ def layer_norm(
         y = y * tensor(gamma, x.dtype.name).reshape(sizes)
     if beta is not None and not rms_scaling:
         y = y + tensor(beta, x.dtype.name).reshape(sizes)
-    return tensor(y, given.dtype.name)
+    return tensor(y, original.dtype.name)
 
 
 def _scaled_rule(x: Spec, scale: Any = None) -> Spec:
@@ -124,11 +124,11 @@ def _scaled_rule(x: Spec, scale: Any = None) -> Spec:
 @operation(_scaled_rule)
 def rms_norm(x: Array, scale: Array | None = None, *, axis: Axis = -1, epsilon: float | None = None) -> Array:
     """x / sqrt(mean(x^2) + epsilon) * scale over `axis`."""
-    given = tensor(x)
-    x = tensor(given, result_type(given.dtype.name, "float32"))
+    original = tensor(x)
+    x = tensor(original, result_type(original.dtype.name, "float32"))
     square = xp.mean(x * x, axis=axis, keepdims=True)
     y = x * (1 / xp.sqrt(square + (EPSILON if epsilon is None else epsilon)))
-    return tensor(y if scale is None else y * tensor(scale, x.dtype.name), given.dtype.name)
+    return tensor(y if scale is None else y * tensor(scale, x.dtype.name), original.dtype.name)
 
 
 @operation(same)

@@ -321,10 +321,10 @@ def trace(
     sums: integers of 8 and 16 bits add up in 32 bits; with "keras3.2" to int32, even if unsigned; likewise with
     "keras3.11" (Keras 3.3 to 3.11), but in 8 or 16 bits, which wrap around.
     """
-    given = tensor(x)
-    x = counted(given)
-    narrow = given.dtype != x.dtype and sums != "keras3"
+    original = tensor(x)
+    x = counted(original)
+    narrow = original.dtype != x.dtype and sums != "keras3"
     if narrow:
-        x = given if sums == "keras3.11" and not is_bool(given) else ops.cast(given, "int32")
+        x = original if sums == "keras3.11" and not is_bool(original) else ops.cast(original, "int32")
     y = xp.sum(xp.diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1, dtype=x.dtype)
     return ops.cast(y, "int32") if narrow else y

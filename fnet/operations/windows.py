@@ -28,17 +28,17 @@ def _pooling(name: str, text: str, family: str, size: str, *options: str) -> Ope
     """The layers of a family as an operation. size: the option for the size of the window, here without a default."""
     layers = over_axes(family)
 
-    def apply(inputs: Array, **given: Any) -> Array:
-        return of_rank(layers, inputs.shape)({}, inputs, **given)
+    def apply(inputs: Array, **chosen: Any) -> Array:
+        return of_rank(layers, inputs.shape)({}, inputs, **chosen)
 
-    def step(inputs: Spec, given: dict[str, Any]) -> Bound:
-        return bind(of_rank(layers, inputs.shape), **given)
+    def step(inputs: Spec, chosen: dict[str, Any]) -> Bound:
+        return bind(of_rank(layers, inputs.shape), **chosen)
 
-    def rule(inputs: Spec, **given: Any) -> Any:
-        return infer(step(inputs, given), inputs)[0]
+    def rule(inputs: Spec, **chosen: Any) -> Any:
+        return infer(step(inputs, chosen), inputs)[0]
 
-    def room(inputs: Spec, **given: Any) -> tuple[int, int]:
-        return of_step(step(inputs, given), inputs)
+    def room(inputs: Spec, **chosen: Any) -> tuple[int, int]:
+        return of_step(step(inputs, chosen), inputs)
 
     made = borrowing(apply, ["inputs"], layers[2], size, *options, **{size: inspect.Parameter.empty})
     return operation(asking(rule, made), room=asking(room, made))(named(name, text, made))

@@ -210,8 +210,8 @@ def _median(values: list[tuple[float, int]]) -> float:
     raise ValueError("no values")
 
 
-def _placed(rank: Sequence[Any], wanted: Sequence[float], half: Mapping[Any, float]) -> dict[Any, float]:
-    """{node: x} in this order without overlap, with the least squared distances to `wanted`; lines give way to boxes.
+def _placed(rank: Sequence[Any], target: Sequence[float], half: Mapping[Any, float]) -> dict[Any, float]:
+    """{node: x} in this order without overlap, with the least squared distances to `target`; lines give way to boxes.
 
     Nodes that would overlap become a block that moves as one (pool adjacent violators).
     """
@@ -220,7 +220,7 @@ def _placed(rank: Sequence[Any], wanted: Sequence[float], half: Mapping[Any, flo
         offset += half[rank[i - 1]] + half[node] if i else 0.0
         offsets.append(offset)
     blocks: list[tuple[float, int, int]] = []  # mean of (wanted - offset), weight, number of nodes
-    for node, value, shift in zip(rank, wanted, offsets, strict=True):
+    for node, value, shift in zip(rank, target, offsets, strict=True):
         mean, weight, count = value - shift, 1 if half[node] == POINT else PUSHES, 1
         while blocks and blocks[-1][0] > mean:
             other, heavy, more = blocks.pop()

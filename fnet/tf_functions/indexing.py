@@ -320,8 +320,8 @@ def _hot_rule(
 ) -> Spec:
     shape = as_spec(indices).shape
     place = axis if axis >= 0 else len(shape)
-    given = [v for v in (on_value, off_value) if v is not None]
-    return Spec((*shape[:place], known(depth), *shape[place:]), dtype or (dtype_like(*given) if given else "float32"))
+    chosen = [v for v in (on_value, off_value) if v is not None]
+    return Spec((*shape[:place], known(depth), *shape[place:]), dtype or (dtype_like(*chosen) if chosen else "float32"))
 
 
 @function(_hot_rule, "one_hot", "keras.backend.one_hot", sizes=("depth",))
@@ -337,8 +337,8 @@ def one_hot(
     """Each id as a vector on a new axis: `on_value` (1) at the position of the id, else `off_value` (0)."""
     ids = as_tensor(indices)
     place = axis if axis >= 0 else ids.ndim
-    given = [v for v in (on_value, off_value) if v is not None]
-    name = dtype or (together(*given)[0].dtype.name if given else "float32")
+    chosen = [v for v in (on_value, off_value) if v is not None]
+    name = dtype or (together(*chosen)[0].dtype.name if chosen else "float32")
     on, off = (as_tensor(d if v is None else v, name) for v, d in ((on_value, 1), (off_value, 0)))
     steps = xp.arange(number(depth, made=ids.size)).reshape(-1, *(1,) * (ids.ndim - place))
     return xp.where(xp.expand_dims(ids, place) == steps, on, off)

@@ -96,10 +96,10 @@ def of_keras(
             return rule_of(operation, x, **how)
 
         def room(x: Any, **options: Any) -> tuple[int, int]:
-            given = specs((x,) if single else tuple(x))
-            x, how = f(*given, **options)
+            chosen = specs((x,) if single else tuple(x))
+            x, how = f(*chosen, **options)
             held, work = room_of(operation, x, **how)
-            made = sum(size(leaf) for leaf in tree.leaves(x) if not any(leaf is spec for spec in given))
+            made = sum(size(leaf) for leaf in tree.leaves(x) if not any(leaf is spec for spec in chosen))
             return held + made, work + made
 
         return function(asking(rule, f), *names, room=asking(room, f))(apply)
@@ -110,8 +110,8 @@ def of_keras(
 def same_in_keras(operation: Operation, tensors: str, options: str, *names: str, alike: bool = True) -> Operation:
     """The function that files call by `names`: an operation of Keras, of the same `options`. tensors: their names."""
 
-    def apply(*arrays: Any, **given: Any) -> tuple[Any, dict[str, Any]]:
-        return arrays if len(arrays) > 1 else arrays[0], given
+    def apply(*arrays: Any, **chosen: Any) -> tuple[Any, dict[str, Any]]:
+        return arrays if len(arrays) > 1 else arrays[0], chosen
 
     made = borrowing(apply, tensors.split(), operation, *options.split())
     return of_keras(operation, *names, alike=alike)(named(operation.__name__, operation.__doc__ or "", made))
@@ -157,11 +157,11 @@ def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[...
     options = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
     slices = "slice_spec" in parameters  # a dict is a slice there
 
-    def rule(*inputs: Any, **given: Any) -> Any:
+    def rule(*inputs: Any, **chosen: Any) -> Any:
         if not slices and any(isinstance(item, dict) for item in inputs):
             raise TypeError(f"no tensors: {inputs!r:.90}")
-        made = shape(*inputs, **{name: given[name] for name in options})
-        return _with_numbers(made, f, inputs, given)
+        made = shape(*inputs, **{name: chosen[name] for name in options})
+        return _with_numbers(made, f, inputs, chosen)
 
     return asking(rule, f)
 

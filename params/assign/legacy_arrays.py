@@ -33,11 +33,11 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
 
     Within a layer the trainable arrays come first. Names are a cross-check.
     """
-    loaded = dict(work.given)
+    loaded = dict(work.preset)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
     stored = [layer for layer in file.arrays.layers if layer.arrays]
-    held = Slots(work, untracked)
-    expected = [(part, slots) for part in stored_layers(converted) if (slots := held.of(part))]
+    owned = Slots(work, untracked)
+    expected = [(part, slots) for part in stored_layers(converted) if (slots := owned.of(part))]
     if len(stored) != len(expected):
         names = {part.source.name for part, _ in expected}, {layer.name for layer in stored}
         lost = [part.source.label for part, _ in expected if part.source.name not in names[1]]
@@ -47,7 +47,7 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
         raise WeightsMismatch("the file holds weights of the model itself, and a Functional or Sequential has none")
     for layer, (part, slots) in zip(stored, expected, strict=True):
         for slot, array in matched(layer, part, slots):
-            for path in held.paths[slot.group, slot.number]:
+            for path in owned.paths[slot.group, slot.number]:
                 loaded[path] = array
     return _from_theano(work, loaded) if file.backend == "theano" else loaded
 

@@ -88,7 +88,7 @@ class Plan:
     vocabularies: Vocabularies
     walk: Walk
     slots: list[Slot] = field(default_factory=list)
-    given: Loaded = field(default_factory=dict)
+    preset: Loaded = field(default_factory=dict)
     """Parameters from the config or a vocabulary, unless an array of the file holds them."""
 
     def add(self, converted: Converted, expected: ParamTree, path: ParamPath, frozen: bool = False) -> None:
@@ -104,7 +104,7 @@ class Plan:
             if entry.tables is not None:
                 vocabulary = self.vocabularies(group, converted.source.name)
                 tables = entry.tables(config, vocabulary, converted.step)
-                self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
+                self.preset |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
             names = None if entry.arrays is None else list(entry.arrays(config))
             layer = _Layer(converted, converted.step, entry, group, group, path, frozen)
             self._add_arrays(layer, expected, names)
@@ -112,15 +112,17 @@ class Plan:
                 if name not in expected and _stores(part):
                     self.add(part, {}, (*path, name), frozen)
             self._add_inside(layer, expected)
-        for name, values in converted.given.items():
-            self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
+        for name, values in converted.preset.items():
+            self.preset |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
 
     def _add_arrays(self, layer: _Layer, expected: ParamTree, names: list[str] | None = None) -> None:
         """Add the arrays of a layer itself. names: those in the file, where they are not its params; they take
         precedence over the config."""
         params = {name: param for name, param in expected.items() if isinstance(param, Param)}
         listed = names or ()
-        own = {name: param for name, param in params.items() if name in listed or (*layer.path, name) not in self.given}
+        own = {
+            name: param for name, param in params.items() if name in listed or (*layer.path, name) not in self.preset
+        }
         if is_custom(layer.owner):  # Keras stores trainable variables first
             own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
         group = join(layer.group, layer.entry.groups.get("", ""))
@@ -176,7 +178,7 @@ def plan(
 
 def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
     """{params path: stored array or value} for the Keras 3 layout. names: whether layer names must agree too."""
-    arrays, missing, used = dict(work.given), [], set()
+    arrays, missing, used = dict(work.preset), [], set()
     for slot in work.slots:
         variables = _variables(file, slot)
         array = variables.named.get(slot.name)
@@ -184,7 +186,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
             array = variables.arrays[slot.number]
         if array is not None:
             used.add(array.place)
-        elif slot.path is not None and slot.path not in work.given and not slot.of_training:
+        elif slot.path is not None and slot.path not in work.preset and not slot.of_training:
             missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
         if array is not None and slot.path is not None:
             arrays[slot.path] = array

@@ -127,7 +127,7 @@ def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Nam
     """The plan of a model; constants, vocabularies and rng, which are not arrays of the file, stay as they are."""
     work = plan(converted, expected, naming=naming)
     slots = {slot.path for slot in work.slots}
-    work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
+    work.preset |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
     return work
 
 
@@ -284,11 +284,11 @@ def _load_partly(
     by_name: layers are matched by name, else by order. skip: layers whose arrays have other shapes stay unchanged.
     Raises WeightsMismatch for these without skip, and for a file without names.
     """
-    held = Slots(work)
+    slots = Slots(work)
     layers = list(
-        _legacy_layers(held, converted, file, by_name)
+        _legacy_layers(slots, converted, file, by_name)
         if file.format == "h5"
-        else _group_layers(held, work, converted, file, by_name)
+        else _group_layers(slots, work, converted, file, by_name)
     )
     want = dict(tree.items(expected))
     arrays_by_path: Loaded = {}
@@ -308,7 +308,7 @@ def _load_partly(
         else:
             arrays_by_path |= arrays
             loaded.add(part.source.name)
-    kept = [p.source.name for p in stored_layers(converted) if held.of(p) and p.source.name not in loaded]
+    kept = [p.source.name for p in stored_layers(converted) if slots.of(p) and p.source.name not in loaded]
     if kept or unknown:
         warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning)
     before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
@@ -327,10 +327,10 @@ def _report(label: str, loaded: int, kept: list[str], skipped: list[str], unknow
     return "; ".join(parts)
 
 
-def _legacy_layers(held: Slots, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
+def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
     """The layers of a legacy `.h5`."""
     stored = [layer for layer in file.arrays.layers if layer.arrays]
-    parts = [part for part in stored_layers(converted) if held.of(part)]
+    parts = [part for part in stored_layers(converted) if slots.of(part)]
     named = {part.source.name: part for part in parts}
     if not by_name and len(stored) != len(parts):
         raise WeightsMismatch(
@@ -340,13 +340,13 @@ def _legacy_layers(held: Slots, converted: Converted, file: ModelFile, by_name: 
         part = named.get(layer.name) if by_name else parts[number]
 
         def read(layer: Any = layer, part: Any = part) -> Loaded:
-            pairs = matched(layer, part, held.of(part))
+            pairs = matched(layer, part, slots.of(part))
             return {slot.path: array for slot, array in pairs if slot.path is not None}
 
         yield part, layer.name, read
 
 
-def _group_layers(held: Slots, work: Plan, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
+def _group_layers(slots: Slots, work: Plan, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
     groups = file.arrays.groups
     tops = {group for group in groups if group.rpartition("/")[0] == work.walk.naming.layers}
@@ -357,10 +357,10 @@ def _group_layers(held: Slots, work: Plan, converted: Converted, file: ModelFile
     for part in stored_layers(converted):
         home = work.walk.groups[work.walk.identity(part)]
         place = named.get(part.source.name) if by_name else home
-        if not held.of(part) or place is None or place not in tops:
+        if not slots.of(part) or place is None or place not in tops:
             continue
         used.add(place)
-        yield part, quoted(place), partial(_from_group, held.of(part), file.arrays, home, place)
+        yield part, quoted(place), partial(_from_group, slots.of(part), file.arrays, home, place)
     for place in sorted(tops - used):
         inside = [v for group, v in groups.items() if f"{group}/".startswith(f"{place}/") and v.arrays]
         if inside:

@@ -48,7 +48,7 @@ class Converted:
     entry: Entry = OF_MODELS
     parts: dict[str, Converted] = field(default_factory=dict)
     """{params key: a layer inside the layer or model}."""
-    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preset: dict[str, dict[str, Any]] = field(default_factory=dict)
     """{params key: params from the config itself}: constants of a graph, rng of calls with training=True."""
     operation: bool = False
     """Whether it is an operation on tensors, which Keras does not list among the layers of its model."""

@@ -73,7 +73,7 @@ class _Building:
     """{(layer, number of the call): node}."""
     specs: dict[str, Any] = field(default_factory=dict)
     """{node: its output Spec tree}."""
-    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preset: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     """The names of nodes and layers."""
     paths: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def _connected(build: _Building) -> Converted:
         nodes, outputs = _with_masks(build, marks, nodes, outputs)
     ends = [tree.get(outputs, path) for path in paths_of(outputs)]
     whole = graph(nodes, inputs=inputs, outputs=outputs)
-    return Converted(source, whole, parts=build.parts, given=build.given, effects=marks.effects(ends))
+    return Converted(source, whole, parts=build.parts, preset=build.preset, effects=marks.effects(ends))
 
 
 def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: Any) -> tuple[dict[str, Any], Any]:
@@ -321,11 +321,11 @@ def _is_passing(step: Any) -> bool:
 def _give_keys(build: _Building, part: Converted, name: str, shares: bool, training: bool | None) -> None:
     """Add the random keys of a call in training; refused where other calls share its params."""
     rng = build.conversion.rng_leaves(part) if training else {}
-    if shares and (rng or part.source.name in build.given):
+    if shares and (rng or part.source.name in build.preset):
         label = part.source.label
         raise UnsupportedLayer(f"{label} is shared by several calls, of which some are with training=True")
     if rng:
-        build.given[name] = rng
+        build.preset[name] = rng
 
 
 def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> None:
@@ -391,7 +391,7 @@ def _for_call(build: _Building, layer: KerasObject, training: bool | None) -> Co
 
 def _draws(part: Converted) -> bool:
     """Whether a model holds random keys at any depth."""
-    return any(path[-1] == "rng" for path, _ in tree.items(part.given)) or any(map(_draws, part.parts.values()))
+    return any(path[-1] == "rng" for path, _ in tree.items(part.preset)) or any(map(_draws, part.parts.values()))
 
 
 def _float(build: _Building, read: list[Tensor]) -> str:
@@ -461,7 +461,7 @@ def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
     few = value.dtype.kind == "i" and value.size <= FEW
     numbers = tuple(value.reshape(-1).tolist()) if few else None
     build.specs[name] = fnet.Spec(value.shape, str(value.dtype), numbers)
-    build.given[name] = {"value": value}
+    build.preset[name] = {"value": value}
     return name
 
 

@@ -198,11 +198,11 @@ def _values(source: Any) -> Any:
     return source.values if isinstance(source, masked_by) else source
 
 
-def _fits(given: Any, taken: Any) -> bool:
+def _fits(have: Any, taken: Any) -> bool:
     """Whether an input takes an array without a cast or another rank."""
-    if not isinstance(given, Spec) or not isinstance(taken, Spec):
+    if not isinstance(have, Spec) or not isinstance(taken, Spec):
         return taken is None
-    return given.dtype == taken.dtype and len(given.shape) == len(taken.shape)
+    return have.dtype == taken.dtype and len(have.shape) == len(taken.shape)
 
 
 def _attended(sources: Any) -> list[Any]:

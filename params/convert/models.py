@@ -226,7 +226,7 @@ def _sequential(
         converted.effects = of_sequential(list(parts.values()), converted.step)
     for name, part in parts.items():
         if flags[name, 0] and (leaves := conversion.rng_leaves(part)):
-            converted.given[name] = leaves
+            converted.preset[name] = leaves
     return converted
 
 

@@ -340,9 +340,9 @@ class _Calls:
         if not places:
             items = x if isinstance(x, tuple) and not isinstance(x, FrozenList) else (x,)
             return [self.source(item) for item in items], options
-        given = {name: self.source(item) for name, item in _by_argument(x, places, entry).items()}
-        first = given.pop(places[0])
-        kwargs = {key: item for key, item in given.items() if item is not None}
+        arguments = {name: self.source(item) for name, item in _by_argument(x, places, entry).items()}
+        first = arguments.pop(places[0])
+        kwargs = {key: item for key, item in arguments.items() if item is not None}
         return [first], {**dict.fromkeys(WRITTEN_AS_NONE.get(bound.function.__name__, ())), **kwargs, **options}
 
     def source(self, source: Any) -> Any:
@@ -421,8 +421,8 @@ def _without_mask(sources: Any) -> tuple[Any, Any]:
         pairs = {key: _without_mask(item) for key, item in sources.items()}
         by_name = {key: mask for key, (_, mask) in pairs.items()}
         values = FrozenDict({key: item for key, (item, _) in pairs.items()})
-        given = [key for key, mask in by_name.items() if mask is not None]
-        return values, by_name[given[0]] if given == list(pairs)[:1] else FrozenDict(by_name) if given else None
+        masked = [key for key, mask in by_name.items() if mask is not None]
+        return values, by_name[masked[0]] if masked == list(pairs)[:1] else FrozenDict(by_name) if masked else None
     if isinstance(sources, tuple):
         listed = [_without_mask(item) for item in sources]
         masks = [mask for _, mask in listed]

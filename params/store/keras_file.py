@@ -109,7 +109,7 @@ def _require_same(ours: Any, read: Any) -> None:
 
 def _with_given(converted: Converted, params: Params) -> dict[str, Any]:
     """The params with the constants of a config, at any depth."""
-    whole = {**params, **converted.given}
+    whole = {**params, **converted.preset}
     for name, part in converted.parts.items():
         if part.source.is_model:
             whole[name] = _with_given(part, params.get(name, {}))

@@ -189,10 +189,10 @@ def _decode_bind(parts: Any, layers: Layers) -> Bound:
     name, options, policy = _list(parts, 3)
     if policy is not None and policy not in POLICIES:
         raise CorruptFile(f"{quoted(policy)} is not a dtype policy")
-    given = _decode_pairs(options, layers)
-    if wrong := [key for key in given if not isinstance(key, str)]:
+    named = _decode_pairs(options, layers)
+    if wrong := [key for key in named if not isinstance(key, str)]:
         raise CorruptFile(f"{quoted(wrong[0])} is not the name of an option")
-    bound = bind(_layer(name, layers), **given)
+    bound = bind(_layer(name, layers), **named)
     return Bound(bound.function, bound.options, policy)
 
 

@@ -123,28 +123,28 @@ def _with_inputs(model: Graph, takes: Any) -> Graph:
     """The graph with an `input_layer` for each input."""
     fed = feed(model.inputs, takes)
     names = Names([*model.names, *fed])
-    given = {name: node for name, node in model.nodes if node.sources is None}
+    inputs = {name: node for name, node in model.nodes if node.sources is None}
     nodes, renamed = dict[str, Node](), dict[str, str]()
     for name, spec in fed.items():
-        if name not in given:
+        if name not in inputs:
             nodes[name] = Node(_input(spec))
-        elif function_of(given[name].step) is fnet.input_layer:
-            nodes[name] = Node(_input(spec, given[name].step))
+        elif function_of(inputs[name].step) is fnet.input_layer:
+            nodes[name] = Node(_input(spec, inputs[name].step))
         else:  # a layer under the name of an input
             renamed[name] = names.fresh("input_layer")
             nodes[renamed[name]] = Node(_input(spec))
-            nodes[name] = replace(given[name], sources=renamed[name])
+            nodes[name] = replace(inputs[name], sources=renamed[name])
     nodes |= {name: node for name, node in model.nodes if name not in nodes}
     return Graph(tuple(nodes.items()), mapped(lambda name: renamed.get(name, name), model.inputs), model.outputs)
 
 
-def _input(spec: Any, given: Any = None) -> Bound:
-    """The input layer of a Spec; sizes other than the number of rows come from the layer `given`."""
+def _input(spec: Any, layer: Any = None) -> Bound:
+    """The input layer of a Spec; sizes other than the number of rows come from `layer`."""
     if not isinstance(spec, Spec):
         raise ExportError(f"an input of the structure {spec!r:.80} is none that Keras has")
-    if given is None:
+    if layer is None:
         return bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype)
-    return bind(given, shape=(*spec.shape[:1], *given.options["shape"][1:]))
+    return bind(layer, shape=(*spec.shape[:1], *layer.options["shape"][1:]))
 
 
 def is_operation_of_keras(function: Callable[..., Any] | None) -> bool:

@@ -158,29 +158,29 @@ _FLASH = frozenset({"flash_attention"})
 _QUERIES = ("query", "value", "key", *_MASKS, "return_attention_scores", "use_causal_mask")
 
 
-def _queries(given: dict[str, Any]) -> Any:
+def _queries(call: dict[str, Any]) -> Any:
     """(query, value[, key]), or with explicit masks a dict by the names of the Keras call."""
-    return given if set(given) & set(_MASKS) else tuple(given[key] for key in _QUERIES if key in given)
+    return call if set(call) & set(_MASKS) else tuple(call[key] for key in _QUERIES if key in call)
 
 
-def _images(given: dict[str, Any]) -> Any:
+def _images(call: dict[str, Any]) -> Any:
     """The images; Keras also takes a dict of them with boxes and labels."""
-    if isinstance(given["inputs"], Mapping):
+    if isinstance(call["inputs"], Mapping):
         raise NotImplementedError("boxes next to images are not supported; call it on the images alone")
-    return given["inputs"]
+    return call["inputs"]
 
 
-def _sequences(given: dict[str, Any]) -> Any:
+def _sequences(call: dict[str, Any]) -> Any:
     """(sequence, *states), or with an explicit mask a dict by the names of the Keras call."""
-    if set(given) == {"sequences"}:
-        return given["sequences"]
-    if isinstance(given["sequences"], list):  # Keras 2 wrote the states next to the sequence
-        first, *initial = given["sequences"]
-        given = {**given, "sequences": first, **({"initial_state": initial} if initial else {})}
-    states = given.get("initial_state")
-    if "mask" in given or not isinstance(states, list):
-        return given
-    return (given["sequences"], *states)
+    if set(call) == {"sequences"}:
+        return call["sequences"]
+    if isinstance(call["sequences"], list):  # Keras 2 wrote the states next to the sequence
+        first, *initial = call["sequences"]
+        call = {**call, "sequences": first, **({"initial_state": initial} if initial else {})}
+    states = call.get("initial_state")
+    if "mask" in call or not isinstance(states, list):
+        return call
+    return (call["sequences"], *states)
 
 
 _PRIVATE = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "gate", "output")}

@@ -178,10 +178,10 @@ def _threshold(config: dict[str, Any]) -> dict[str, Any]:
 def in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
     """{name: argument} -> the tuple of the arguments of a call, with None for those left out before others."""
 
-    def arrange(given: dict[str, Any]) -> tuple[Any, ...]:
+    def arrange(call: dict[str, Any]) -> tuple[Any, ...]:
         if names[0].startswith("*"):
-            return tuple(given.values())
-        values = list(given.values()) if set(given) - set(names) else [given.get(name) for name in names]
+            return tuple(call.values())
+        values = list(call.values()) if set(call) - set(names) else [call.get(name) for name in names]
         while values and values[-1] is None:
             values.pop()
         return tuple(values)

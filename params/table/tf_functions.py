@@ -125,11 +125,11 @@ def _no_options(config: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:
+def _named_arguments(function: Any, own: dict[str, str], call: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call under the names of `function`, without those that are None, for the default."""
     legal = {*call_of(function).arguments, *option_names(function)}
     arguments: dict[str, Any] = {}
-    for key, value in given.items():
+    for key, value in call.items():
         name = own.get(key) or (key if key in legal else RENAMED.get(key, key))
         if name == "window_fn":
             raise UnsupportedLayer("a call with window_fn=, a Python function")
