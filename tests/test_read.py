@@ -358,6 +358,7 @@ def test_a_legacy_file_is_read_in_its_own_order():
     assert [len(layer.arrays) for layer in file.arrays.layers] == [2, 0, 1, 1]
     np.testing.assert_array_equal(file.arrays.layers[0].arrays[0][1].load(), KERNEL)
     np.testing.assert_array_equal(file.arrays.top_level[0][1].load(), BIAS)
+    assert len(file.arrays.every) == 5
 
 
 def test_legacy_weights_alone_and_names_as_bytes_are_read():
@@ -480,9 +481,10 @@ def test_strict_json_gives_what_json_gives():
             parse(str(number), "x", Limits())
 
 
-def test_odd_lengths_have_checksums_too():
-    array = np.arange(7, dtype="u1")
-    data = h5(lambda f: f.create_group("vars").create_dataset("0", data=array, chunks=(7,), fletcher32=True))
+@pytest.mark.parametrize("length", [7, 300_001])
+def test_odd_lengths_and_large_chunks_have_checksums_too(length):
+    array = np.arange(length).astype("u1")
+    data = h5(lambda f: f.create_group("vars").create_dataset("0", data=array, chunks=(length,), fletcher32=True))
     np.testing.assert_array_equal(read(data).arrays.groups[""].arrays[0].load(), array)
 
 

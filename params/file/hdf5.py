@@ -916,8 +916,8 @@ def _fletcher32(data: memoryview) -> memoryview:
     first = second = 0
     for at in range(0, len(words), 1 << 16):
         sums = words[at : at + (1 << 16)].cumsum(dtype=np.int64)
-        second += len(sums) * first + int(sums.sum())
-        first += int(sums[-1])
+        second = (second + len(sums) * first + sums.sum()) % 65535  # each time: an int64 would overflow
+        first = (first + sums[-1]) % 65535
     if ((stored & 0xFFFF) - first) % 65535 or ((stored >> 16) - second) % 65535:
         raise CorruptFile("the checksum of a chunk is wrong")
     return body
