@@ -53,6 +53,7 @@ def folder(tmp_path_factory):
     (where / "texts.csv").write_text("id,text\n1,baik sekali\n2,buruk\n", "utf-8")
     (where / "numbers.csv").write_text("a,b\n1,x\n", "utf-8")
     (where / "numberless.csv").write_text("1,2\n3,4\n", "utf-8")
+    (where / "numbered.csv").write_text("a,2\n3,4\n", "utf-8")
     (where / "semicolons.csv").write_text("id;name\n1;baik\n", "utf-8")
     (where / "latin.csv").write_bytes(b"text\ncaf\xe9\n")
     (where / "ragged.csv").write_text("a,b\n1,2\n1,2,3\n", "utf-8")
@@ -252,6 +253,7 @@ def test_summary_and_layers(folder, capsys):
         (["convert", "image.keras", "out.safetensors", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
         (["predict", "image.keras", "single.npy"], 1, "input 'x' has shape ()"),
         (["predict", "image.keras", "numberless.csv"], 2, "begins with numbers, which would be lost"),
+        (["predict", "image.keras", "numbered.csv"], 1, "input 'x' has shape (1, 2)"),
         (["predict", "image.keras", "ragged.csv", "--invalid", "raise"], 2, "row 1 has 3 fields, the header names 2"),
         (["layers", "nosuchlayer"], 1, "no layer or operation of Keras has 'nosuchlayer' in its name"),
         (["predict", "image.keras", "pixels.npy", "--output", "no/out.npy"], 2, "no folder no to write it to"),

@@ -240,6 +240,17 @@ def test_blocks_of_rows_and_of_images_give_what_one_block_gives(monkeypatch):
             parity.assert_close(a, b)
 
 
+def test_blocks_are_as_few_as_fit_and_about_equally_large(monkeypatch):
+    monkeypatch.setattr(numpy_conv, "BLOCK_BYTES", 900)
+    monkeypatch.setattr(numpy_conv, "TILES", 45)
+    halves, whole = [slice(0, 5), slice(5, 10)], slice(None)
+    assert numpy_conv._blocks(9, 1, 100) == numpy_conv._blocks(1, 9, 100) == [(whole, whole)]
+    assert numpy_conv._blocks(10, 1, 100) == [(images, whole) for images in halves]
+    assert numpy_conv._blocks(2, 10, 100) == [(slice(i, i + 1), rows) for i in range(2) for rows in halves]
+    assert [*numpy_conv._tile_blocks(4, 2, 10)] == [(slice(i, i + 2), slice(0, 2)) for i in (0, 2)]
+    assert [*numpy_conv._tile_blocks(1, 10, 10)] == [(slice(0, 1), slice(r, r + 4)) for r in (0, 4, 8)]
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,18 @@ def test_check_lists_everything_that_is_wrong_at_once():
     ]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "int32", "uint8", "bool"])
+def test_init_makes_what_check_takes_also_where_a_backend_lacks_the_dtype(each_backend, dtype):
+    @fnet.layer(shape=lambda x: (x, {"a": fnet.Param((2,), "zeros", dtype)}))
+    def held(params, x):
+        return x
+
+    made = fnet.init(held, 0, (None, 2))
+    fnet.check(held, made, (None, 2))
+    with pytest.raises(fnet.InvalidParams, match=f"expected {dtype}"):
+        fnet.check(held, {"a": np.zeros(2, "float16")}, (None, 2))
+
+
 def test_summary_counts_each_parameter_once():
     text = fnet.summary(MODEL)
     assert "block/hidden  dense" in text

@@ -218,6 +218,16 @@ def test_inputs_of_bfloat16_are_rounded(mode):
         parity.assert_close(np.asarray(run(model, params, values)), expected)
 
 
+@pytest.mark.parametrize("policy", ["float32", "float64", "mixed_float16", "bfloat16", "int8_from_mixed_bfloat16"])
+def test_the_shape_that_a_sequential_was_built_for_is_of_floats_of_its_first_layer(policy):
+    model = keras.Sequential([keras.layers.Dense(2, dtype=policy)])
+    model.build((None, 3))
+    config = json.loads(model.to_json())
+    config["config"]["layers"] = [x for x in config["config"]["layers"] if x["class_name"] != "InputLayer"]
+    (takes,) = keras.models.model_from_json(json.dumps(config)).inputs
+    assert fnet.explain(json.dumps(config).encode()).inputs == f"{takes.dtype}[None, 3]"
+
+
 @pytest.mark.parametrize("policy", [*POLICIES, "bfloat16"])
 @pytest.mark.parametrize("mode", parity.MODES[1:3])
 def test_layers_of_a_model_in_a_wrapper_round_by_their_own_policies(policy, mode):

@@ -19,7 +19,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from compare import parity
-from compare.studies import baselines, choices, document, evidence, findings, pages, publish, statistics
+from compare.studies import baselines, choices, document, evidence, findings, overview, pages, publish, statistics
 from compare.studies import rows as store
 from tests import tiny_studies
 from train_keras import data, locks, studies
@@ -490,6 +490,13 @@ def test_a_report_on_no_rows_says_so(tiny, tmp_path):
     assert "No run is finished yet." in text
 
 
+def test_a_target_is_reached_so_far_until_all_runs_are_finished(tiny, made):
+    rows, labels = store.read(made), store.labels_of(made)
+    first = next(row for row in rows if row["options"].get("pooling") == "max")
+    for given, outcome in ((rows, "reached"), ([row for row in rows if row is not first], "reached so far")):
+        assert overview._targets(findings.collect(given, labels)).rows[0][2] == outcome
+
+
 def test_a_claim_is_contradicted_or_not_shown(tiny, made):
     rows, labels = store.read(made), store.labels_of(made)
     swap = {"max": "average", "average": "max"}
@@ -624,6 +631,38 @@ def test_a_line_of_the_page_on_parity_shows_the_worse_backend_and_seed():
     assert unknown[1:5] == ("does not hold", "– 0.50", "– 0.25", "–")
 
 
+def figures(page):
+    return dict(re.findall(r'<figure class="chart-figure" id="figure-([^"]+)">(.*?)</figure>', page, re.DOTALL))
+
+
+def numbers(figure, name):
+    return sorted(float(v) for v in re.findall(rf' data-{name}="([^"]+)"', figure))
+
+
+def test_charts_and_tables_hold_the_numbers_of_the_rows(made):
+    page, rows = (made / "report.html").read_text("utf-8"), store.read(made)
+    drawn = figures(page)
+    for name, family in (("cnn.pooling", "cnn"), ("rnn.direction", "rnn")):
+        mine = [row for row in rows if row["family"] == family]
+        scores = sorted(row["test"]["macro_f1"] for row in mine)
+        assert numbers(drawn[f"{name}-scores"], "score") == pytest.approx(scores, rel=1e-6)
+        by_config = {}
+        for row in mine:
+            by_config.setdefault(row["run"].rpartition("_")[0], []).append(row["history"][-1])
+        ends = sorted(
+            round(np.mean([e[key] for e in found]), 6) for found in by_config.values() for key in pages.CURVES
+        )
+        lasts = numbers(drawn[f"{name}-curves"], "last")
+        assert lasts == pytest.approx(ends, abs=1e-6)
+    scores = {p: [r["test"]["macro_f1"] for r in rows if r["options"].get("pooling") == p] for p in ("max", "average")}
+    means = sorted(np.mean(values) for values in scores.values())
+    assert numbers(drawn["cnn.pooling-scores"], "mean") == pytest.approx(means, rel=1e-6)
+    assert numbers(drawn["overview-images"], "mean") == pytest.approx(means[-1:], rel=1e-6)
+    assert numbers(drawn["overview-images"], "score") == pytest.approx(sorted(scores["max"]), rel=1e-6)
+    cells = [html.unescape(c) for c in re.findall(r"<td[^>]*>([^<]*)</td>", page)]
+    assert {f"{mean:.4f}" for mean in means} <= set(cells)
+
+
 # --- in a browser ----------------------------------------------------------------------------------
 
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install the Debian package of that name")
@@ -641,37 +680,13 @@ def chromium(page, folder, *flags):
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-def figures(dom):
-    return dict(re.findall(r'<figure class="chart-figure" id="figure-([^"]+)">(.*?)</figure>', dom, re.DOTALL))
-
-
-def numbers(figure, name):
-    return sorted(float(v) for v in re.findall(rf' data-{name}="([^"]+)"', figure))
-
-
 @browser
-def test_the_page_renders_and_its_charts_hold_the_numbers_of_the_rows(made, tmp_path):
+def test_the_page_renders_as_it_was_written(made, tmp_path):
     dom, console = chromium(made / "report.html", tmp_path, "--dump-dom")
     assert console == []
-    rows = store.read(made)
-    drawn = figures(dom)
-    for name, family in (("cnn.pooling", "cnn"), ("rnn.direction", "rnn")):
-        mine = [row for row in rows if row["family"] == family]
-        scores = sorted(row["test"]["macro_f1"] for row in mine)
-        assert numbers(drawn[f"{name}-scores"], "score") == pytest.approx(scores, rel=1e-6)
-        by_config = {}
-        for row in mine:
-            by_config.setdefault(row["run"].rpartition("_")[0], []).append(row["history"][-1])
-        ends = sorted(
-            round(np.mean([e[key] for e in found]), 6) for found in by_config.values() for key in pages.CURVES
-        )
-        lasts = numbers(drawn[f"{name}-curves"], "last")
-        assert lasts == pytest.approx(ends, abs=1e-6)
-    scores = {p: [r["test"]["macro_f1"] for r in rows if r["options"].get("pooling") == p] for p in ("max", "average")}
-    means = sorted(np.mean(values) for values in scores.values())
-    assert numbers(drawn["cnn.pooling-scores"], "mean") == pytest.approx(means, rel=1e-6)
-    cells = [html.unescape(c) for c in re.findall(r"<td[^>]*>([^<]*)</td>", dom)]
-    assert {f"{mean:.4f}" for mean in means} <= set(cells)
+    page = (made / "report.html").read_text("utf-8")
+    assert figures(dom).keys() == figures(page).keys()
+    assert numbers(dom, "score") == numbers(page, "score")
 
 
 PROBE = """<script>
