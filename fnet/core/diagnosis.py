@@ -76,7 +76,7 @@ def _wrong_input(
     """What is wrong with the input of a layer that raised an error, or None. rule: its shape rule with its options."""
     if (foreign := _no_arrays(rules, x)) is not None:
         return f"{name} takes {foreign}; `fnet.predict` takes what people have: {error}"
-    if (wrong := _wrong_shapes(name, rule, params, strip(x))) is not None:
+    if (wrong := _wrong_shapes(name, rule, params, strip(x), error)) is not None:
         return wrong
     if isinstance(error, IndexError):
         return f"{name} picks what is not there: {error}"
@@ -170,8 +170,9 @@ def _has_fields(dtype: Any) -> bool:
     return issubclass(getattr(dtype, "type", object), np.void)
 
 
-def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str | None:
-    """The message where the shape rule of a layer expects other params for an input like `x`, else None."""
+def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any, error: Exception) -> str | None:
+    """The message where the shape rule of a layer expects other params for an input like `x`, or says itself what is
+    wrong while `error`, which the layer raised, does not; else None."""
     if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in tree.leaves(x)):
         return None
     have = {path: tuple(leaf.shape) for path, leaf in tree.items(params)}
@@ -193,11 +194,11 @@ def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any) -
             return None
         others = _others(spec, {size for shape in have.values() for size in shape})
         takes = next((other for other in others if not wrong_param(other)), None)
-    except InvalidInput as error:  # the rule says itself what does not fit
-        return str(error)
-    except FAILURES as error:  # the rule knows no such input
-        unsaid = hasattr(x, "shape") and in_words_of_python(error)
-        return None if unsaid else f"{name} does not take {describe(x)}: {error}"
+    except InvalidInput as other:  # the rule says itself what does not fit
+        return str(other)
+    except FAILURES as other:  # the rule knows no such input, or lacks an option that a call takes from its params
+        clearer = in_words_of_python(error) and not in_words_of_python(other)
+        return f"{name} does not take {describe(x)}: {other}" if clearer or not hasattr(x, "shape") else None
     known = "" if takes is None else f" takes {(None, *tree.leaves(takes)[0].shape[1:])} with these params;"
     shapes = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
     return f"{name}{known} got {shapes}, for which it would need {wrong}"
