@@ -46,7 +46,7 @@ def test_reviews_are_balanced_distinct_and_the_same_on_every_call():
         counts = np.bincount(labels)
         np.testing.assert_array_equal(counts, [embedded.PER_CLASS[split]] * 3)
         assert len(set(found)) == len(found)
-    validation.validate(data.load("texts", "embedded"))  # no sentence in two splits
+    data.validate(data.load("texts", "embedded"))  # no sentence in two splits
 
 
 def test_the_environment_says_where_data_are(monkeypatch, tmp_path):
@@ -75,7 +75,7 @@ def test_labels_must_be_a_row_of_integers(labels):
 @pytest.mark.parametrize("text", ["", "  \t\n", "!?! ...", "\u3000"])
 def test_texts_without_a_token_are_named_with_their_rows(text):
     with pytest.raises(EmptyText, match="train split, row 1: no token in"):
-        validation.validate(texts(train=text_split(("baik", 2), (text, 0))))
+        data.validate(texts(train=text_split(("baik", 2), (text, 0))))
 
 
 def test_texts_must_be_strings():
@@ -85,12 +85,12 @@ def test_texts_must_be_strings():
 
 def test_an_empty_split_is_refused():
     with pytest.raises(EmptySplit, match="toy, valid split: no rows"):
-        validation.validate(texts(valid=data.Split(np.array([], object), np.array([], np.int64))))
+        data.validate(texts(valid=data.Split(np.array([], object), np.array([], np.int64))))
 
 
 def test_a_text_in_two_splits_is_refused():
     with pytest.raises(SplitOverlap, match="row 0 of test is in train too: 'buruk'"):
-        validation.validate(texts(test=text_split(("buruk", 0))))
+        data.validate(texts(test=text_split(("buruk", 0))))
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_a_text_in_two_splits_is_refused():
 )
 def test_images_must_be_bytes_of_one_shape(x):
     with pytest.raises(MalformedData, match=r"test split: images must be uint8\[n, 4, 4, 1\], got"):
-        validation.validate(images(x=x))
+        data.validate(images(x=x))
 
 
 def test_inputs_and_labels_must_be_as_many():
     with pytest.raises(MalformedData, match="2 inputs but 3 labels"):
-        validation.validate(images(y=np.zeros(3, np.int64)))
+        data.validate(images(y=np.zeros(3, np.int64)))
 
 
 def test_the_fingerprint_tells_data_apart():

@@ -318,7 +318,7 @@ def test_pooled_texts_are_the_mean_and_the_maximum_of_their_tokens():
 
 def test_pooled_texts_take_no_notice_of_padding_and_empty_ones_have_an_answer(reviews):
     small = {"units": 3, "layers": 1, "tokens": 90, "embedding": 4, "head": "pool"}
-    models_of = [architectures.options("lstm", length=n, **small).build(reviews.train.x, 3) for n in (30, 60)]
+    models_of = [models.build(architectures.options("lstm", length=n, **small), reviews.train.x, 3) for n in (30, 60)]
     models_of[1].set_weights(models_of[0].get_weights())
     short, long = (train.probabilities(m, np.array([*reviews.test.x, ""], object)) for m in models_of)
     np.testing.assert_allclose(short, long, rtol=1e-5, atol=1e-6)
@@ -454,7 +454,7 @@ def test_a_recipe_that_does_not_fit_is_refused(family, changed, message):
 def test_every_layer_has_a_fixed_name(family, digits, reviews):
     chosen = architectures.options(family)
     x = digits.train.x if chosen.kind == "images" else reviews.train.x
-    first, second = (chosen.build(x, 3) for _ in range(2))
+    first, second = (models.build(chosen, x, 3) for _ in range(2))
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
 
 

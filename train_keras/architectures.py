@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
-
-if TYPE_CHECKING:
-    import keras
+from typing import Any, ClassVar
 
 POOLINGS = ("max", "average")
 HEADS = ("last", "pool", "attention")
@@ -68,13 +65,6 @@ class Cnn:
         kernels = self.kernels if len(self.kernels) > 1 else self.kernels * len(self.filters)
         return list(zip(self.filters, kernels, strict=True))
 
-    def build(self, x: Any, classes: int) -> keras.Model:
-        """The model for images shaped like `x` (n, height, width, channels)."""
-        from train_keras import models
-
-        build = models.residual if self.residual else models.cnn
-        return build(self, x.shape[1:], classes)
-
 
 @dataclass(frozen=True)
 class Recurrent:
@@ -118,12 +108,6 @@ class Recurrent:
             raise ValueError(f"layers must be at least 0, got {self.layers}")
         names = ("dropout", "inner_dropout", "embedding_dropout")
         _fractions(**{name: getattr(self, name) for name in names})
-
-    def build(self, x: Any, classes: int) -> keras.Model:
-        """The model; its vocabulary is learnt from the texts `x`."""
-        from train_keras import models
-
-        return models.recurrent(self, x, classes)
 
 
 Options = Cnn | Recurrent

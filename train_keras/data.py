@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from train_keras import embedded
-from train_keras.errors import DataNotFound, EmptySplit, LabelOutOfRange, MalformedData, rows
-from train_keras.validation import validate
+from train_keras.errors import DataNotFound, EmptySplit, LabelOutOfRange, MalformedData, SplitOverlap, rows
+from train_keras.validation import check_images, check_labels, check_texts
 from train_keras.whole import whole
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -100,6 +100,31 @@ class Data:
             else:
                 digest.update("\0".join(split.x).encode())
         return digest.hexdigest()
+
+
+def validate(data: Data) -> None:
+    """Raise a DataError for data on which training or scores would be silently wrong: splits, labels, texts, shapes."""
+    for name, split in data.splits.items():
+        where = f"{data.name}, {name} split"
+        if len(split.x) != len(split.y):
+            raise MalformedData(f"{where}: {len(split.x)} inputs but {len(split.y)} labels")
+        if not len(split):
+            raise EmptySplit(f"{where}: no rows; every split needs at least one")
+        check_labels(split.y, len(data.classes), where)
+        if data.kind == "images":
+            check_images(split.x, data.train.x.shape[1:], where)
+        else:
+            check_texts(split.x, where)
+    if data.kind == "texts":
+        _check_overlap(data)
+
+
+def _check_overlap(data: Data) -> None:
+    first: dict[str, str] = {}
+    for name, split in data.splits.items():
+        for i, text in enumerate(split.x):
+            if first.setdefault(text, name) != name:
+                raise SplitOverlap(f"{data.name}: row {i} of {name} is in {first[text]} too: {text!r:.60}")
 
 
 def load(

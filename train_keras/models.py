@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from train_keras.architectures import Cnn, Recurrent
+from train_keras.architectures import Cnn, Options, Recurrent
 from train_keras.errors import TokenOutOfRange, rows
 
 POOLINGS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
@@ -24,6 +24,13 @@ CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM}
 def _head(dropout: float, classes: int) -> list[keras.Layer]:
     drop = [keras.layers.Dropout(dropout, name="dropout")] if dropout else []
     return [*drop, keras.layers.Dense(classes, activation="softmax", name="probabilities")]
+
+
+def build(options: Options, x: Any, classes: int) -> keras.Model:
+    """The model for images shaped like `x` (n, height, width, channels), or with a vocabulary of the texts `x`."""
+    if isinstance(options, Recurrent):
+        return recurrent(options, x, classes)
+    return (residual if options.residual else cnn)(options, x.shape[1:], classes)
 
 
 def cnn(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:

@@ -21,13 +21,13 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
+from train_keras import models
 from train_keras.arrangement import arranged
 from train_keras.config import Config
-from train_keras.data import Data, Split
+from train_keras.data import Data, Split, validate
 from train_keras.errors import TrainingDiverged, rows
 from train_keras.locks import locked
 from train_keras.run_folder import MODEL, checkpoint_file, drop_checkpoints, load_state, write_checkpoint, write_result
-from train_keras.validation import validate
 
 __all__ = ["Config", "Result", "Step", "evaluate", "forget", "probabilities", "tensor", "train"]
 
@@ -131,7 +131,7 @@ def new(config: Config, data: Data) -> keras.Model:
     """The model of a configuration, ready to train on its rows of the data."""
     keras.utils.set_random_seed(config.seed)
     split, _ = arranged(data, config.rows)
-    model = config.options.build(split.x, len(data.classes))
+    model = models.build(config.options, split.x, len(data.classes))
     _compile(model, _optimizer(config, config.epochs * math.ceil(len(split) / config.batch_size)), config)
     model.optimizer.build(model.trainable_variables)
     return model

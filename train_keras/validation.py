@@ -1,36 +1,16 @@
-"""Checks before training: splits, labels, texts, images. Every error names its rows."""
+"""Checks of labels, texts and images. Every error names its rows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from train_keras.errors import EmptySplit, EmptyText, LabelOutOfRange, MalformedData, SplitOverlap, rows
-
-if TYPE_CHECKING:
-    from train_keras.data import Data
+from train_keras.errors import EmptyText, LabelOutOfRange, MalformedData, rows
 
 _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")
-
-
-def validate(data: Data) -> None:
-    """Raise a DataError for data on which training or scores would be silently wrong: splits, labels, texts, shapes."""
-    for name, split in data.splits.items():
-        where = f"{data.name}, {name} split"
-        if len(split.x) != len(split.y):
-            raise MalformedData(f"{where}: {len(split.x)} inputs but {len(split.y)} labels")
-        if not len(split):
-            raise EmptySplit(f"{where}: no rows; every split needs at least one")
-        check_labels(split.y, len(data.classes), where)
-        if data.kind == "images":
-            _check_images(split.x, data.train.x.shape[1:], where)
-        else:
-            check_texts(split.x, where)
-    if data.kind == "texts":
-        _check_overlap(data)
 
 
 def check_labels(labels: Any, classes: int, where: str = "labels") -> None:
@@ -57,15 +37,8 @@ def check_texts(texts: Sequence[Any], where: str = "texts") -> None:
         raise EmptyText(f"{where}, {rows(empty)}: no token in {texts[empty[0]]!r:.60}")
 
 
-def _check_images(x: Any, shape: tuple[int, ...], where: str) -> None:
+def check_images(x: Any, shape: tuple[int, ...], where: str) -> None:
+    """Raise MalformedData unless `x` is images of uint8, each of `shape`."""
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.ndim != 4 or x.shape[1:] != shape:
         got = f"{x.dtype}{list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
         raise MalformedData(f"{where}: images must be uint8[n, {', '.join(map(str, shape))}], got {got}")
-
-
-def _check_overlap(data: Data) -> None:
-    first: dict[str, str] = {}
-    for name, split in data.splits.items():
-        for i, text in enumerate(split.x):
-            if first.setdefault(text, name) != name:
-                raise SplitOverlap(f"{data.name}: row {i} of {name} is in {first[text]} too: {text!r:.60}")
