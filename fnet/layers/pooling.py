@@ -6,6 +6,8 @@ Source: keras.layers.MaxPooling1D and so on. Unlike TensorFlow's, max pooling he
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -55,31 +57,34 @@ def _plan(window: Windows, shape: Sizes) -> tuple[Sizes, Pads, np.ndarray]:
     return window.taps, pads, counts[..., None]
 
 
-def _pool(window: Windows, average: bool, x: Array) -> Array:
-    """Maximum or average pooling for any rank."""
-    taps, pads, counts = _plan(window, x.shape)
-    pool = ops.sum_pool if average else ops.max_pool
-    first = window.data_format == "channels_first"
-    y = pool(xp.moveaxis(x, 1, -1) if first else x, taps, window.strides, pads)
-    if average:
-        y = y / xp.asarray(counts, dtype=y.dtype)
-    return xp.moveaxis(y, -1, 1) if first else y
+def _pooling(family: str, average: bool, **rules: Any) -> Callable[[int, str], Callable[..., Array]]:
+    """The layers of a family: maximum or average pooling over 1, 2 or 3 axes."""
+
+    @over_axes(family, _pool_rule, _pool_room, mask="drop", **rules)
+    def pool(
+        rank: int,
+        params: Params,
+        x: Array,
+        *,
+        pool_size: PerAxis = 2,
+        strides: PerAxis | None = None,
+        padding: str = "valid",
+        data_format: DataFormat | None = None,
+    ) -> Array:
+        window = _windows(rank, pool_size, strides, padding, data_format)
+        taps, pads, counts = _plan(window, x.shape)
+        combine = ops.sum_pool if average else ops.max_pool
+        first = window.data_format == "channels_first"
+        y = combine(xp.moveaxis(x, 1, -1) if first else x, taps, window.strides, pads)
+        if average:
+            y = y / xp.asarray(counts, dtype=y.dtype)
+        return xp.moveaxis(y, -1, 1) if first else y
+
+    return pool
 
 
-@over_axes("max_pooling{}d", _pool_rule, _pool_room, mask="drop")
-def _max_pooling(
-    rank: int,
-    params: Params,
-    x: Array,
-    *,
-    pool_size: PerAxis = 2,
-    strides: PerAxis | None = None,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-) -> Array:
-    """The layers max_pooling1d, max_pooling2d, max_pooling3d."""
-    return _pool(_windows(rank, pool_size, strides, padding, data_format), False, x)
-
+_max_pooling = _pooling("max_pooling{}d", False)
+_average_pooling = _pooling("average_pooling{}d", True, floats=True)
 
 max_pooling1d = _max_pooling(
     1,
@@ -110,21 +115,6 @@ max_pooling2d = _max_pooling(
 max_pooling3d = _max_pooling(
     3, "(batch, depth, height, width, channels) -> (batch, *new sizes, channels), as max_pooling1d."
 )
-
-
-@over_axes("average_pooling{}d", _pool_rule, _pool_room, mask="drop", floats=True)
-def _average_pooling(
-    rank: int,
-    params: Params,
-    x: Array,
-    *,
-    pool_size: PerAxis = 2,
-    strides: PerAxis | None = None,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-) -> Array:
-    """The layers average_pooling1d, average_pooling2d, average_pooling3d."""
-    return _pool(_windows(rank, pool_size, strides, padding, data_format), True, x)
 
 
 average_pooling1d = _average_pooling(
