@@ -105,7 +105,7 @@ PROMISED = {
     "Spec": {"dtype": "float32"},
     "classes": {"invalid": "raise"},
     "compile": {"optimize": True},
-    "layer": {"mask": "keep", "floats": False},
+    "layer": {"floats": False},
     "load_weights": {"by_name": False, "skip_mismatch": False},
     "optimize": {"table_bytes": 64 << 20},
     "predict": {"batch_size": 32, "invalid": "raise", "optimize": True},
