@@ -550,9 +550,22 @@ def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsy
     own = sequential(x=bind(fnet.input_layer, shape=shape), s=bind(fnet.rescaling, scale=2 / 255, offset=-1), m=plain)
     fnet.save("own.safetensors", own, {"m": fnet.load("plain.safetensors")[1]})
     told = "no Rescaling or Normalization layer in the model"
-    run(capsys, "plain.safetensors", "photos/1.png")
-    assert told in caplog.text
+    images = np.full((2, 20, 30, 3), 9, "uint8")
+    np.savez("images.npz", x_test=images, y_test=[0, 1])
+    for column in (), ("--column", "x"), ("--column", "x_test,y_test"):
+        caplog.clear()
+        assert run(capsys, "plain.safetensors", "images.npz", *column)[0] == 2
+        assert caplog.messages == [
+            "images.npz has the arrays x_test, y_test: name the one for the model, --column NAME"
+        ]
+    for rows in ("photos/1.png",), ("images.npz", "--column", "x_test"):
+        caplog.clear()
+        assert run(capsys, "plain.safetensors", *rows)[0] == 0
+        assert told in caplog.text
+    np.savez("images.npz", x_test=images.astype("float32"))
     caplog.clear()
+    run(capsys, "plain.safetensors", "images.npz")
+    assert not caplog.messages
     _, expected = run(capsys, "own.safetensors", "photos/1.png")
     assert run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1/127.5", "--offset", "-1") == (0, expected)
     run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1")

@@ -18,7 +18,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.cli import tables
-from fnet.cli.common import UsageError, log, number
+from fnet.cli.common import UsageError, listed, log, number
 from fnet.cli.image_files import FOLDER, IMAGES, images, images_of
 from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, require_size
 from fnet.core import infer, sources
@@ -38,7 +38,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--column",
         metavar="NAMES",
-        help="the column of the text (text, or the only one), or the columns of numbers, comma-separated (all)",
+        help="the column of the text (text, or the only one), or the columns of numbers, comma-separated (all); "
+        "the array of an .npz",
     )
     command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")
     command.add_argument(
@@ -184,13 +185,14 @@ def _arrays(x: Any, request: Request) -> Source:
     if len(lengths) != 1 or lengths in ({()}, {(0,)}):  # `predict` says what is wrong
         return Source(iter([Batch(x, [])]))
     ((total,),) = lengths
+    pixels = any(a.dtype == "uint8" and a.ndim == 4 for a in tree.leaves(x))
 
     def batches() -> Iterator[Batch]:
         for start in range(0, total, request.size):
             part = tree.map(lambda a: a[start : start + request.size], x)  # noqa: B023 - called at once
             yield Batch(part, [str(row) for row in range(start, min(start + request.size, total))])
 
-    return Source(batches(), total)
+    return Source(batches(), total, pixels)
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -209,6 +211,11 @@ def _npz(name: str, request: Request) -> Source:
         arrays = dict(read) if isinstance(read, Mapping) else read
     if not all(isinstance(array, np.ndarray) for array in tree.leaves(arrays)):
         raise UsageError(f"{name} holds something else than arrays")
+    if isinstance(arrays, dict):
+        named = listed(request.args.column) if request.args.column else list(arrays)
+        if not arrays.keys() >= set(named) or len(named) > len(request.specs) == 1:
+            raise UsageError(f"{name} has the arrays {', '.join(arrays)}: name the one for the model, --column NAME")
+        arrays = {column: arrays[column] for column in named}
     return _arrays(arrays, request)
 
 
