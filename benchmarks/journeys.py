@@ -1,8 +1,8 @@
 """Counts two journeys through the code: a CNN's `.keras` file into params, and a batch through the model.
 
 It counts the source files of fnet on the way, how often execution changes file (into a call and back out of it), and
-the Python calls in fnet, with a separate count for `fnet/core`, which leads from layer to layer. Imports are done
-before.
+the Python calls in fnet, with a separate count for `fnet/core`, which leads from layer to layer; then the calls that a
+layer of each kind adds to a model. Imports are done before.
 
     python benchmarks/journeys.py [model.keras] [--calls]    --calls: also how often each function is called
 """
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import fnet
+from fnet import bind
 from fnet.core import infer
 
 ROOT = Path(fnet.__file__).resolve().parent.parent
@@ -65,6 +66,34 @@ def traced(function: Callable[[], Any]) -> Journey:
     return journey
 
 
+KINDS = {
+    "dense": (bind(fnet.dense, units=3), (4,)),
+    "dense, relu": (bind(fnet.dense, units=3, activation="relu"), (4,)),
+    "dense, softmax": (bind(fnet.dense, units=3, activation="softmax"), (4,)),
+    "embedding": (bind(fnet.embedding, input_dim=5, output_dim=3), (4,)),
+    "flatten": (fnet.flatten, (4, 4, 3)),
+    "dropout": (bind(fnet.dropout, rate=0.5), (4,)),
+    "relu": (fnet.relu, (4,)),
+    "activation": (bind(fnet.activation, activation="tanh"), (4,)),
+    "max_pooling2d": (fnet.max_pooling2d, (4, 4, 3)),
+    "batch_normalization": (fnet.batch_normalization, (4, 4, 3)),
+    "conv2d": (bind(fnet.conv2d, filters=3, kernel_size=3, padding="same", activation="relu"), (4, 4, 3)),
+    "depthwise_conv2d": (bind(fnet.depthwise_conv2d, kernel_size=3), (4, 4, 3)),
+    "layer_normalization": (fnet.layer_normalization, (4,)),
+}
+"""{kind: (layer, shape of a row)}."""
+
+
+def calls_of(layer: Any, row: tuple[int, ...]) -> int:
+    """How many calls a layer adds to a model."""
+    counts, x = [], np.ones((2, *row), np.float32)
+    for model in (fnet.sequential(a=fnet.identity), fnet.sequential(a=fnet.identity, b=layer)):
+        params = fnet.init(model, 0, (None, *row))
+        model(params, x)
+        counts.append(traced(lambda model=model, params=params: model(params, x)).calls.total())
+    return counts[1] - counts[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", help="a .keras file (default: the golden CNN)")
@@ -92,6 +121,7 @@ def main() -> None:
             for file in sorted(journey.files):
                 mine = {name: n for (home, name), n in journey.calls.items() if home == file}
                 print(f"  {file}: {', '.join(f'{name} {n}' for name, n in mine.items())}")
+    print("calls that a layer adds:", ", ".join(f"{kind} {calls_of(*case)}" for kind, case in KINDS.items()))
 
 
 if __name__ == "__main__":

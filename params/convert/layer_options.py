@@ -170,9 +170,9 @@ class _Values(NamedTuple):
             return self.activation(value)
         if isinstance(value, list):
             return tuple([self.read(key, item, True) for item in value])
-        if is_object(value):
-            return self.serialized(key, value)
         if isinstance(value, dict):
+            if is_object(value):
+                return self.serialized(key, value)
             return {k: self.read(key, v, True) for k, v in value.items()}
         if not isinstance(value, float) or self.operation or math.isfinite(value):
             return value

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from types import NoneType
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -107,15 +108,16 @@ def parse(data: Any) -> KerasObject:
 def _require_kinds(data: dict[str, Any], config: dict[str, Any], calls: Any, build: Any) -> None:
     """Refuse an object with parts of wrong types, or with two names."""
     shared, label = data.get("shared_object_id"), shown(data["class_name"])
-    optional = (("name", config.get("name")), *((key, data.get(key)) for key in ("module", "registered_name")))
-    for key, value, kind in (
-        *((key, "" if value is None else value, str) for key, value in optional),
-        ("name", data.get("name", ""), str),
-        ("inbound_nodes", calls, list),
-        ("build_config", build, dict),
+    for key, value, kinds in (
+        ("name", config.get("name"), (str, NoneType)),
+        ("name", data.get("name", ""), (str,)),
+        ("inbound_nodes", calls, (list,)),
+        ("build_config", build, (dict,)),
+        ("module", data.get("module"), (str, NoneType)),
+        ("registered_name", data.get("registered_name"), (str, NoneType)),
     ):
-        if not isinstance(value, kind):
-            raise CorruptFile(f"{label}: {key} is {quoted(value)}, not a {kind.__name__}")
+        if not isinstance(value, kinds):
+            raise CorruptFile(f"{label}: {key} is {quoted(value)}, not a {kinds[0].__name__}")
     if shared is not None and type(shared) is not int:
         raise CorruptFile(f"{label}: shared_object_id is {quoted(shared)}, not an integer")
     if config.get("trainable", True) not in (False, True):
