@@ -1,5 +1,7 @@
 """ONNX and StableHLO: what is written computes the same, what cannot is refused; each conversion takes seconds."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -109,7 +111,10 @@ def test_the_command_exports_with_a_size_for_free_axes(tmp_path, monkeypatch, ca
     params = fnet.init(model, 0)
     fnet.save("m.safetensors", model, params)
     assert cli.main(["export", "m.safetensors", "m.stablehlo"]) == 1
-    assert caplog.text.endswith("that requires a constant; sizes are free here: say them, --size 100\n")
+    hint = "that requires a constant; sizes are free here: give them, (None, 100, 3), or in a shell --size 100"
+    assert caplog.text.endswith(f"{hint}\n")
+    with pytest.raises(fnet.ExportError, match=re.escape(hint)):
+        fnet.to_stablehlo(model, params, "m.stablehlo")
     assert cli.main(["export", "m.safetensors", "m.stablehlo", "--size", "4"]) == 0
     x = np.ones((5, 4, 2), "float32")
     parity.assert_close(fnet.load_stablehlo("m.stablehlo")(x)[0], model(params, x))
