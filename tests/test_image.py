@@ -29,6 +29,22 @@ def test_every_size_has_tensorflows_numbers(interpolation, antialias):
         parity.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("antialias", [False, True])
+def test_integers_round_as_tensorflow_rounds_them(antialias):
+    """Many results are halves: the order of the axes decides where they go."""
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).integers(0, 256, (8, 24, 30, 3)).astype("float32")
+    for size in ((12, 15), (8, 10), (6, 15), (32, 50), (100, 75)):
+        theirs = tf.image.resize(x, size, antialias=antialias).numpy()
+        np.testing.assert_array_equal(np.round(resize(x, size, "bilinear", antialias)), np.round(theirs))
+
+
+def test_images_that_have_the_size_are_returned_as_they_are_unless_the_kernel_blurs():
+    x = np.arange(8).reshape(1, 2, 2, 2)
+    assert [name for name in INTERPOLATIONS if resize(x, (2, 2), name) is not x] == ["gaussian", "mitchellcubic"]
+
+
 def test_bicubic_is_tensorflows_not_the_exact_cubic():
     """TensorFlow reads the cubic from a table; JAX evaluates it: 5e-4 apart on the same image."""
     import jax
