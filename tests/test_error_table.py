@@ -242,6 +242,10 @@ RULES = [
         )
     ),
     (fnet.stacked_rnn_cells, {"cells": ()}, (Y, ()), "a stack of no cells"),
+    *(
+        (cell, {"units": 2}, (SEQUENCE, ()), r"takes \(batch, features\) at each time step")
+        for cell in (fnet.simple_rnn_cell, fnet.lstm_cell, fnet.gru_cell)
+    ),
     (fnet.resizing, {"height": 2, "width": 2}, Y, "images have 3 axes, or 4 with that of the batch; got 2"),
     (o.resize, {"size": (2, 2)}, Y, "images have 3 axes, or 4"),
     (o.resize, {"size": (2, 2, 2)}, IMAGE, "the option 'size' = .* is of the wrong type"),

@@ -76,8 +76,6 @@ def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None)
 
 def is_recurrent(step: Any) -> bool:
     """Whether a layer takes an initial state and can return its last one."""
-    if isinstance(step, Model):
-        return False
     function = step.function if isinstance(step, Bound) else step
     return {"return_state", "go_backwards"} <= set(option_names(function))
 
