@@ -49,7 +49,7 @@ mutants: $(READY) ## Put in small faults, one after the other, and print those t
 	$(BIN)/python -m tests.mutants --jobs 2 --slow
 
 SECONDS ?= 600
-fuzz: $(READY) ## Look for files that break the readers: ten minutes a reader, or make fuzz SECONDS=3600
+fuzz: $(READY_SLOW) ## Look for files that break the readers: ten minutes a reader, or make fuzz SECONDS=3600
 	@for target in keras h5 store; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) || exit 1; done
 
 lint: $(READY) ## Formatter, linter, type checker

@@ -13,7 +13,7 @@ from fnet.core import infer
 from params import ModelFileError, load_keras
 from params.convert import functional
 from params.file.keras_objects import Names
-from tests.hostile import dense_config, dense_weights, entry, keras_zip
+from tests.hostile import dense_config, dense_weights, entry, input_entry, keras_zip, sequential_config
 from tests.hostile_sizes import EITHER, SIZES, call, called_often, chain, packed, relu
 from tests.hostile_sizes import functional as config_of
 
@@ -60,6 +60,26 @@ FAST = [name for number, name in enumerate(SIZES) if number % 6 == 0]
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in SIZES])  # fmt: skip
 def test_size_and_repetition_cost_no_more_than_the_file(name):
     check(load_keras, SIZES[name].build(), SIZES[name].errors)
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=() if name in FAST[::4] else pytest.mark.slow) for name in SIZES])  # fmt: skip
+def test_what_is_explained_costs_no_more(name):
+    check(fnet.explain, SIZES[name].build(), (ModelFileError, type(None)))
+
+
+@pytest.mark.parametrize("fate", [
+    (entry("LSTM", "after", units=2), "used"), (entry("RNN", "after", cell=entry("GRUCell", "c", units=2)), "used"),
+    (entry("ConvLSTM1D", "after", filters=2, kernel_size=1), "used"), (entry("Softmax", "after"), "?"),
+    (entry("BatchNormalization", "after"), "kept"), (entry("TimeDistributed", "after", layer=relu("r")), "kept"),
+], ids=lambda fate: fate[0]["class_name"])  # fmt: skip
+@pytest.mark.parametrize("size", [10**6, 10**9])
+def test_masks_of_many_steps_are_explained_without_the_steps(size, fate):
+    layer, mask = fate
+    shape = (size, 5, 3) if layer["class_name"] == "ConvLSTM1D" else (size, 3)
+    data = packed(sequential_config(input_entry(*shape), entry("Masking", "before"), layer))
+    check(fnet.explain, data, ())
+    assert [step.mask for step in fnet.explain(data).steps][-2:] == ["made", mask]
 
 
 @pytest.mark.slow

@@ -141,6 +141,8 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
     for i in range(length):
         carry, y = f(carry, tree.map(lambda a: a[i], xs))  # noqa: B023 - called at once
         ys.append(y)
+        if i == 0 and not any(leaf.size for leaf in tree.leaves((carry, y))):  # no rows: each step gives the same
+            return carry, tree.map(lambda a: np.broadcast_to(a, (length, *a.shape)), y)
     return carry, tree.map(lambda *steps: np.stack(steps), *ys)
 
 
@@ -297,7 +299,7 @@ def softmax(x: Any, axis: Any) -> Any:
 def exponentials(x: Any, axis: Any, own: bool = False) -> tuple[Any, Any]:
     """(exp(x - max), its sum) over `axis`: `softmax` before the division. own: `x` may be written over."""
     if x.size == 0:
-        return x, 1
+        return x.copy(), 1
     e = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=x if own else None)
     np.exp(e, out=e)
     return e, np.add.reduce(e, axis=axis, keepdims=True)

@@ -20,7 +20,7 @@ from params.convert.conversion import BROKEN
 def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[str, str]:
     """{path: "made", "kept", "used" or "lost"} of the steps with a mask; "?" where it is unknown.
 
-    Masks are passed through the model with zeros of the smallest size; only layers with mask="own" are run.
+    Masks are passed through the model in no rows; only layers with mask="own" are run.
     """
     fate_of: dict[str, str] = {}
 
@@ -30,7 +30,7 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[s
         place = "/".join(path)
         bound = bind(step)
         declared = bound.rules
-        y = tree.map(_zeros, rows[place].outputs)
+        y = tree.map(_no_rows, rows[place].outputs)
         before = _has_mask(x)
         if declared.mask == "own":
             try:
@@ -46,12 +46,19 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[s
             fate_of[place] = "made" if not before else "kept" if after else gone
         return y
 
-    walk(model, tree.map(_zeros, spec), ())
+    walk(model, tree.map(_no_rows, spec), ())
     return fate_of
 
 
 def _has_mask(x: Any) -> bool:
     return any(isinstance(leaf, Masked) for leaf in tree.leaves([x]))
+
+
+def _no_rows(spec: Any) -> Any:
+    """An array of a Spec with 0 for its first unknown size, which is that of the rows: nothing is computed of it."""
+    zeros = _zeros(spec)
+    rows = next((axis for axis, size in enumerate(spec.shape) if size is None), 0)
+    return zeros[(slice(None),) * rows + (slice(0),)] if spec.shape else zeros
 
 
 def _zeros(spec: Any) -> Any:
