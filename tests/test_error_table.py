@@ -523,7 +523,7 @@ def test_streams_ask_for_the_number_of_sequences():
     ],
 )
 def test_a_single_unit_is_cut_in_the_middle_of_its_activation(activation, middle):
-    scores = np.float32([[middle - 0.1], [middle + 0.1], [middle]])
+    scores = np.float32([[middle - 1e-6], [middle + 1e-6], [middle]])
     for step in (bind(fnet.dense, units=1, activation=activation), bind(fnet.activation, activation=activation)):
         for model in (fnet.sequential(step), fnet.graph({"y": (step, "x")}, inputs="x", outputs="y")):
             assert fnet.classes(model, scores).tolist() == [0, 1, 0]

@@ -117,14 +117,20 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
 
 
 def test_sizes_that_only_the_params_tell_are_written():
-    model = fnet.sequential(
-        conv=bind(fnet.conv2d, kernel_size=3, filters=2), flat=fnet.flatten, scores=bind(fnet.dense, units=2)
-    )
+    def made(dense_of, conv):
+        inside = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3, 2)), d=dense_of(4))
+        layers = {
+            "rows": bind(fnet.time_distributed, layer=inside),
+            "of": bind(fnet.time_distributed, layer=dense_of(3)),
+        }
+        return fnet.sequential(conv=conv, **layers, flat=fnet.flatten, scores=dense_of(2))
+
+    model = made(lambda units: bind(fnet.dense, units=units), bind(fnet.conv2d, kernel_size=3, filters=2))
     params = fnet.init(model, 0, (None, 5, 5, 1))
-    bare = fnet.sequential(conv=bind(fnet.conv2d, kernel_size=3), flat=fnet.flatten, scores=fnet.dense)
+    bare = made(lambda units: bind(fnet.dense), bind(fnet.conv2d, kernel_size=3))
     read, _ = load_keras(keras_bytes(bare, params, (None, 5, 5, 1)))
-    assert read["conv"] == model["conv"]
-    assert read["scores"] == model["scores"]
+    for name in ("conv", "rows", "of", "scores"):
+        assert read[name] == model[name]
 
 
 def test_the_size_of_a_vocabulary_is_that_of_its_tokens():
