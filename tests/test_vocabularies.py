@@ -1,5 +1,6 @@
 """Vocabularies give the ids of the Keras that wrote them, whatever its system; those that Keras refuses are refused."""
 
+import contextlib
 import zipfile
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 
 import fnet
 from params import ModelFileError, load_keras
+from params.assign.options_from_arrays import boundaries
 from params.errors import UnsupportedLayer, WeightsMismatch
+from params.file.model_file import StoredArray
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 
 FOLDERS = {
@@ -176,3 +179,13 @@ def test_texts_prepared_by_a_function_of_the_user(key):
         load_keras(data)
     own = fnet.layer(shape=lambda x: (x, {}))(lambda params, x: x[:, :1])
     assert load_keras(data, custom={"look": own})[0]({}, np.array([["a", "b"]], object)).tolist() == [["a"]]
+
+
+@pytest.mark.parametrize("row", [(0, 0), (np.nan, 1), (np.inf, np.inf), (-1, 1), (3e38, 3e38)])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_summary_of_strange_numbers_is_refused_or_gives_numbers_without_a_warning(row, which):
+    summary = np.float32([[0, 1], [1, 1]])
+    summary[which] = row
+    array = StoredArray("layers/d/vars/0", summary.shape, "float32", summary.copy)
+    with contextlib.suppress(WeightsMismatch):
+        assert np.isfinite(boundaries(array, 2)).all()

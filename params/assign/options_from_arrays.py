@@ -77,8 +77,9 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     if type(bins) is not int or bins < 1 or bins > MOST_BINS:
         raise WeightsMismatch(f"{quoted(array.place)}: {quoted(bins)} bins")
     if len(values) >= bins:  # else as many as there are
-        sums = weights.cumsum()
-        values = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
+        with np.errstate(all="ignore"):  # NaN is refused below
+            sums = weights.cumsum()
+            values = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
     if not np.isfinite(values[:-1]).all():
         raise WeightsMismatch(f"{quoted(array.place)} holds NaN or infinity")
     return tuple(values[:-1].tolist())
