@@ -56,6 +56,11 @@ def test_batch_statistics_at_the_edges(each_backend):
     parity.assert_close(y[0], np.array([np.nan, 1000**0.5, 0]))
 
 
+def test_the_statistics_of_no_rows_are_none(each_backend):
+    step = bind(fnet.batch_normalization, training=True)
+    assert step(fnet.init(step, 0, (None, 3)), np.zeros((0, 3), "float32")).shape == (0, 3)
+
+
 def test_a_batch_that_is_masked_as_a_whole_has_the_moments_that_keras_gives_it(each_backend):
     x = np.random.default_rng(4).standard_normal((2, 3, 4)).astype("float32")
     layer, none = keras.layers.BatchNormalization(), np.zeros((2, 3), bool)

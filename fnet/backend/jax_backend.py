@@ -73,8 +73,8 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "cast", "center", "clip", "compiled", "concrete",
     "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
     "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
-    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of",
-    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
+    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
+    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "wide", "winograd",
 ]
@@ -369,16 +369,21 @@ def _is_one_row(x: Any, axis: int) -> bool:
     return few and x.dtype == jnp.float32 and on_cpu()
 
 
+def mean(x: Any, axes: tuple[int, ...]) -> Any:
+    """The mean over `axes`, kept as axes of size 1."""
+    return jnp.mean(x, axis=axes, keepdims=True)
+
+
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """(x - mean, variance) over `axes`, kept as axes of size 1; exact also where mean >> deviation."""
-    c = x - jnp.mean(x, axis=axes, keepdims=True)
-    c = c - jnp.mean(c, axis=axes, keepdims=True)  # what rounding left in the first mean
+    c = x - mean(x, axes)
+    c = c - mean(c, axes)  # what rounding left in the first mean
     return c, mean_square(c, axes)
 
 
 def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
     """The mean of x^2 over `axes`, kept as axes of size 1."""
-    return jnp.mean(x * x, axis=axes, keepdims=True)
+    return mean(x * x, axes)
 
 
 def elementwise(f: Callable[[Any], Any], x: Any) -> Any:

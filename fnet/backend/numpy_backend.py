@@ -40,8 +40,8 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "cast", "center", "clip", "compiled", "concrete",
     "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
     "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
-    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of",
-    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
+    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
+    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "wide", "winograd",
 ]
@@ -310,6 +310,11 @@ def total(x: Any, axis: int) -> Any:
     return np.add.reduce(x, axis=axis, keepdims=True)
 
 
+def mean(x: Any, axes: tuple[int, ...]) -> Any:
+    """The mean over `axes`, kept as axes of size 1; NaN of nothing, where `np.mean` warns."""
+    return np.add.reduce(x, axis=axes, keepdims=True) / math.prod(x.shape[a] for a in axes)
+
+
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """(x - mean, variance) over `axes`, kept as axes of size 1; exact also where mean >> deviation."""
     c = x - _mean(x, axes)
@@ -321,7 +326,7 @@ def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
     """The mean of x^2 over `axes`, kept as axes of size 1."""
     size, kept = _as_rows(x.shape, axes)
     if not size:
-        return np.mean(x * x, axis=axes, keepdims=True)
+        return mean(x * x, axes)
     rows = x.reshape(-1, size)
     return (np.vecdot(rows, rows) / size).reshape(kept)
 
@@ -329,7 +334,7 @@ def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
 def _mean(x: Any, axes: tuple[int, ...]) -> Any:
     size, kept = _as_rows(x.shape, axes)
     if not size:
-        return np.mean(x, axis=axes, keepdims=True)
+        return mean(x, axes)
     return np.vecdot(x.reshape(-1, size), _even_weights(size, x.dtype)).reshape(kept)
 
 

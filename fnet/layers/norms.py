@@ -99,7 +99,7 @@ def batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Ar
     """The mean and variance over all axes but `kept`, of the entries where `mask` is True."""
     axes = tuple(a for a in range(x.ndim) if a not in kept)
     if mask is None:
-        return xp.mean(x, axis=axes), ops.center(x, axes)[1]
+        return ops.mean(x, axes), ops.center(x, axes)[1]
     shown = xp.broadcast_to(mask[..., None], x.shape)
     count = xp.sum(shown, axis=axes, keepdims=True).astype(x.dtype) + 1e-7
     mean = xp.sum(xp.where(shown, x, 0), axis=axes, keepdims=True) / count
