@@ -134,6 +134,14 @@ def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     assert "it has b, c; the model takes a, b" in caplog.text
 
 
+def test_a_data_set_of_other_sizes_than_the_model_takes_is_refused(tmp_path):
+    for channels in (1, 3):
+        keras.Sequential([keras.Input((8, 8, channels)), keras.layers.Flatten()]).save(tmp_path / f"{channels}.keras")
+    assert cli.data_rows(tmp_path / "1.keras", "embedded", "test").x.shape[1:] == (8, 8, 1)
+    with pytest.raises(cli.UsageError, match=re.escape("3.keras takes (8, 8, 3), digits has (8, 8, 1); use another")):
+        cli.data_rows(tmp_path / "3.keras", "embedded", "test")
+
+
 def test_only_what_is_installed_is_compared(monkeypatch, caplog):
     assert parity.installed() == parity.BACKENDS
     monkeypatch.setattr(parity.importlib.util, "find_spec", lambda name: None)

@@ -19,7 +19,7 @@ from params.explaining.pictured import picture
 from params.explaining.sizes import by_path, sizes
 from params.store.keras_file import keras_bytes
 from tests.golden.archives import FOLDER, config_in, files, golden, read
-from tests.hostile import keras_zip, legacy
+from tests.hostile import dense_weights, keras_zip, legacy
 from tests.hostile_sizes import NO_WEIGHTS, chain, packed
 
 
@@ -82,7 +82,11 @@ def test_shapes_that_a_model_of_several_inputs_was_built_for():
     assert (explained.inputs, explained.outputs) == ("float32[None, 3], float32[None, 4]", "float32[None, 7]")
     assert not explained.problems
     del built["build_config"]
-    assert "was saved before it was built" in fnet.explain(json.dumps(built).encode()).problems[0]
+    message = "Sequential 's' was saved before it was built, so the shapes of its inputs are unknown"
+    assert message in fnet.explain(json.dumps(built).encode()).problems[0]
+    for weights, although in ((NO_WEIGHTS, ""), (dense_weights(), " although it holds 2 arrays")):
+        with pytest.raises(UnsupportedLayer, match=f"{message}{although}; call it once, or begin with keras.Input"):
+            fnet.load_keras(keras_zip(built, weights))
 
 
 def test_sizes_after_a_refused_layer_are_not_guessed():

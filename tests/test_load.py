@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -365,6 +366,22 @@ def test_a_legacy_file_from_before_alpha_adds_low_rank_updates_as_they_are(tmp_p
         assert ', "lora_alpha": 2' in file.attrs["model_config"]
         file.attrs["model_config"] = file.attrs["model_config"].replace(', "lora_alpha": 2', "")
     assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, X)
+
+
+@pytest.mark.parametrize(("side", "shape"), [("a", (3, 2)), ("a", (4, 3)), ("b", (3, 3)), ("b", (2, 4))])
+def test_low_rank_updates_that_do_not_fit_are_refused(side, shape, tmp_path):
+    keras_model = keras.Sequential([vector(), layers.Dense(3, name="d")])
+    keras_model.layers[0].enable_lora(2)
+    keras_model.save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        group = file["model_weights/d"]
+        (place,) = (name for name in group.attrs["weight_names"] if f"lora_kernel_{side}" in name)
+        del group[place]
+        group[place] = np.zeros(shape, "float32")
+    shapes = {"a": (4, 2), "b": (2, 3), side: shape}
+    message = re.escape(f"(4, 3) has a low-rank update {shapes['a']} times {shapes['b']}")
+    with pytest.raises(WeightsMismatch, match=message):
+        load_keras(tmp_path / "model.h5")
 
 
 def test_low_rank_updates_under_a_policy_of_16_bits(tmp_path):

@@ -417,6 +417,16 @@ REFUSED = {
         r"activation 'relux', which is not one of Keras's.*cust",
     ),
     "activation_number": (lambda: activation(3), UnsupportedLayer, "the activation 3, which is not one"),
+    "activation_nameless": (
+        lambda: activation({"class_name": "function", "config": {"a": 1}}),
+        UnsupportedLayer,
+        r"has the activation \{'a': 1\}, which is not one of Keras's",
+    ),
+    "activation_lambda": (
+        lambda: activation({"class_name": "Lambda", "config": {}}),
+        UnsupportedLayer,
+        "has a Python lambda as activation",
+    ),
     "activation_dict": (lambda: activation({"a": 1}), UnsupportedLayer, "has a Python function as activation"),
     "rank_of_call": (
         lambda: functional(node(DENSE, tensor("input_layer", index=1))),

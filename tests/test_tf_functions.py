@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -510,6 +511,23 @@ def test_an_operation_of_a_node_that_is_not_in_the_table_is_refused_by_name():
 def test_a_node_that_is_none_is_named(layer, name):
     with pytest.raises(CorruptFile, match="holds no node of a graph but"):
         as_function({"name": name, "class_name": "TensorFlowOpLayer", "config": layer})
+
+
+@pytest.mark.parametrize("text", [3, "VkFMSUQ", "VkFM SUQ=", "w6k="])
+def test_a_text_of_a_node_is_ascii_in_base64(text):
+    def layer(text):
+        node = {"op": "MaxPool", "input": ["x"], "attr": {"padding": {"s": text}}}
+        return {"name": "f", "config": {"node_def": node}, "inbound_nodes": [[["x", 0, 0]]]}
+
+    assert as_function(layer("VkFMSUQ="))["inbound_nodes"] == [["x", 0, 0, {"padding": "VALID"}]]
+    with pytest.raises(CorruptFile, match=f"an attribute of a node is not a text: {text!r}"):
+        as_function(layer(text))
+
+
+@pytest.mark.parametrize("name", [None, 3, ["math.abs"]])
+def test_a_function_without_a_name_is_refused(name):
+    with pytest.raises(CorruptFile, match=re.escape(f"TFOpLambda 'tf.f' names no function but {name}")):
+        made(name, {})
 
 
 @pytest.mark.parametrize(("read", "message"), [

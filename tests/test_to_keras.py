@@ -274,6 +274,16 @@ REFUSED = {
         (None, 3),
         "Keras's predict never trains",
     ),
+    "a model inside a layer that does not say what it takes": (
+        lambda: fnet.sequential(
+            each=bind(
+                fnet.time_distributed,
+                layer=fnet.graph(d=(bind(fnet.dense, units=2), "x"), inputs="x", outputs="d"),
+            )
+        ),
+        (None, 4, 3),
+        "inside a layer does not say what it takes: give it an input_layer",
+    ),
     "functions of TensorFlow": (
         lambda: fnet.graph(y=(tf_functions.absolute, "x"), inputs="x", outputs="y"),
         (None, 3),

@@ -408,6 +408,7 @@ def test_token_ids_beyond_the_table_are_refused():
     ("family", "changed", "message"),
     [
         ("cnn", {"pooling": "median"}, "pooling 'median'; use one of max, average"),
+        ("lstm", {"head": "first"}, "head 'first'; use one of last, pool, attention"),
         ("cnn", {"filters": (8, 8), "kernels": (3, 3, 3)}, "2 filters need 1 or 2 kernels"),
         ("cnn", {"dense": 0}, "dense must be at least 1"),
         ("cnn", {"residual": True, "batch_norm": True}, "residual needs batch_norm and global_pooling"),
@@ -426,6 +427,8 @@ def test_options_that_make_no_model(family, changed, message):
 def test_an_option_of_another_family_is_refused():
     with pytest.raises(TypeError, match="rnn has no option filters; it has layers, units"):
         architectures.options("rnn", filters=(3,))
+    with pytest.raises(ValueError, match="cell 'gru'; use one of simple_rnn, lstm"):
+        architectures.Recurrent(cell="gru")
 
 
 @pytest.mark.parametrize(
@@ -439,6 +442,7 @@ def test_a_configuration_that_trains_nothing_is_refused(changed):
 @pytest.mark.parametrize(
     ("family", "changed", "message"),
     [
+        ("cnn", {"rows": "some"}, "rows 'some'; use one of official, report, all"),
         ("cnn", {"recipe": "sgd"}, "recipe 'sgd'; use one of adam, one-cycle"),
         *(("cnn", {"average": n}, f"average is a momentum between 0 and 1, got {n}") for n in (0.0, 1.0)),
         ("cnn", {"recipe": "one-cycle", "decay": True}, "a falling rate of its own"),

@@ -11,6 +11,7 @@ from params import ModelFileError, load_keras
 from params.assign.options_from_arrays import boundaries
 from params.errors import UnsupportedLayer, WeightsMismatch
 from params.file.model_file import StoredArray
+from params.table.entry import MOST_BINS
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 
 FOLDERS = {
@@ -189,3 +190,32 @@ def test_a_summary_of_strange_numbers_is_refused_or_gives_numbers_without_a_warn
     array = StoredArray("layers/d/vars/0", summary.shape, "float32", summary.copy)
     with contextlib.suppress(WeightsMismatch):
         assert np.isfinite(boundaries(array, 2)).all()
+
+
+def test_the_number_of_bins_that_a_summary_gives_is_bounded():
+    array = StoredArray("layers/d/vars/0", (2, 3), "float32", lambda: np.float32([[0, 1, 2], [1, 1, 1]]))
+    assert [boundaries(array, bins) for bins in (1, MOST_BINS)] == [(), (0, 1)]
+    for bins in (0, MOST_BINS + 1, 2.0, True, None):
+        with pytest.raises(WeightsMismatch, match=f"'layers/d/vars/0': {bins} bins"):
+            boundaries(array, bins)
+
+
+@pytest.mark.parametrize("changed", ["other", "column", "rows"])
+def test_weights_of_tf_idf_and_their_copy_are_equal(changed):
+    """Keras writes those of a TextVectorization twice."""
+    first, second = np.float32([1, 2, 3]), {"other": [1, 2, 4], "column": [1, 2], "rows": [[1, 2, 3]]}[changed]
+    config = sequential_config(
+        input_entry(1, dtype="string"), entry("TextVectorization", "look", vocabulary=["a", "b"], output_mode="tf_idf")
+    )
+
+    def write(copy):
+        def arrays(file):
+            home = file.create_group("layers/text_vectorization")
+            home["vars/idf_weights"], home["_lookup_layer/vars/idf_weights"] = first, np.float32(copy)
+
+        return keras_zip(config, h5(arrays))
+
+    model, params = load_keras(write(first))
+    np.testing.assert_array_equal(model(params, np.array([["b"]], object)), [[0, 0, 3]])
+    with pytest.raises(WeightsMismatch, match=r"vars/idf_weights' and its copy '.*_lookup_layer.*' differ"):
+        load_keras(write(second))

@@ -374,6 +374,19 @@ def test_the_config_of_keras_3_and_weights_by_name(tmp_path):
     np.testing.assert_array_equal(got["a"]["kernel"], before["a"]["kernel"])
 
 
+def test_a_layer_of_a_weights_file_that_lacks_an_array(tmp_path):
+    layers = [keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b", use_bias=False)]
+    keras.Sequential([keras.Input((3,)), *layers]).save_weights(tmp_path / "w.weights.h5")
+    model = fnet.sequential(a=bind(dense, units=4), b=bind(dense, units=2))
+    params = fnet.init(model, 0, (None, 3))
+    with pytest.raises(WeightsMismatch, match="missing: 'b/bias'"):
+        load_weights(tmp_path / "w.weights.h5", model, params, (None, 3), by_name=True)
+    with pytest.warns(WeightsWarning, match="of 1 layers.*kept as they were: b;.*missing: 'b/bias'"):
+        got = load_weights(tmp_path / "w.weights.h5", model, params, (None, 3), by_name=True, skip_mismatch=True)
+    np.testing.assert_array_equal(got["a"]["kernel"], layers[0].kernel)
+    np.testing.assert_array_equal(got["b"]["kernel"], params["b"]["kernel"])
+
+
 @fnet.layer(shape=lambda x: (x, {"gain": Param(x.shape[-1:]), "offset": Param(x.shape[-1:])}))
 def shifted(params, x):
     return x * params["gain"] + params["offset"]

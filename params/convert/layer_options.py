@@ -223,8 +223,10 @@ class _Values(NamedTuple):
     def function(self, value: dict[str, Any]) -> Any:
         """A function in a config: one of Keras's activations by name, or the caller's own."""
         name, registered, module = (value.get(key) for key in ("config", "registered_name", "module"))
-        if value["class_name"] != "function" or not isinstance(name, str):
+        if value["class_name"] != "function":
             raise UnsupportedLayer(f"{self.source.label} has a Python lambda as activation: {LAMBDA}")
+        if not isinstance(name, str):
+            raise UnsupportedLayer(_no_activation(self.source, name))
         full = registered if isinstance(registered, str) and registered != "function" else name
         for key in (full, name):
             custom = self.conversion.own(key)
