@@ -374,17 +374,38 @@ def test_the_config_of_keras_3_and_weights_by_name(tmp_path):
     np.testing.assert_array_equal(got["a"]["kernel"], before["a"]["kernel"])
 
 
-def test_a_layer_of_a_weights_file_that_lacks_an_array(tmp_path):
-    layers = [keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b", use_bias=False)]
-    keras.Sequential([keras.Input((3,)), *layers]).save_weights(tmp_path / "w.weights.h5")
-    model = fnet.sequential(a=bind(dense, units=4), b=bind(dense, units=2))
+@pytest.mark.parametrize("suffix", ["weights.h5", "keras", "h5"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_with_fewer_or_more_arrays_than_the_file_is_no_match(bias, suffix, tmp_path):
+    """Its kernel alone would be another function: Keras leaves such a layer as it was, or refuses the file."""
+    path = tmp_path / f"w.{suffix}"
+    layers = [keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b", use_bias=bias)]
+    keras_model = keras.Sequential([keras.Input((3,)), *layers])
+    (keras_model.save_weights if suffix == "weights.h5" else keras_model.save)(path)
+    model = fnet.sequential(a=bind(dense, units=4), b=bind(dense, units=2, use_bias=not bias))
     params = fnet.init(model, 0, (None, 3))
-    with pytest.raises(WeightsMismatch, match="missing: 'b/bias'"):
-        load_weights(tmp_path / "w.weights.h5", model, params, (None, 3), by_name=True)
-    with pytest.warns(WeightsWarning, match="of 1 layers.*kept as they were: b;.*missing: 'b/bias'"):
-        got = load_weights(tmp_path / "w.weights.h5", model, params, (None, 3), by_name=True, skip_mismatch=True)
-    np.testing.assert_array_equal(got["a"]["kernel"], layers[0].kernel)
-    np.testing.assert_array_equal(got["b"]["kernel"], params["b"]["kernel"])
+    message = "'b' has . arrays" if suffix == "h5" else "not used.*dense_1/vars/1'" if bias else "missing: 'b/bias'"
+    with pytest.raises(WeightsMismatch, match=message):
+        load_weights(path, model, params, (None, 3), by_name=True)
+    for by_name in (False, True):
+        with pytest.warns(WeightsWarning, match=f"of 1 layers.*kept as they were: b;.*{message}"):
+            got = load_weights(path, model, params, (None, 3), by_name=by_name, skip_mismatch=True)
+        np.testing.assert_array_equal(got["a"]["kernel"], layers[0].kernel)
+        np.testing.assert_array_equal(got["b"]["kernel"], params["b"]["kernel"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"by_name": True}, {"skip_mismatch": True}], ids=lambda options: next(iter(options))
+)
+def test_weights_that_a_file_names_are_found_layer_by_layer(options):
+    """Those of tf-idf have names, all others numbers. A warning is an error here."""
+    data = read(FOLDER / "keras-3.15.1.zip", "words.keras")
+    model, params = load_keras(data)
+    empty = tree.map(lambda a: np.zeros_like(a) if a.dtype == "float32" else a, params)
+    got = load_weights(data, model, empty, **options)
+    assert not np.array_equal(empty["string_lookup_3"]["idf_weights"], params["string_lookup_3"]["idf_weights"])
+    for (path, leaf), (_, expected) in zip(tree.items(got), tree.items(params), strict=True):
+        np.testing.assert_array_equal(leaf, expected, str(path))
 
 
 @fnet.layer(shape=lambda x: (x, {"gain": Param(x.shape[-1:]), "offset": Param(x.shape[-1:])}))

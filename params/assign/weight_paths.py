@@ -180,10 +180,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
     """{params path: stored array or value} for the Keras 3 layout. names: whether layer names must agree too."""
     arrays, missing, used = dict(work.preset), [], set()
     for slot in work.slots:
-        variables = _variables(file, slot)
-        array = variables.named.get(slot.name)
-        if array is None and 0 <= slot.number < len(variables.arrays):
-            array = variables.arrays[slot.number]
+        array = array_of(_variables(file, slot), slot)
         if array is not None:
             used.add(array.place)
         elif slot.path is not None and slot.path not in work.preset and not slot.of_training:
@@ -192,15 +189,25 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
             arrays[slot.path] = array
     if names:
         _check_names(work, file)
-    used |= _copies(work, file)
-    places = {array.place for array in file.every}
-    models = {"", *work.walk.models}  # "": the whole may be a custom layer
-    training = re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
-    extra = sorted(place for place in places - used if not training.match(place))
+    used |= copies(work, file)
+    training = of_training(work)
+    extra = sorted({array.place for array in file.every if not training.match(array.place)} - used)
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
     _warn_of_twins(work, arrays)
     return arrays
+
+
+def array_of(variables: Variables, slot: Slot) -> StoredArray | None:
+    """The array of a slot among those of its group."""
+    array = variables.named.get(slot.name)
+    return variables.arrays[slot.number] if array is None and 0 <= slot.number < len(variables.arrays) else array
+
+
+def of_training(work: Plan) -> re.Pattern[str]:
+    """A pattern of the places of arrays that only training reads."""
+    models = {"", *work.walk.models}  # "": the whole may be a custom layer
+    return re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
 
 
 def _variables(file: WeightTree, slot: Slot) -> Variables:
@@ -240,7 +247,7 @@ def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Loaded],
     return min(fits, key=lambda fit: fit[0])[1]
 
 
-def _copies(work: Plan, file: WeightTree) -> set[str]:
+def copies(work: Plan, file: WeightTree) -> set[str]:
     """The places of copies of arrays that Keras writes twice; they must be equal."""
     places = set()
     for slot in work.slots:

@@ -24,10 +24,13 @@ from params.assign.weight_paths import (
     Loaded,
     Plan,
     Slot,
+    array_of,
     by_groups,
+    copies,
     entry_of,
     fitting,
     listing,
+    of_training,
     plan,
     split_name,
     variables_of,
@@ -360,20 +363,25 @@ def _group_layers(slots: Slots, work: Plan, converted: Converted, file: ModelFil
         if not slots.of(part) or place is None or place not in tops:
             continue
         used.add(place)
-        yield part, quoted(place), partial(_from_group, slots.of(part), file.arrays, home, place)
+        yield part, quoted(place), partial(_from_group, slots.of(part), work, file.arrays, home, place)
     for place in sorted(tops - used):
         inside = [v for group, v in groups.items() if f"{group}/".startswith(f"{place}/") and v.arrays]
         if inside:
             yield None, groups[place].name or place, dict
 
 
-def _from_group(slots: Sequence[Slot], file: WeightTree, home: str, place: str) -> Loaded:
+def _from_group(slots: Sequence[Slot], work: Plan, file: WeightTree, home: str, place: str) -> Loaded:
     """The arrays of a layer from the group `place`; home: its group in the order of the model."""
-    loaded: Loaded = {}
-    for slot in slots:
-        arrays = variables_of(file, place + slot.group.removeprefix(home)).arrays
-        if slot.path is not None and slot.number >= len(arrays):
-            raise WeightsMismatch(listing(["/".join(slot.path)], []))
-        if slot.path is not None:
-            loaded[slot.path] = arrays[slot.number]
-    return loaded
+    inside = {group: held for group, held in file.groups.items() if f"{group}/".startswith(f"{place}/")}
+    moved = replace(file, groups={home + group.removeprefix(place): held for group, held in inside.items()})
+    found = ((slot, array_of(variables_of(moved, slot.group), slot)) for slot in work.slots)
+    stored = {id(slot): array for slot, array in found if array is not None}
+    needed = [slot for slot in slots if slot.path is not None]
+    missing = ["/".join(slot.path or ()) for slot in needed if id(slot) not in stored]
+    used = {array.place for array in stored.values()} | copies(work, moved)
+    training = of_training(work)
+    left = [held for group, held in moved.groups.items() if not training.match(f"{group}/")]
+    extra = sorted({array.place for held in left for array in (*held.arrays, *held.named.values())} - used)
+    if missing or extra:
+        raise WeightsMismatch(listing(missing, extra))
+    return {slot.path: stored[id(slot)] for slot in needed if slot.path is not None}
