@@ -90,8 +90,10 @@ def tensor(value: Any, dtype: str | None = None) -> Array:
 
 
 def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
-    """Python numbers as `dtype`, without passing through 32 bits for dtypes of 64."""
-    if numbers.dtype.kind == "i" and dtype in (*_FLOATS, "bfloat16"):
+    """Python numbers as `dtype`, without passing through 32 bits for dtypes of 64. Raises ValueError for others."""
+    if numbers.dtype.kind == "O" and (dtype is None or None in numbers):  # with a dtype, integers beyond 64 bits
+        raise ValueError(f"{numbers.tolist()!r:.60} is not a tensor")
+    if numbers.dtype.kind in "iO" and dtype in (*_FLOATS, "bfloat16"):
         numbers = numbers.astype("float64")  # JAX would cut integers to 32 bits first
     small = {"int64": "int32", "float64": "float32", "complex128": "complex64"}.get(numbers.dtype.name)
     array = ops.asarray(numbers) if small is None else ops.cast(numbers, dtype or small)

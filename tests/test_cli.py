@@ -270,6 +270,7 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "pixels.npy", "image.keras"], 2, "pixels.npy is not a model file; the model comes first"),
         (["predict", "labels.txt", "pixels.npy"], 2, "labels.txt is not a model file; the model comes first"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
+        (["plot", "image.keras", "--depth", "-1", "--output", "-"], 2, "--depth is at least 0"),
         (["export", "image.keras", "out.safetensors"], 2, "say which with --to (fnet convert writes .safetensors)"),
     ],
 )

@@ -546,8 +546,12 @@ def test_a_call_like_one_before_looks_at_its_numbers(layer, dtype, good, bad):
         ({}, "a table without columns"),
         ({"a": [1.0, 2.0], "b": [1.0]}, "columns of different lengths: {'a': 2, 'b': 1}"),
         ({"a": [1.0], "b": ["x"]}, "texts in b and numbers in the rest"),
+        (
+            only("__arrow_c_stream__", pyarrow.chunked_array([[1]])),
+            "is not a table that pyarrow can read: Cannot import",
+        ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_table_that_is_no_array_is_refused(table, message):
     with pytest.raises(fnet.InvalidInput, match=message):

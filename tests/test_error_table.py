@@ -8,8 +8,10 @@ import pytest
 import fnet
 from fnet import InvalidInput, Spec, bind
 from fnet import operations as o
+from fnet import tf_functions as tf
 from fnet.core import infer
 from fnet.core.layer import brief, steps_like
+from fnet.core.rules import own_layers
 from fnet.errors import unanswered
 from fnet.masks import Masked
 from params import Limits
@@ -25,6 +27,7 @@ X, Y, SEQUENCE, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 3)), Spec((2,
 
 FEWER = Spec((2, 4, 3))
 HEADS, GROUPED = {"num_heads": 2, "key_dim": 2}, {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1}
+REVERSED = {"input_dim": 5, "output_dim": 3, "reverse": True}
 
 RULES = [
     (o.concatenate, {"axis": 1}, (Spec((2, 3)), Spec((4, 3))), "differ outside of axis 1"),
@@ -288,7 +291,28 @@ RULES = [
         (IMAGE, (2, 9, 8, 3), Spec((2,)), Spec((2,))),
         "method must be one of linear",
     ),
+    (fnet.reversible_embedding, REVERSED, Y, r"to reverse have 3 numbers each; got float32\[4, 5\]"),
+    (tf.gather, {"axis": 0, "batch_dims": 1}, (Y, Spec((4,), "int32")), "batch_dims=1: .* axis 0 share at most 0 axes"),
+    (tf.gather, {"axis": 1, "batch_dims": -2}, (Y, Spec((4,), "int32")), "batch_dims=-2: .* share at most 1 axes"),
+    (tf.gather, {"axis": 2, "batch_dims": 2}, (SEQUENCE, Spec((2,), "int32")), "batch_dims=2: .* share at most 1 axes"),
+    (tf.gather, {"axis": None, "batch_dims": 2}, (Y, Spec(Y.shape, "int32")), "axis 2 does not exist in 2 dimensions"),
+    (tf.roll, {}, (Y, (1, 2), 1), r"one number is needed for each axis; got \(1, 2\), 1"),
+    (tf.as_string, {}, {1}, r"^\{1\} is not a tensor"),
 ]
+TAKEN = [
+    (fnet.reversible_embedding, REVERSED, Spec((2, None)), (2, 5)),
+    (fnet.reversible_embedding, {**REVERSED, "reverse": False}, Y, (4, 5, 3)),
+    (tf.gather, {"axis": 1, "batch_dims": 1}, (SEQUENCE, Spec((2,), "int32")), (2, 3)),
+    (tf.gather, {"axis": 2, "batch_dims": -1}, (SEQUENCE, Spec((2,), "int32")), (2, 5, 2)),
+    *((o.top_k, {"k": k, "sorted": False}, Y, (4, k)) for k in (1, 5)),
+    (
+        o.ctc_decode,
+        {"strategy": "beam_search", "beam_width": 2, "top_paths": 2},
+        (SEQUENCE, Spec((2,), "int32")),
+        (2, 2, 5),
+    ),
+]
+"""What is just on the other side of a refusal, and the shape of its first output."""
 CALLS = [
     (fnet.add, {}, np.ones((2, 3)), "add takes a tuple or list of arrays; got ndarray"),
     (fnet.subtract, {}, (np.ones(2),) * 3, "subtract takes a tuple or list of 2 arrays; got 3 of them"),
@@ -382,6 +406,11 @@ CALLS = [
         (np.array([1]), np.array([1.5])),
         r"takes strings or integers; got float64\[1\]",
     ),
+    *(
+        (o.add, {}, (np.ones(2), x), r"add (does not take|cannot compute) .*: \[*None.* is not a tensor$")
+        for x in (None, [None, 1], [[None]])
+    ),
+    (tf.multiply, {}, (np.ones(2, "f4"), [None, 1]), r"multiply cannot compute .*: \[None, 1\] is not a tensor$"),
     (o.inv, {}, np.eye(2, dtype="int32"), "a matrix of floats is wanted, not of int32; cast it first"),
     (fnet.integer_lookup, {}, np.array([[1j]]), r"integer_lookup takes integers; got complex128\[1, 1\]"),
 ]
@@ -391,6 +420,12 @@ CALLS = [
 def test_shape_rules_refuse(layer, options, x, message):
     with pytest.raises((ValueError, InvalidInput, NotImplementedError), match=message):
         fnet.infer(bind(layer, **options), x)
+
+
+@pytest.mark.parametrize(("layer", "options", "x", "shape"), TAKEN, ids=lambda v: getattr(v, "__name__", None))
+def test_shape_rules_take_what_is_just_possible(layer, options, x, shape):
+    outputs, _ = fnet.infer(bind(layer, **options), x)
+    assert fnet.tree.leaves(outputs)[0].shape == shape
 
 
 @pytest.mark.parametrize(("layer", "options", "x", "message"), CALLS, ids=lambda v: getattr(v, "__name__", None))
@@ -428,6 +463,10 @@ def test_whole_numbers_of_an_operation_are_int32(number, fits):
     else:
         with pytest.raises(InvalidInput, match="beyond int32"):
             o.add({}, ([number], np.zeros(1, "int32")))
+
+
+def test_whole_numbers_beyond_64_bits_are_floats_next_to_floats():
+    assert tf.multiply({}, (np.float32([2, 0]), [1 << 70, 1])).tolist() == [2.0**71, 0]
 
 
 def test_tokens_in_one_hot_need_rows_of_one_length():
@@ -479,6 +518,10 @@ MISUSES = [
     (lambda: fnet.merge(fnet.dense, {}), InvalidInput, "merge takes what partition gave: two dicts of arrays"),
     *((lambda w=w: fnet.vocabulary_params(bind(fnet.string_lookup, output_mode="tf_idf"), ["a"], w), ValueError,
        f"finite numbers, one for each of the 1 tokens{end}") for w, end in (([np.nan], ""), ([1.0, 2.0], "$"))),
+    *((lambda c=c: own_layers(c), TypeError, "custom is {name: layer}, such as .*; got ")
+      for c in ([fnet.relu], (), fnet.relu)),
+    (lambda: fnet.init(fnet.sequential(bind(fnet.input_layer, shape=3)), 0), ValueError,
+     "^input_layer: the option 'shape' = 3 is of the wrong type"),
     (with_renorm, ValueError, "renorm and virtual batches are not trained here"),
     (lambda: require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), Limits()),
      LimitExceeded, "gives 65 axes; 64 are possible"),

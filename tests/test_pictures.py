@@ -71,7 +71,8 @@ def test_boxes_lie_where_they_are_wanted_or_as_near_as_others_let_them(wanted, h
 
 
 @pytest.mark.parametrize(("values", "median"), [
-    ([(9, 1), (1, 1)], 5), ([(9, 2), (1, 1)], 9), ([(9, 1), (1, 3), (2, 1)], 1), ([(3, 1), (1, 1), (2, 2), (7, 1)], 2)
+    ([(4, 8)], 4), ([(9, 1), (1, 1)], 5), ([(9, 2), (1, 1)], 9), ([(9, 1), (1, 3), (2, 1)], 1),
+    ([(3, 1), (1, 1), (2, 2), (7, 1)], 2),
 ])  # fmt: skip
 def test_the_median_is_weighted(values, median):
     assert layout._median(values) == median

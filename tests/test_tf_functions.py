@@ -84,6 +84,7 @@ GAMMA = ("lgamma", "digamma")
             ("nn.pool", (X,), {"window_shape": [3, 2], "pooling_type": kind, "padding": "SAME", "strides": steps})
             for kind, steps in (("MAX", None), ("AVG", [2, 1]))
         ),
+        ("nn.pool", (X,), {"window_shape": [2, 2], "pooling_type": "AVG", "dilations": [1, 1]}),
         ("image.resize_with_crop_or_pad", (X,), {"target_height": 2, "target_width": 9}),
         ("image.convert_image_dtype", (np.uint16([[[255], [256], [65534]]]),), {"dtype": "uint8"}),
         ("image.per_image_standardization", (X / 99,), {}),
@@ -453,6 +454,13 @@ def made(*args, **kwargs):
         ("math.reduce_sum", {"axis": ["x", 0, 0]}, "axis"),
         ("gather_nd", {"indices": [[0]], "bad_indices_policy": "IGNORE"}, "bad_indices_policy"),
         ("nn.depthwise_conv2d", {"filter": [[[[1.0]]]], "strides": [1, 2, 2, 1], "dilations": [2, 2]}, "in each phase"),
+        ("nn.pool", {"window_shape": [2], "pooling_type": "MAX", "dilations": [2]}, r"pool with dilations=\(2,\)"),
+        (
+            "nn.max_pool_with_argmax",
+            {"ksize": 2, "strides": 2, "padding": "SAME", "data_format": "NCHW"},
+            "with data_format='NCHW'",
+        ),
+        ("strings.regex_replace", {"pattern": "a", "rewrite": r"\1"}, "a backslash in the rewrite"),
     ],
 )
 def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):

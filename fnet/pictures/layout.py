@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import graphlib
 import itertools
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
@@ -200,14 +200,9 @@ def _straighten(
 def _median(values: list[tuple[float, int]]) -> float:
     """The weighted median; the mean of the two middle values where both halves weigh the same."""
     values.sort()
-    whole, sofar = sum(weight for _, weight in values), 0
-    for i, (value, weight) in enumerate(values):
-        sofar += weight
-        if 2 * sofar == whole:
-            return (value + values[i + 1][0]) / 2
-        if 2 * sofar > whole:
-            return value
-    raise ValueError("no values")
+    sums = list(itertools.accumulate(weight for _, weight in values))
+    i = bisect_left(sums, sums[-1] / 2)
+    return (values[i][0] + values[i + 1][0]) / 2 if 2 * sums[i] == sums[-1] else values[i][0]
 
 
 def _placed(rank: Sequence[Any], target: Sequence[float], half: Mapping[Any, float]) -> dict[Any, float]:

@@ -200,12 +200,13 @@ def _indices(x: Any) -> Spec:
 
 
 def _gather_places(params: Shape, indices: Shape, axis: int | None, batch_dims: int) -> tuple[int, int]:
-    batch_dims += len(indices) if batch_dims < 0 else 0
-    at = batch_dims if axis is None else positive(axis, len(params))
-    if not 0 <= batch_dims <= min(len(indices), at):
-        raise ValueError(f"batch_dims={batch_dims} of {params} at {indices}, axis {at}")
-    joined(params[:batch_dims], indices[:batch_dims])
-    return at, batch_dims
+    shared = batch_dims + (len(indices) if batch_dims < 0 else 0)
+    at = positive(shared if axis is None else axis, len(params))
+    most = min(len(indices), at)
+    if not 0 <= shared <= most:
+        raise ValueError(f"batch_dims={batch_dims}: {params} at {indices} along axis {at} share at most {most} axes")
+    joined(params[:shared], indices[:shared])
+    return at, shared
 
 
 def _gather_rule(params: Any, indices: Any, *, axis: int | None, batch_dims: int) -> Spec:

@@ -286,8 +286,6 @@ def as_spec(x: Any) -> Spec:
         return Spec((len(items), *items[0].shape), dtype_like(*items))
     beyond = isinstance(x, int) and not -(1 << 31) <= x < 1 << 31
     array = tensor(x, "int64" if beyond else None)
-    if array.dtype.name == "object":
-        raise TypeError(f"{x!r:.60} is not a tensor")
     few = array.dtype.name in ("int32", "int64") and array.ndim < 2 and array.size <= _FEW
     return Spec(tuple(array.shape), array.dtype.name, tuple(np.asarray(array).reshape(-1).tolist()) if few else None)
 

@@ -111,7 +111,7 @@ def _axes_rule(x: Any, *numbers: Any) -> Spec:
     known = [axis for axis in axes if axis is not None]
     axes_of(sorted({positive(axis, rank) for axis in known}) if numbers[1:] else known, rank)
     if any(None in sizes_of(n) or len(sizes_of(n)) != len(axes) for n in numbers if not hasattr(n, "dtype")):
-        raise ValueError(f"{numbers!r:.90} for axes")
+        raise ValueError(f"one number is needed for each axis; got {', '.join(map(repr, numbers)):.90}")
     return same_rule(x)
 
 
