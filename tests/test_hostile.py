@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+import re
 import signal
 import tracemalloc
 import zlib
@@ -21,7 +22,7 @@ from params.errors import LimitExceeded
 from params.file.reading import read
 from params.file.strict_json import parse
 from tests import hostile
-from tests.hostile_sizes import chain
+from tests.hostile_sizes import SIZES, chain
 
 ROOT = Path(__file__).parent.parent
 
@@ -402,3 +403,13 @@ def test_what_a_terminal_would_obey_is_shown_as_escapes(tmp_path, capsys):
         ElementTree.parse(picture)
     assert not {*"".join(said)} & {*"\x1b\x07\r\x7f\x9b\u2028\u202e"}
     assert "\\x1b]0;t\\x07\\x1b[31m\\r\\n\\x7f\\x9b1m\\u2028\\u202e" in said[1]
+
+
+def test_the_page_of_hostile_files_has_each_with_what_fnet_says():
+    _, page = (ROOT / "docs" / "hostile-files.md").read_text("utf-8").split("| file | fnet | Keras |")
+    said = dict(re.findall(r"^\| (\w+) \| (\w+(?:, .*?)?) \| [^|]+ \|$", page, re.M))
+    files = {**hostile.ATTACKS, **SIZES}
+    assert list(said) == list(files)
+    for name, attack in files.items():
+        types = {kind for error in attack.errors or (type(None),) for kind in [error, *error.__subclasses__()]}
+        assert said[name] in {"loads" if kind is type(None) else kind.__name__ for kind in types}, name
