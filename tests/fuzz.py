@@ -299,10 +299,10 @@ def guided(
         (folder / name).mkdir()
     for data in corpus:
         (folder / "corpus" / hashlib.sha1(data).hexdigest()).write_bytes(data)
-    given = set((folder / "corpus").iterdir())
+    before = set((folder / "corpus").iterdir())
     command = [sys.executable, "-m", "tests.guided", target, str(folder), f"{seconds:.0f}", str(seed)]
     end = subprocess.run(command, check=False, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    new = [path.read_bytes() for path in set((folder / "corpus").iterdir()) - given]
+    new = [path.read_bytes() for path in set((folder / "corpus").iterdir()) - before]
     kinds = ("suspects/*", "crash-*", "timeout-*", "oom-*")
     wrong = [path.read_bytes() for kind in kinds for path in folder.glob(kind)]
     if end.returncode and not wrong:
