@@ -25,7 +25,7 @@ from params import (
     load_keras,
     load_weights,
 )
-from params.assign import group_names
+from params.assign import group_names, weights_file
 from tests import hostile, parity
 from tests.golden.archives import FOLDER, named, npz, read
 
@@ -692,3 +692,14 @@ def test_outputs_by_name_are_ordered_by_their_names_in_a_weights_file(tmp_path):
     values = np.eye(3, dtype="float32")
     for name, y in keras_model(values).items():
         np.testing.assert_allclose(model(again, values)[name], y, atol=1e-6)
+
+
+def test_each_array_of_a_part_of_the_layers_is_looked_for_once(tmp_path, monkeypatch):
+    """For each layer all of them were gone through: 800 layers took seconds."""
+    keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2) for _ in range(20))]).save(tmp_path / "m.keras")
+    model, loaded = load_keras(tmp_path / "m.keras")
+    looked_for = []
+    array_of = weights_file.array_of
+    monkeypatch.setattr(weights_file, "array_of", lambda found, slot: looked_for.append(slot) or array_of(found, slot))
+    fnet.load_weights(tmp_path / "m.keras", model, loaded, by_name=True)
+    assert len(looked_for) == 40

@@ -25,7 +25,7 @@ from params.file.model_file import StoredArray
 def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
     """The params tree: every stored array is compared with its `Param`, then read."""
     want = dict(tree.items(expected))
-    arrays = from_cudnn(arrays, expected)
+    arrays = from_cudnn(arrays, want)
     for path, param in want.items():
         if path not in arrays and path[-1] == OF_TRAINING:
             arrays = {**arrays, path: np.zeros(param.shape, param.dtype)}
@@ -78,12 +78,12 @@ def _checked(path: tuple[Any, ...], value: Array) -> Array:
 NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def from_cudnn(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[tuple[Any, ...], Any]:
-    """`loaded` with the arrays of CuDNN layers in the layout of today's layers.
+def from_cudnn(loaded: dict[tuple[Any, ...], Any], want: dict[tuple[Any, ...], Param]) -> dict[tuple[Any, ...], Any]:
+    """`loaded`, arrays for the params `want`, with the arrays of CuDNN layers in the layout of today's layers.
 
     Raises WeightsMismatch for a GRU with reset_after=False, which CuDNN does not have.
     """
-    want, changed = dict(tree.items(expected)), dict(loaded)
+    changed = dict(loaded)
     for paths, units, gates in _recurrent(want):
         bias = loaded.get(paths[2])
         if not isinstance(bias, StoredArray):

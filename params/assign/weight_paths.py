@@ -189,7 +189,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
             arrays[slot.path] = array
     if names:
         _check_names(work, file)
-    used |= copies(work, file)
+    used |= copies(work.slots, file)
     training = of_training(work)
     extra = sorted({array.place for array in file.every if not training.match(array.place)} - used)
     if missing or extra:
@@ -247,10 +247,10 @@ def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Loaded],
     return min(fits, key=lambda fit: fit[0])[1]
 
 
-def copies(work: Plan, file: WeightTree) -> set[str]:
+def copies(slots: Iterable[Slot], file: WeightTree) -> set[str]:
     """The places of copies of arrays that Keras writes twice; they must be equal."""
     places = set()
-    for slot in work.slots:
+    for slot in slots:
         for name in slot.owner.entry.copies:
             first, again = file.groups.get(slot.group), file.groups.get(join(slot.group, name))
             for one, other in _pairs(first or NO_ARRAYS, again or NO_ARRAYS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -39,7 +41,7 @@ from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
 from params.errors import CorruptFile, ModelFileError, WeightsMismatch, WeightsWarning, quoted
 from params.file.keras_objects import KerasObject, elements, snake_case
-from params.file.model_file import Limits, ModelFile, WeightTree
+from params.file.model_file import Limits, ModelFile, Variables, WeightTree
 from params.table.entry import ADAPTED, Entry
 from params.table.layers import OTHER_NAMES, class_of
 
@@ -301,7 +303,8 @@ def _load_partly(
             unknown.append(name)
             continue
         try:
-            arrays = from_cudnn(read(), expected)
+            arrays = read()
+            arrays = from_cudnn(arrays, {path: want[path] for path in arrays})
             for path, array in arrays.items():
                 compare_with(path, array, want[path])
         except WeightsMismatch as error:
@@ -351,36 +354,49 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
 
 def _group_layers(slots: Slots, work: Plan, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
-    groups = file.arrays.groups
+    groups, depth = file.arrays.groups, work.walk.naming.layers.count("/") + 2
+
+    def top(group: str) -> str:
+        """The group of the layer that `group` is in."""
+        return "/".join(group.split("/", depth)[:depth])
+
     tops = {group for group in groups if group.rpartition("/")[0] == work.walk.naming.layers}
     named = {variables.name: group for group, variables in groups.items() if group in tops and variables.name}
     if by_name and not named:
         raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
-    used = set()
+    inside: dict[str, dict[str, Variables]] = defaultdict(dict)
+    for group, variables in groups.items():
+        inside[top(group)][group] = variables
+    slots_in: dict[str, list[Slot]] = defaultdict(list)
+    for slot in work.slots:
+        slots_in[top(slot.group)].append(slot)
+    training, used = of_training(work), set()
     for part in stored_layers(converted):
         home = work.walk.groups[work.walk.identity(part)]
         place = named.get(part.source.name) if by_name else home
         if not slots.of(part) or place is None or place not in tops:
             continue
         used.add(place)
-        yield part, quoted(place), partial(_from_group, slots.of(part), work, file.arrays, home, place)
+        moved = {home + group.removeprefix(place): held for group, held in inside[place].items()}
+        yield (
+            part,
+            quoted(place),
+            partial(_from_group, slots.of(part), slots_in[top(home)], replace(file.arrays, groups=moved), training),
+        )
     for place in sorted(tops - used):
-        inside = [v for group, v in groups.items() if f"{group}/".startswith(f"{place}/") and v.arrays]
-        if inside:
+        if any(variables.arrays for variables in inside[place].values()):
             yield None, groups[place].name or place, dict
 
 
-def _from_group(slots: Sequence[Slot], work: Plan, file: WeightTree, home: str, place: str) -> Loaded:
-    """The arrays of a layer from the group `place`; home: its group in the order of the model."""
-    inside = {group: held for group, held in file.groups.items() if f"{group}/".startswith(f"{place}/")}
-    moved = replace(file, groups={home + group.removeprefix(place): held for group, held in inside.items()})
-    found = ((slot, array_of(variables_of(moved, slot.group), slot)) for slot in work.slots)
+def _from_group(slots: Sequence[Slot], every: Sequence[Slot], file: WeightTree, training: re.Pattern[str]) -> Loaded:
+    """The arrays of a layer from its groups. every: with the slots that another layer owns, too, or that a file has
+    twice; training: the places of what only training reads."""
+    found = ((slot, array_of(variables_of(file, slot.group), slot)) for slot in every)
     stored = {id(slot): array for slot, array in found if array is not None}
     needed = [slot for slot in slots if slot.path is not None]
     missing = ["/".join(slot.path or ()) for slot in needed if id(slot) not in stored]
-    used = {array.place for array in stored.values()} | copies(work, moved)
-    training = of_training(work)
-    left = [held for group, held in moved.groups.items() if not training.match(f"{group}/")]
+    used = {array.place for array in stored.values()} | copies(every, file)
+    left = [held for group, held in file.groups.items() if not training.match(f"{group}/")]
     extra = sorted({array.place for held in left for array in (*held.arrays, *held.named.values())} - used)
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
