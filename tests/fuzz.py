@@ -330,6 +330,8 @@ def main() -> int:
     def judge(data: bytes, seed: str) -> None:
         now.write_bytes(data)  # kept for a look if it kills the process
         wrong = outcome(load, data)
+        if wrong is not None and wrong.endswith("seconds"):  # a busy machine can only add to the work that is counted
+            wrong = outcome(load, data)
         if wrong is not None and found.setdefault(wrong[:60], seed) == seed:
             (args.keep / f"{args.target}-{seed}").write_bytes(data)
             print(f"{args.target} {seed}: {wrong}", flush=True)
