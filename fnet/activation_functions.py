@@ -241,7 +241,9 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     A NaN or +inf makes the whole row NaN, as in IEEE arithmetic and in Keras with float64, float16 or `jit_compile`;
     Keras's float32 kernel on CPUs leaves 0 in some places of the row, depending on the processor.
     """
-    return ops.softmax(x, tuple(axis) if isinstance(axis, Sequence) else axis)
+    y, total = ops.exponentials(x, tuple(axis) if isinstance(axis, Sequence) else axis)
+    y /= total
+    return y
 
 
 @_silent

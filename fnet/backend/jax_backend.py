@@ -74,7 +74,7 @@ __all__ = [
     "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
     "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
     "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
-    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
+    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "wide", "winograd",
 ]
@@ -332,14 +332,11 @@ def scores(q: Any, k: Any) -> Any:
     return q @ jnp.swapaxes(k, -1, -2)
 
 
-def softmax(x: Any, axis: Any) -> Any:
-    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all)."""
-    e, total = exponentials(x, axis)
-    return e / total
-
-
 def exponentials(x: Any, axis: Any, own: bool = False) -> tuple[Any, Any]:
-    """(exp(x - max), its sum) over `axis`: `softmax` before the division. own: it is all that reads `x`."""
+    """(exp(x - max), its sum) over `axis` (an int, a tuple, or None for all): a softmax before the division.
+
+    own: it is all that reads `x`.
+    """
     if x.size == 0:
         return x, 1
     e = jnp.exp(x - jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True)))

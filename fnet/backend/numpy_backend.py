@@ -41,7 +41,7 @@ __all__ = [
     "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
     "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
     "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
-    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax",
+    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "wide", "winograd",
 ]
@@ -289,15 +289,11 @@ def scores(q: Any, k: Any) -> Any:
     return np.swapaxes(k @ np.swapaxes(q, -1, -2), -1, -2)
 
 
-def softmax(x: Any, axis: Any) -> Any:
-    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all)."""
-    e, total = exponentials(x, axis)
-    e /= total
-    return e
-
-
 def exponentials(x: Any, axis: Any, own: bool = False) -> tuple[Any, Any]:
-    """(exp(x - max), its sum) over `axis`: `softmax` before the division. own: `x` may be written over."""
+    """(exp(x - max), its sum) over `axis` (an int, a tuple, or None for all): a softmax before the division.
+
+    own: `x` may be written over.
+    """
     if x.size == 0:
         return x.copy(), 1
     e = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=x if own else None)
@@ -317,9 +313,15 @@ def mean(x: Any, axes: tuple[int, ...]) -> Any:
 
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """(x - mean, variance) over `axes`, kept as axes of size 1; exact also where mean >> deviation."""
-    c = x - _mean(x, axes)
-    c -= _mean(c, axes)  # what rounding left in the first mean
-    return c, mean_square(c, axes)
+    size, kept = _as_rows(x.shape, axes)
+    if not size:
+        c = x - mean(x, axes)
+        c -= mean(c, axes)
+        return c, mean(c * c, axes)
+    x, weights, shape = x.reshape(-1, size), _even_weights(size, x.dtype), x.shape
+    c = x - np.vecdot(x, weights)[:, None]
+    c -= np.vecdot(c, weights)[:, None]  # what rounding left in the first mean
+    return c.reshape(shape), (np.vecdot(c, c) / size).reshape(kept)
 
 
 def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
@@ -329,13 +331,6 @@ def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
         return mean(x * x, axes)
     rows = x.reshape(-1, size)
     return (np.vecdot(rows, rows) / size).reshape(kept)
-
-
-def _mean(x: Any, axes: tuple[int, ...]) -> Any:
-    size, kept = _as_rows(x.shape, axes)
-    if not size:
-        return mean(x, axes)
-    return np.vecdot(x.reshape(-1, size), _even_weights(size, x.dtype)).reshape(kept)
 
 
 @functools.lru_cache(maxsize=16)

@@ -59,7 +59,9 @@ def conv(
     x = _pad(x, padding)
     if groups > 1 and kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
         return finish(_depthwise_conv(x, kernel, strides, dilation), bias, clamp)
-    windows = _windows(x, kernel.shape[:-2], strides, dilation)
+    # Unlike as_strided, np.ndarray is fast, and checks that the view stays inside the buffer.
+    shape, steps = _windows(x.shape, x.strides, kernel.shape[:-2], strides, dilation)
+    windows = np.ndarray(shape, x.dtype, x, 0, steps)
     if groups > 1:
         return finish(_grouped_conv(windows, kernel, groups), bias, clamp)
     rank, filters = kernel.ndim - 2, kernel.shape[-1]
@@ -115,16 +117,9 @@ def _pad(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
     return y
 
 
-def _windows(x: Any, window: Sizes, strides: Sizes, dilation: Sizes) -> Any:
-    """A view (n, *output, *window, c) of the contiguous array `x` (n, *spatial, c)."""
-    # Unlike as_strided, np.ndarray is fast, and checks that the view stays inside the buffer.
-    shape, steps = _view(x.shape, x.strides, window, strides, dilation)
-    return np.ndarray(shape, x.dtype, x, 0, steps)
-
-
 @functools.lru_cache(maxsize=1024)
-def _view(shape: Sizes, steps: Sizes, window: Sizes, strides: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
-    """(shape, bytes from one element to the next) of the view that `_windows` gives, from those of its array."""
+def _windows(shape: Sizes, steps: Sizes, window: Sizes, strides: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
+    """(shape, bytes from one element to the next) of a view (n, *output, *window, c), from those of its array."""
     axes = zip(shape[1:-1], window, strides, dilation, strict=True)
     output = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
     apart = [step * s for step, s in zip(steps[1:-1], strides, strict=True)]
@@ -165,15 +160,29 @@ def _grouped_conv(windows: Any, kernel: Any, groups: int) -> Any:
 
 
 def _depthwise_conv(x: Any, kernel: Any, strides: Sizes, dilation: Sizes) -> Any:
-    """Each channel with windows of its own: einsum multiplies and adds along vectors of pixels x channels."""
+    """Each channel with windows of its own: einsum multiplies and adds along vectors of pixels x channels.
+
+    With stride 1 along the last spatial axis, as many neighbouring pixels as fit are one vector: for every tap of the
+    window the pixels of a row are contiguous in memory. So the view of windows does without its last output axis, and
+    its last axis is pixels * channels.
+    """
     filters = kernel.shape[-1]
     if filters != x.shape[-1]:
         x = np.repeat(x, filters // x.shape[-1], axis=-1)
     kernel = kernel[..., 0, :]
-    windows = _windows(x, kernel.shape[:-1], strides, dilation)
+    shape, steps = _windows(x.shape, x.strides, kernel.shape[:-1], strides, dilation)
     if filters >= FEW_CHANNELS or strides[-1] != 1:
-        return _multiply_windows(windows, kernel)
-    return _merged_depthwise(x, windows, kernel)
+        return _multiply_windows(np.ndarray(shape, x.dtype, x, 0, steps), kernel)
+    rank, width = len(strides), shape[len(strides)]
+    step, steps = max(1, min(width, ROW_ELEMENTS // filters)), (*steps[:rank], *steps[rank + 1 :])
+    y = np.empty((*shape[:rank], width * filters), x.dtype)
+    for start in range(0, width, step):
+        pixels = min(step, width - start)
+        taps = (*kernel.shape[:-1], pixels * filters)
+        part = np.ndarray((*shape[:rank], *taps), x.dtype, x, start * filters * x.itemsize, steps)
+        tiled = np.repeat(kernel[..., None, :], pixels, axis=-2).reshape(taps)
+        _multiply_windows(part, tiled, y[..., start * filters : (start + pixels) * filters])
+    return y.reshape(*shape[: rank + 1], filters)
 
 
 def _multiply_windows(windows: Any, kernel: Any, out: Any = None) -> Any:
@@ -181,27 +190,6 @@ def _multiply_windows(windows: Any, kernel: Any, out: Any = None) -> Any:
     kept, taps = windows.ndim - kernel.ndim, kernel.ndim - 1
     axes = [*range(kept + taps), 25]
     return np.einsum(windows, axes, kernel, [*range(kept, kept + taps), 25], [*range(kept), 25], out=out)
-
-
-def _merged_depthwise(x: Any, windows: Any, kernel: Any) -> Any:
-    """Stride 1 along the last spatial axis: as many neighbouring pixels as fit are one vector.
-
-    For every tap of the window the pixels of a row are contiguous in memory. So the view of windows does without its
-    last output axis, and its last axis is pixels * channels.
-    """
-    rank, channels = kernel.ndim - 1, kernel.shape[-1]
-    width = windows.shape[rank]
-    step = max(1, min(width, ROW_ELEMENTS // channels))
-    y = np.empty((*windows.shape[: rank + 1], channels), x.dtype)
-    merged = y.reshape(*y.shape[:rank], width * channels)
-    for start in range(0, width, step):
-        pixels = min(step, width - start)
-        shape = (*windows.shape[:rank], *kernel.shape[:-1], pixels * channels)
-        strides = (*windows.strides[:rank], *windows.strides[rank + 1 :])
-        part = np.ndarray(shape, x.dtype, x, start * channels * x.itemsize, strides)
-        tiled = np.repeat(kernel[..., None, :], pixels, axis=-2).reshape(*kernel.shape[:-1], pixels * channels)
-        _multiply_windows(part, tiled, merged[..., start * channels : (start + pixels) * channels])
-    return y
 
 
 def conv_transpose(

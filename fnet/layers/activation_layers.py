@@ -12,7 +12,7 @@ from fnet.core.infer import activation_child
 from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
-from fnet.masks import masked, parted
+from fnet.masks import Masked
 from fnet.shapes import axes_of, require_numbers
 from fnet.types import Array, Axis, Masks, NotNegative, Param, Params, ParamTree, Spec
 
@@ -148,10 +148,9 @@ def softmax(params: Params, x: Any, *, axis: Axis = -1, masks: SoftmaxMasks = "k
     >>> softmax({}, Masked(np.array([[0.0, 5.0, 0.0]]), np.array([[True, False, True]]))).values
     array([[0.5, 0. , 0.5]])
     """
-    values, mask = parted(x)
-    if mask is None:
-        return softmax_of(values, axis)
-    return masked(masked_softmax(values, mask, axis, masks), mask)
+    if isinstance(x, Masked):
+        return Masked(masked_softmax(x.values, x.mask, axis, masks), x.mask)
+    return softmax_of(x, axis)
 
 
 def masked_softmax(x: Array, mask: Array, axis: Axis, masks: str, several: bool = False) -> Array:

@@ -16,6 +16,7 @@ from fnet.core.rules import Rounding, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
+from fnet.layers.windows import Sizes, remembered
 from fnet.masks import masked, parted, values_of
 from fnet.shapes import axes_of, broadcast_shapes
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
@@ -31,12 +32,12 @@ def _affine(shape: Shape, scale: bool, center: bool) -> dict[str, Param]:
 def _batch_rule(
     x: Spec, *, axis: Axes, center: bool, scale: bool, renorm: bool, virtual_batch_size: int | None
 ) -> tuple[Spec, ParamTree]:
-    axes = axes_of(axis, len(x.shape))
+    axes, wide = _across(x.shape, axis)
     if 0 in axes:
         raise ValueError(f"axis {axis!r} of {x} is that of the rows, which have no statistics of their own")
     shape: Shape = (x.shape[axes[0]],)
     if len(axes) > 1 or virtual_batch_size is not None:
-        shape = _wide(x.shape, axes)
+        shape = wide
     if virtual_batch_size is not None:
         shape = (shape[0], 1, *shape[1:])
     zero, one = Param(shape, "zeros", trainable=False), Param(shape, "ones", trainable=False)
@@ -76,7 +77,7 @@ def batch_normalization(
     array([[1., 2.]])
     """
     values, mask = parted(x)
-    axes = (values.ndim - 1,) if axis == -1 else axes_of(axis, values.ndim)
+    axes, wide = _across(values.shape, axis)
     if training:
         mean, variance = batch_moments(values, mask if masked_moments else None, axes)
         shape = params["moving_mean"].shape if "moving_mean" in params else (-1,)
@@ -85,14 +86,15 @@ def batch_normalization(
     if factor.ndim == 1 and factor.shape[0] != values.shape[axes[0]]:
         raise ValueError("another number of channels, which would broadcast")
     if axes != (values.ndim - 1,) or virtual_batch_size is not None:
-        wide = _wide(values.shape, axes)
         factor, offset = factor.reshape(wide), offset.reshape(wide)
     return masked(ops.affine(values, factor, offset), mask)
 
 
-def _wide(shape: Shape, axes: Sequence[int]) -> Shape:
-    """`shape` with 1 for all axes but `axes`."""
-    return tuple(size if a in axes else 1 for a, size in enumerate(shape))
+@remembered
+def _across(shape: Shape, axis: Axes) -> tuple[Sizes, Any]:
+    """(`axis` as axes counted from the front, `shape` with 1 for all others)."""
+    axes = axes_of(axis, len(shape))
+    return axes, tuple(size if a in axes else 1 for a, size in enumerate(shape))
 
 
 def batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Array, Array]:
@@ -178,8 +180,7 @@ def layer_normalization(
     """
     kind, x = x.dtype, in_floats(x, params)
     kind = kind if keeps_integers else x.dtype
-    axes = axes_of(axis, x.ndim)
-    wide = _wide(x.shape, axes)
+    axes, wide = _across(x.shape, axis)
     y, variance = ops.center(x, axes)
     inverse = 1 / xp.sqrt(variance + epsilon)
     if rms_scaling:
@@ -226,7 +227,7 @@ def group_normalization(
     grouped = x.reshape(*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1 :])
     y, variance = ops.center(grouped, tuple(a for a in range(1, grouped.ndim) if a != axis))
     y *= 1 / xp.sqrt(variance + epsilon)
-    y = _moved(y.reshape(x.shape), params, _wide(x.shape, (axis,)), scale, center)
+    y = _moved(y.reshape(x.shape), params, _across(x.shape, axis)[1], scale, center)
     return _truncated(y, kind, None if keeps_integers else x.dtype)
 
 
