@@ -194,8 +194,8 @@ def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
     ]
     if unsaid:
         warn(
-            f"{label}: a mask comes to {', '.join(map(quoted, unsaid))} and is passed on. Keras loses it at a Lambda, "
-            "and at layers of one's own without supports_masking: say what yours does, "
+            f"{label}: a mask comes to {', '.join(map(quoted, unsaid))} and is passed on. Keras loses it at "
+            "layers of one's own without supports_masking: say what yours does, "
             '@fnet.layer(shape=..., mask="drop") or mask="keep"'
         )
 

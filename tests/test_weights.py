@@ -112,28 +112,70 @@ def test_a_wrong_order_of_equal_shapes_is_never_taken_in_silence(archive):
 # --- one layer replaced by its name ---------------------------------------------------------------
 
 
-def test_what_becomes_of_a_mask_at_a_layer_of_ones_own_is_said(tmp_path):
-    """A function that did not say so kept the mask, which Keras loses at every Lambda: other numbers in silence."""
-    x = keras.Input((4,))
-    inner = keras.layers.Embedding(9, 3, mask_zero=True)(x)
-    inner = keras.layers.Lambda(lambda x: x * 2, (4, 3), name="l")(inner)
-    keras_model = keras.Model(x, keras.layers.LSTM(2)(inner))
-    keras_model.save(tmp_path / "m.keras")
-    rows = np.array([[3, 4, 0, 0], [1, 2, 3, 0]])
+@keras.saving.register_keras_serializable("masks")
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return x * 2
+
+
+def doubled_by(rule=None):
+    return fnet.layer(shape=lambda x: (x, {}), mask=rule)(lambda params, x: x * 2)
+
+
+def masked_at(step, path):
+    """A model of Keras with a mask before `step`, saved; three rows for it."""
+    masked = keras.layers.Embedding(9, 3, mask_zero=True)
+    keras_model = keras.Sequential([keras.Input((4,)), masked, step, keras.layers.LSTM(2)])
+    keras_model.save(path)
+    return keras_model, np.array([[3, 4, 0, 0], [1, 2, 3, 0], [0, 0, 5, 6]])
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_function_in_the_place_of_a_lambda_loses_masks_as_keras_does(wrapped, tmp_path):
+    """A function that said nothing kept the mask: other numbers than Keras's."""
+    step = keras.layers.Lambda(lambda x: x * 2, (3,) if wrapped else (4, 3), name="l")
+    step = keras.layers.TimeDistributed(step) if wrapped else step  # which keeps the mask itself
+    keras_model, rows = masked_at(step, tmp_path / "m.keras")
+    doubled = doubled_by()
+    model, params = load_keras(tmp_path / "m.keras", custom={"l": doubled})  # without a warning
+    expected = keras_model.predict(rows, verbose=0)
+    np.testing.assert_allclose(fnet.predict(model, params, rows), expected, atol=1e-6)
+    assert repr(model).count("masks='drop'") == 1
+    fnet.save(tmp_path / "m.safetensors", model, params, custom={"doubled": doubled})
+    for rule in (None, "keep"):  # the file holds what became of it
+        again, params = fnet.load(tmp_path / "m.safetensors", custom={"doubled": doubled_by(rule)})
+        np.testing.assert_allclose(fnet.predict(again, params, rows), expected, atol=1e-6)
+    kept, params = load_keras(tmp_path / "m.keras", custom={"l": doubled_by("keep")})
+    assert (np.abs(fnet.predict(kept, params, rows) - expected).max() < 1e-6) == wrapped
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Twice(name="l"), keras.layers.Lambda(lambda x: x * 2, (4, 3), name="l", mask=lambda x, mask: mask)],
+    ids=["a class", "a Lambda with mask="],
+)
+def test_what_becomes_of_a_mask_at_a_layer_of_ones_own_is_said(step, tmp_path):
+    """Whether it is kept is in code of the user's, so where the function does not say so it is told."""
+    _, rows = masked_at(step, tmp_path / "m.keras")
     answers = []
     for rule in ("drop", "keep", None):
-        doubled = fnet.layer(shape=lambda x: (x, {}), mask=rule)(lambda params, x: x * 2)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            answers.append(fnet.predict(*load_keras(tmp_path / "m.keras", custom={"l": doubled}), rows))
+            model, params = load_keras(tmp_path / "m.keras", custom={"l": doubled_by(rule)})
+        answers.append(fnet.predict(model, params, rows))
         assert [w.filename for w in said] == ([] if rule else [__file__])
     assert "a mask comes to 'l' and is passed on" in str(said[0].message)
-    np.testing.assert_allclose(answers[0], keras_model.predict(rows, verbose=0), atol=1e-6)
     assert np.abs(answers[1] - answers[0]).max() > 1e-3
     np.testing.assert_array_equal(answers[1], answers[2])
-    unmasked = keras.Model(x, keras.layers.Lambda(lambda x: x * 2, (4,), name="l")(x))
-    unmasked.save(tmp_path / "m.keras")
-    load_keras(tmp_path / "m.keras", custom={"l": doubled})
+    x = keras.Input((4,))
+    keras.Model(x, Twice(name="l")(x)).save(tmp_path / "m.keras")
+    load_keras(tmp_path / "m.keras", custom={"l": doubled_by()})  # no mask, no warning
+
+
+def test_only_dropping_masks_is_an_option_of_every_layer():
+    assert fnet.bind(doubled_by(), masks="drop").own_options == {}
+    with pytest.raises(TypeError, match="no option 'masks'"):
+        fnet.bind(doubled_by(), masks="keras2")
 
 
 @fnet.layer(shape=lambda x: (x, {}))

@@ -41,14 +41,15 @@ class Bound:
 
     @functools.cached_property
     def rules(self) -> Rules:
-        """What the layer declares. Raises TypeError for a function that is not a layer."""
-        return rules(self.function)
+        """What the layer declares; with masks="drop" that it loses masks. Raises TypeError for what is not a layer."""
+        declared = rules(self.function)
+        return replace(declared, mask="drop") if self.options.get("masks") == "drop" else declared
 
     @functools.cached_property
     def own_options(self) -> dict[str, Any]:
         """The bound options, as the layer and its rules take them."""
-        options: dict[str, Any] = tree.as_options(self.options)
-        return options
+        legal = option_names(self.function)
+        return {key: item for key, item in tree.as_options(self.options).items() if key in legal}
 
     @functools.cached_property
     def all_options(self) -> dict[str, Any]:
@@ -197,7 +198,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     """Fix options of a layer: `bind(dense, activation="relu")` is again `(params, x) -> y`.
 
     Equal and hashable by value, picklable; its repr is the call that makes it. Every layer also takes `dtype=`, the
-    Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...).
+    Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...), and `masks="drop"`, to lose a
+    mask whatever its own rule, as a Lambda of Keras does.
 
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """
@@ -209,7 +211,7 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     if not callable(function):
         raise TypeError(f"bind takes a layer; got {function!r:.80}")
     legal = option_names(function)
-    wrong = [key for key in options if key not in legal and key != "dtype"]
+    wrong = [key for key, item in options.items() if key not in (*legal, "dtype") and (key, item) != ("masks", "drop")]
     if wrong:
         raise TypeError(
             f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {', '.join([*legal, 'dtype'])}"

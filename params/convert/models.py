@@ -161,6 +161,8 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
         options.pop("masked_moments", None)  # moving moments ignore masks
     if not operation:
         options |= _dtype(source, entry, conversion)
+    if source.class_name == "Lambda" and declared.mask is None and not source.config.get("mask"):
+        options["masks"] = "drop"  # a function in its place that does not say what becomes of masks
     step = bind(entry.layer, **options)
     if step.misfit is not None:
         exact = frozenset[str]() if keras2 or operation else EXACT
