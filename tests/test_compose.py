@@ -97,6 +97,9 @@ def test_slices_are_models():
     assert model["c"] == bind(dense, units=2)
     with pytest.raises(KeyError, match="no step 'z'; the steps are a, b, c"):
         model["z":]
+    assert model["b":"b"].names == model[2:1].names == ()
+    with pytest.raises(ValueError, match="'a' comes before 'c'"):
+        model["c":"a"]
 
 
 def test_errors_name_the_step():
@@ -143,6 +146,30 @@ def test_graph_refuses_unknown_sources():
         graph(inputs="x", y=(identity, "z"), outputs="y")
     with pytest.raises(ValueError, match="'x' is an input of the graph, and a node that reads 'y'"):
         graph(inputs=("x", "y"), x=(identity, "y"), outputs="x")
+    with pytest.raises(ValueError, match="the step of the input 'x' comes after a node that reads the input"):
+        graph({"y": (identity, "x"), "x": identity}, inputs="x", outputs="y")
+    with pytest.raises(ValueError, match=r"each input is named once; got \('x', 'x'\)"):
+        graph(inputs=("x", "x"), y=(plus, ("x", "x")), outputs="y")
+    with pytest.raises(ValueError, match="two nodes are named 'y'"):
+        graph({"y": (identity, "x")}, y=(identity, "x"), inputs="x", outputs="y")
+
+
+def test_the_input_of_a_row_of_steps_as_a_graph_has_a_name_of_its_own():
+    model = sequential({"input": identity, "input_of_model": identity}).as_graph()
+    assert model.inputs not in ("input", "input_of_model")
+    assert model({}, 3.0) == 3.0
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_steps_that_share_params_may_differ_in_all_else(names):
+    nodes = {"a": (bind(fnet.gru, units=1, stateful=True), "x", "p"), "b": (bind(fnet.gru, units=1), "x", "p")}
+    model = graph({name: nodes[name] for name in names}, inputs="x", outputs=("a", "b"))
+    kept, fresh = fnet.predict(model, fnet.init(model, 0, (None, 3, 1)), np.ones((4, 3, 1), "float32"), batch_size=2)
+    assert (kept[:2] != kept[2:]).all()
+    np.testing.assert_array_equal(fresh[:2], fresh[2:])
+    nodes = {"a": (bind(fnet.dropout, rate=0.5), "x", "p"), "b": (fnet.flatten, "x", "p")}
+    model = graph({name: nodes[name] for name in names}, inputs="x", outputs=("a", "b"))
+    assert list(fnet.with_rng(model, {}, 0)["p"]) == ["rng"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 import fnet
 from fnet import at, bind, cut, dense, graph, identity, pruned, sequential
+from fnet.core import infer
 from fnet.layers.merging import add
 from tests.public import NAMES
 
@@ -129,6 +130,14 @@ def test_sequential_models_too(each_backend):
     same(e, values["e"])
     same(g, values["f/g"])
     same(model["f/h":](params, values["f/g"]), values["k"])
+
+
+@pytest.mark.parametrize("look", [lambda m: m, lambda m: m.as_graph()])
+def test_a_part_declares_its_input_where_the_model_does(look):
+    model = look(sequential(x=bind(fnet.input_layer, shape=(None, 4)), a=bind(dense, units=3), b=bind(dense, units=2)))
+    part = cut(model, inputs="a")
+    assert part.names == ("a", "b")
+    assert infer.input_spec(part) == fnet.Spec((None, 3))
 
 
 def test_shared_weights_stay_shared(each_backend):

@@ -63,6 +63,22 @@ def test_an_input_takes_and_gives_a_last_axis_of_size_1(each_backend):
             fnet.input_layer({}, np.ones(given, "float32"), shape=declared)
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_wrong_option_is_not_said_to_be_a_wrong_input(alone):
+    step, x = bind(fnet.dense, units=2, activation="Relu"), np.ones((1, 3), "float32")
+    params = {"kernel": np.ones((3, 2), "float32"), "bias": np.ones(2, "float32")}
+    with pytest.raises(ValueError, match=r"^no activation 'Relu'; known: ") as caught:
+        step(params, x) if alone else fnet.sequential(d=step)({"d": params}, x)
+    assert not isinstance(caught.value, fnet.InvalidInput)
+
+
+def test_an_option_is_refused_also_after_one_that_equals_it():
+    x, params = np.ones((1, 5, 5, 1), "float32"), {"kernel": np.ones((3, 3, 1, 2), "float32"), "bias": np.zeros(2)}
+    assert fnet.conv2d(params, x, kernel_size=3, strides=2).shape == (1, 2, 2, 2)
+    with pytest.raises(ValueError, match="strides must be one int"):
+        fnet.conv2d(params, x, kernel_size=3, strides=2.0)
+
+
 def test_an_error_with_another_cause_goes_on_as_it_is():
     @fnet.layer(shape=lambda x: (x, {"offset": fnet.Param(x.shape[-1:])}))
     def failing(params, x):

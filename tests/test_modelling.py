@@ -115,6 +115,12 @@ def test_summary_counts_each_parameter_once():
     assert text.splitlines()[-1] == "total params: 63"
 
 
+def test_summary_of_a_layer_alone_and_sizes_that_are_numbers_of_numpy():
+    lines = fnet.summary(fnet.bind(fnet.dense, units=2), (None, np.int64(3))).splitlines()
+    assert lines[2].split() == ["dense", "dense", "(None,", "2)", "8"]
+    assert lines[-1] == "total params: 8"
+
+
 def test_partition_and_merge_are_inverse(each_backend):
     params = fnet.init(MODEL, 0)
     params["block"]["out"]["rng"] = np.zeros(2, "uint32")

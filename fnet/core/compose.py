@@ -57,7 +57,9 @@ class Sequential(Model):
             raise ValueError("a model without steps has nothing to cut")
         first = self.steps[0][1]
         takes = not isinstance(first, Model) and infer.input_spec(first) is not None
-        begin = names[0] if takes else next(name for name in ("input", "input_of_model") if name not in names)
+        begin = names[0] if takes else "input"
+        while not takes and begin in names:
+            begin += "_of_model"
         read = [None if takes else begin, *names]
         nodes = tuple((name, Node(step, source)) for (name, step), source in zip(self.steps, read, strict=False))
         return Graph(nodes, begin, names[-1])
@@ -65,7 +67,8 @@ class Sequential(Model):
     def __getitem__(self, key: str | int | slice) -> Any:
         """A step by name or position, or, for a slice of names or positions (stop excluded), a model.
 
-        A step inside a nested model is named by its path, "block/conv".
+        A step inside a nested model is named by its path, "block/conv". Raises KeyError for an unknown name and
+        ValueError for a slice that ends at a step before the one it begins with.
         """
         place: dict[Any, Any] = {name: i for i, name in enumerate(self.names)}
         ends = (key.start, key.stop) if isinstance(key, slice) else (key,)
@@ -73,7 +76,10 @@ class Sequential(Model):
             return cutting.part(self, key)
         if not isinstance(key, slice):
             return self.steps[place.get(key, key)][1]
-        return Sequential(self.steps[place.get(key.start, key.start) : place.get(key.stop, key.stop) : key.step])
+        start, stop = (place.get(end, end) for end in ends)
+        if key.start in place and key.stop in place and stop < start:
+            raise ValueError(f"{key.stop!r} comes before {key.start!r}, so no model goes from this one to that one")
+        return Sequential(self.steps[start : stop : key.step])
 
     def __repr__(self) -> str:
         if all(name.isidentifier() for name in self.names):
@@ -187,17 +193,25 @@ def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **n
     Sources, `inputs` and `outputs` are trees (tuples, lists, dicts) of node names; a source may also be
     `at(name, index)`, `masked_by(values, mask)`, or a number. A bare step under the name of an input processes that
     input (as `input_layer` does).
-    Raises ValueError for a source that is neither an input nor an earlier node, and for an input that has sources.
+    Raises ValueError for a source that is neither an input nor an earlier node, for an input that has sources or is
+    processed after a node that reads it, and for a name used twice.
     """
+    if twice := nodes.keys() & named.keys():
+        raise ValueError(f"two nodes are named {min(twice)!r}")
     built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
     fed = frozenset(references(built.inputs))
-    names = set(fed)
+    if len(fed) < len(references(built.inputs)):
+        raise ValueError(f"each input is named once; got {built.inputs!r:.80}")
+    names, read = set(fed), set[str]()
     for name, node in built.nodes:
         if name in fed and node.sources is not None:
             raise ValueError(f"{name!r} is an input of the graph, and a node that reads {node.sources!r:.80}")
+        if name in read:
+            raise ValueError(f"the step of the input {name!r} comes after a node that reads the input; put it first")
         sources = references(node.sources) if node.sources is not None else [name]
         _require_known(name, sources, names)
         names.add(name)
+        read.update(sources)
     _require_known("outputs", references(built.outputs), names)
     return built
 

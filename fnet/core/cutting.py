@@ -138,7 +138,8 @@ def _row(model: Any, inputs: Any, outputs: Any) -> Any:
         return None
     first = 0 if inputs is None else model.names.index(inputs) + 1
     steps = model.steps[first : None if outputs is None else model.names.index(outputs) + 1]
-    return replace(model, steps=steps) if steps else None
+    declared = [(name, node.step) for name, node in _input_layers(model, tree.leaves(inputs))]
+    return replace(model, steps=(*declared, *steps)) if steps else None
 
 
 def _read_by(model: Any, step: str | int) -> Any:

@@ -62,8 +62,8 @@ def diagnosed(
         )
     if rules is None or isinstance(error, InvalidInput) or not isinstance(error, FAILURES):
         return error
-    if in_words_of_python(error) and (unfit := misfit(function, options)) is not None:
-        return ValueError(f"{function.__name__}: {unfit}")
+    if (unfit := misfit(function, options)) is not None:
+        return ValueError(f"{function.__name__}: {unfit}") if in_words_of_python(error) else error
     all_options = {**option_names(function), **options}
     rule = functools.partial(rules.shape, **{key: all_options[key] for key in option_names(rules.shape)})
     wrong = _wrong_input(function.__name__, rules, rule, params, x, error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from fnet import tree
@@ -44,8 +45,8 @@ def spec(shape: Any) -> Any:
         return Spec(tuple(shape.shape), "string" if texts else str(shape.dtype))
     if isinstance(shape, Mapping):
         return {key: spec(item) for key, item in shape.items()}
-    if isinstance(shape, list | tuple) and all(d is None or isinstance(d, int) for d in shape):
-        return Spec(tuple(shape))
+    if isinstance(shape, list | tuple) and all(d is None or isinstance(d, Integral) for d in shape):
+        return Spec(tuple(None if d is None else int(d) for d in shape))
     if not isinstance(shape, list | tuple):
         raise TypeError(f"{shape!r:.60} is not a shape: give one such as (None, 32, 32, 3), a Spec, or an array")
     return type(shape)(spec(item) for item in shape)
@@ -163,7 +164,7 @@ def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
     """(the lines of a summary with their header, the number of all parameters)."""
     lines: list[tuple[str, ...]] = [("step", "layer", "output", "params")]
     seen, total = set(), 0
-    for traced in trace(model, takes)[:-1]:
+    for traced in trace(model, takes):
         if isinstance(traced.step, Model):
             continue
         params = [] if traced.entry in seen else tree.leaves(traced.params)
@@ -171,7 +172,7 @@ def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
         seen.add(traced.entry)
         total += count
         name = bind(traced.step).function.__name__
-        lines.append((printable(tree.path_name(traced.path)), name, _shapes(traced.outputs), f"{count:,}"))
+        lines.append((printable(tree.path_name(traced.path)) or name, name, _shapes(traced.outputs), f"{count:,}"))
     return lines, total
 
 
@@ -179,19 +180,19 @@ def _shapes(specs: Any) -> str:
     return ", ".join(str(s.shape) if isinstance(s, Spec) else str(s) for s in tree.leaves(specs))
 
 
-def children(step: Any) -> dict[str, Any]:
-    """{params key: step} of the steps inside a step."""
+def children(step: Any) -> list[tuple[str, Any]]:
+    """(params key, step) of the steps inside a step; those that share a key may differ in what they do with it."""
     if isinstance(step, Model):
-        return {key: child for _, key, child in step.entries}
+        return list({(key, id(child)): (key, child) for _, key, child in step.entries}.values())
     bound = _bound(step)
     rule = bound.rules.children
-    return {} if rule is None else bound.fill(rule)()
+    return [] if rule is None else list(bound.fill(rule)().items())
 
 
 def layers_in(step: Any) -> list[Bound]:
     """The layers in a step, also inside models and wrappers; a wrapper comes before the layers in it."""
     itself = [] if isinstance(step, Model) else [_bound(step)]
-    return itself + [layer for child in children(step).values() for layer in layers_in(child)]
+    return itself + [layer for _, child in children(step) for layer in layers_in(child)]
 
 
 def keeps_states(step: Any) -> bool:

@@ -205,9 +205,11 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
                 y = inner.on_floats(entry, x)
             else:
                 y = inner.by_rules(entry, x)
-        except Exception as error:  # re-raised with a note of where it happened
-            _add_note(error, path + name, inner, entry, x)
-            raise
+        except Exception as error:
+            clear = _clear(error, path + name, inner, entry, x)
+            if clear is error:
+                raise
+            raise clear from error
         if tap is not None:
             tap(path + name, strip(y))
         values[name] = y
@@ -216,16 +218,15 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
     return resolve(step.outputs, values)
 
 
-def _add_note(error: Exception, path: str, step: Step, params: Params, x: Any) -> None:
-    """Add to an error where it was raised. Raises a clearer error where params or input are the cause."""
+def _clear(error: Exception, path: str, step: Step, params: Params, x: Any) -> Exception:
+    """The error of a step, or a clearer one where options, params or input are the cause, with a note of its place."""
     clear = error
     if isinstance(step, Bound):
         declared = getattr(step.function, "rules", None)
         clear = diagnosed(step.function, declared, step.all_options if declared else EMPTY, params, x, error)
     label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
     clear.add_note(f"in {path!r}: {label}() got {describe(x)}, params {describe(params)}")
-    if clear is not error:
-        raise clear from error
+    return clear
 
 
 _bound = functools.lru_cache(maxsize=256)(Bound)

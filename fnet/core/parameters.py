@@ -129,8 +129,10 @@ def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
 
 def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
     entries = dict(params)
-    for number, (name, child) in enumerate(infer.children(step).items()):
-        entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
+    numbers: dict[str, int] = {}
+    for name, child in infer.children(step):
+        number = numbers.setdefault(name, len(numbers) + 1)  # steps that share params share the key
+        entry = _with_rng(child, entries.get(name, EMPTY), random.fold_in(rng, number))
         if entry:
             entries[name] = entry
     if not isinstance(step, Model) and infer.asked(rules(step).rng, step):

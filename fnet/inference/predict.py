@@ -53,7 +53,7 @@ def predict(
     for any number.
 
     Raises InvalidInput for input that would silently give a wrong answer: rows as above, a missing batch axis, wrong
-    shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
+    shapes, inputs of different lengths; InvalidParams where params are missing (`fnet.check` compares all of them).
     """
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")

@@ -136,11 +136,12 @@ def parts(rows: int, work: Work) -> list[slice]:
             most = int(min(most, rows * work.parallel / LOOP_STEP))
         else:
             most = int(min(rows * work.row / LOOP_PART, max(2, most)))
-        number = 1 << max(1, most).bit_length() - 1
+        number = 1 << max(1, most).bit_length() - 1  # the largest power of two up to `most`
     else:
         total = rows * work.amount
         least = 2 if total > TWO[backend.name()] else 1
-        number = 1 << round(math.log2(min(rows, max(least, total / PART[backend.name()]))))
+        wanted = min(rows, max(least, total / PART[backend.name()]))
+        number = 1 << round(math.log2(wanted))  # the nearest power of two
     number = number if number <= rows else number // 2
     edges = [rows * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]

@@ -87,7 +87,7 @@ def _directions(step: Any) -> list[bool]:
     if is_recurrent(step):
         return [bind(step).all_options["go_backwards"]]
     if isinstance(step, Model):
-        return [direction for child in infer.children(step).values() for direction in _directions(child)]
+        return [direction for _, child in infer.children(step) for direction in _directions(child)]
     rules(step)
     return []
 

@@ -14,6 +14,7 @@ from fnet.core.room import size
 from fnet.core.rules import layer
 from fnet.dtypes import require_no_strings
 from fnet.errors import InvalidInput
+from fnet.layers.windows import same_padding
 from fnet.strings import NumpyArray
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Range, Spec, Window
 
@@ -167,9 +168,7 @@ def stft_spectrogram(
     step, _ = _sizes(frame_length, frame_step, fft_length)
     signal = x if data_format == "channels_first" else xp.swapaxes(x, 1, 2)  # (batch, channels, time)
     if padding == "same":
-        count = _frame_count(signal.shape[-1], frame_length, step, padding)
-        total = max((count - 1) * step + frame_length - signal.shape[-1], 0)
-        signal = xp.pad(signal, [(0, 0), (0, 0), (total // 2, total - total // 2)])
+        signal = xp.pad(signal, [(0, 0), (0, 0), same_padding(signal.shape[-1], frame_length, step)])
     pieces = frames(signal, frame_length, step)
     # (batch, channels, frames, frequencies)
     parts = [pieces @ params[f"{s}_kernel"][:, 0] for s in ("real", "imag") if f"{s}_kernel" in params]

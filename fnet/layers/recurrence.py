@@ -234,7 +234,7 @@ def sweep(
     states = zero_states if states is None else _like(zero_states, tree.leaves(states))
     if previous is not None:
         start = ops.asarray(previous, start.dtype)
-    if kernel is not None:
+    if kernel is not None:  # on NumPy with Keras's usual activations; else one `step` of the cell at a time
         y, ys, states = kernel(params, xs, states, mask, start, keep)
         return y, ys, states
     inputs = (tree.map(lambda leaf: leaf, params), xs, states, mask, start)

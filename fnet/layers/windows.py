@@ -30,7 +30,7 @@ LARGEST = 1 << 31
 DATA_FORMATS = (None, "channels_last", "channels_first")
 
 
-remembered = functools.lru_cache(maxsize=4096)
+remembered = functools.lru_cache(maxsize=4096, typed=True)
 """Decorates plans, functions of shapes and options: computed once for each, so that a layer called again checks
 nothing anew."""
 

@@ -238,7 +238,7 @@ def _ways(step: Any) -> Advance | None:
     """The `Advance` of a layer that keeps states."""
     if not infer.keeps_states(step):
         return None
-    return _advance_times if "layer" in infer.children(step) else _advance_recurrent
+    return _advance_times if "layer" in dict(infer.children(step)) else _advance_recurrent
 
 
 def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any, Any]:

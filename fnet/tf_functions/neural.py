@@ -17,7 +17,7 @@ from fnet.backend import xp
 from fnet.core.options import asking, option_names
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import bounds, is_float, tensor, together
-from fnet.layers.windows import window_padding
+from fnet.layers.windows import same_padding, window_padding
 from fnet.operations.rules import Operation, borrowing, named
 from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape, require_made
 from fnet.tf_functions.rules import (
@@ -311,8 +311,7 @@ def conv_transpose(
     require_made(*sizes)
     full = operations.conv_transpose({}, (x, kernel), **{**how, "data_format": "channels_last"})
     for axis, (size, window, step) in enumerate(zip(sizes, kernel.shape, how["strides"], strict=False), start=1):
-        steps = -(-size // step)
-        before = max((steps - 1) * step + window - size, 0) // 2 if padding.upper() == "SAME" else 0
+        before = same_padding(size, window, step)[0] if padding.upper() == "SAME" else 0
         full = _window(full, axis, before, size)
     return xp.moveaxis(full, -1, 1) if _first(data_format) else full
 

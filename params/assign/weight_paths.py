@@ -138,7 +138,7 @@ class Plan:
         """Add the arrays of the parts of a layer: layers of the config, sub-layers of fnet alone, groups of arrays."""
         nested = {name: inner for name, inner in expected.items() if not isinstance(inner, Param)}
         parts = layer.owner.parts if layer.step is layer.owner.step else {}
-        steps = infer.children(layer.step) if nested and layer.step is not None else {}
+        steps = dict(infer.children(layer.step)) if nested and layer.step is not None else {}
         for name, inner in nested.items():
             path = (*layer.path, name)
             if name in parts:

@@ -230,7 +230,7 @@ def _described(step: Any, name: str, params: Params) -> Converted:
         return Converted(_source("Functional", name), step, parts=parts)
     entry = entry_of(step)
     bound = step if isinstance(step, Bound) else bind(step)
-    children = {} if bound.function is stacked_rnn_cells else infer.children(bound)
+    children = {} if bound.function is stacked_rnn_cells else dict(infer.children(bound))
     parts = {key: _described(item, key, params.get(key, {})) for key, item in children.items()}
     return Converted(
         _source(class_of(bound.function) or bound.function.__name__, name, {**bound.options, ADAPTED: True}),

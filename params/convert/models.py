@@ -167,7 +167,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     if step.misfit is not None:
         exact = frozenset[str]() if keras2 or operation else EXACT
         step = bind(entry.layer, **meant_options(options, entry, source, exact))
-    inside = {} if declared.children is None else infer.children(step)
+    inside = {} if declared.children is None else dict(infer.children(step))
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, conversion)
     if source.class_name in WRAPPERS:

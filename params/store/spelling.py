@@ -168,7 +168,7 @@ def makes_masks(step: Any) -> bool:
     bound = bind(step)
     foreign = bound.function not in MAKE_NO_MASKS and not is_operation_of_keras(bound.function)
     own = bound.function is fnet.masking or bool(bound.options.get("mask_zero"))
-    return foreign or own or any(map(makes_masks, infer.children(bound).values()))
+    return foreign or own or any(makes_masks(child) for _, child in infer.children(bound))
 
 
 def has_masks(sources: Any) -> bool:
