@@ -52,7 +52,7 @@ _LAZY = {
     "core.model": "run",
     "core.rules": "Entrance Rounding",
     "errors": "ExportError InvalidRows MissingBackend MissingExtra",
-    "export.programs": "load_stablehlo run_onnx to_onnx to_stablehlo",
+    "export.programs": "load_onnx load_stablehlo to_onnx to_stablehlo",
     "inference.compile": "compile jit",
     "inference.in_predict": "in_predict",
     "inference.labels": "classes",

@@ -21,7 +21,7 @@ from fnet.errors import (
     InvalidRows as InvalidRows, MissingBackend as MissingBackend, MissingExtra as MissingExtra,
 )
 from fnet.export.programs import (
-    load_stablehlo as load_stablehlo, run_onnx as run_onnx, to_onnx as to_onnx, to_stablehlo as to_stablehlo,
+    load_onnx as load_onnx, load_stablehlo as load_stablehlo, to_onnx as to_onnx, to_stablehlo as to_stablehlo,
 )
 from fnet.inference.compile import compile as compile, jit as jit  # noqa: A004 - the field's words
 from fnet.inference.in_predict import in_predict as in_predict

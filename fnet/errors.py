@@ -87,6 +87,12 @@ def warn(message: Warning | str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
+def require_count(arrays: Sequence[object], count: int) -> None:
+    """Refuse too few or too many arrays for the inputs of an exported program."""
+    if len(arrays) != count:
+        raise InvalidInput(f"the program takes {count} array(s), one for each input, in order; got {len(arrays)}")
+
+
 def unanswered(names: Sequence[object], rows: int, why: str) -> str:
     """The message of a warning about rows without an answer; why: what the first has."""
     shown = ", ".join(map(str, names[:10])) + ", ..." * (len(names) > 10)

@@ -21,7 +21,7 @@ from fnet.inference.labels import middle
 from fnet.inference.scaling import Scaling
 from fnet.records import dataclass
 from params.loading import load_keras
-from params.store.saving import load, load_info
+from params.store.saving import finite, load, load_info
 
 _lock = threading.Lock()
 """A model is loaded by one thread; the others wait for it."""
@@ -57,6 +57,8 @@ class Predict:
             raise TypeError(f"Predict takes the path of a model file; got a {type(self.path).__name__}: save it first")
         if self.invalid not in ("raise", "mark"):
             raise ValueError(f"invalid={self.invalid!r}: use 'raise' or 'mark'")
+        finite("scale", self.scale)
+        finite("offset", self.offset)
         object.__setattr__(self, "path", os.fspath(self.path))
 
     def __call__(self, batch: Any) -> Any:

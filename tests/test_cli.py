@@ -335,7 +335,7 @@ def test_the_page_of_layers_is_what_the_command_prints(capsys):
 
 NEEDING = {
     "fnet.to_onnx(model, params, 'a.onnx', (None, 3))": "to_onnx needs jax [onnx]",
-    "fnet.run_onnx('a.onnx', [])": "run_onnx needs onnxruntime [onnx]",
+    "fnet.load_onnx('a.onnx')": "load_onnx needs onnxruntime [onnx]",
     "fnet.to_stablehlo(model, params, 'a.stablehlo', (None, 3))": "to_stablehlo needs jax [jax]",
     "fnet.load_stablehlo(b'')": "load_stablehlo needs jax [jax]",
     "importlib.import_module('fnet.sklearn')": "fnet.sklearn needs sklearn [sklearn]",

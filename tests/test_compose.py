@@ -337,6 +337,8 @@ def test_who_looks_for_a_method_of_keras_is_told_the_function():
         sequential(a=identity).predict  # noqa: B018 - asking raises
     with pytest.raises(AttributeError, match=r"x\); what Keras calls so is model\.names here$"):
         sequential(a=identity).layers  # noqa: B018
+    with pytest.raises(AttributeError, match=r"a model has no 'conv2d': .*; a step is model\[name\]$"):
+        sequential(a=identity).conv2d  # noqa: B018
     with pytest.raises(fnet.InvalidInput, match=r"the order is with_rng\(model, params, key\)"):
         fnet.with_rng({}, sequential(a=identity), 0)
     with pytest.raises(TypeError, match=r"pairs of a name and a layer; .*; layers in a list: sequential\(\*layers\)$"):

@@ -69,9 +69,11 @@ def test_an_onnx_file_is_given_the_dtype_that_it_takes(dtype):
     graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "same", [x], [y])
     program = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     given = np.array(["a", "\u00fc"]) if dtype == "object" else np.array([1, 0], "int8")
-    (found,) = fnet.run_onnx(program.SerializeToString(), [given])
+    (found,) = fnet.load_onnx(program.SerializeToString())(given)
     assert found.dtype == dtype
     assert found.tolist() == given.tolist()
+    with pytest.raises(fnet.InvalidInput, match=r"takes 1 array\(s\), one for each input, in order; got 2"):
+        fnet.load_onnx(program.SerializeToString())(given, given)
 
 
 def test_inputs_are_drawn_alike_at_each_call_and_take_their_names():
@@ -233,4 +235,4 @@ def test_onnx_runs_in_onnx_runtime(name, tmp_path):
     found = fnet.to_onnx(model, params, tmp_path / "m.onnx")
     assert all(verdict.holds for verdict in found)
     x = drawn(fnet.core.infer.input_spec(model), 5)
-    assert all(v.holds for v in verdicts(model, params, x, fnet.run_onnx(str(tmp_path / "m.onnx"), [x])))
+    assert all(v.holds for v in verdicts(model, params, x, fnet.load_onnx(tmp_path / "m.onnx")(x)))

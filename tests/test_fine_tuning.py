@@ -53,6 +53,13 @@ def test_hidden_steps_do_not_count():
     np.testing.assert_allclose(new["norm"]["moving_mean"], X[:3].mean(0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("momentum", [1.1, -0.1, float("nan"), "0.9", None])
+def test_momentum_is_a_share(momentum):
+    model = fnet.sequential(norm=fnet.batch_normalization)
+    with pytest.raises(ValueError, match=r"from 0 to 1; got"):
+        fnet.with_statistics(model, fnet.init(model, 0, (None, 3)), X, momentum)
+
+
 @pytest.mark.parametrize("step", [bind(fnet.time_distributed, layer=fnet.batch_normalization)])
 def test_batch_normalization_in_a_wrapper_is_refused(step):
     model = fnet.sequential(wrapped=step)

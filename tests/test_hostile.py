@@ -233,8 +233,11 @@ def test_work_is_bounded():
         read(hostile.dense_weights(), Limits(steps=5))
     with pytest.raises(LimitExceeded, match=r"Limits\.total"):
         read(hostile.dense_weights(), Limits(total=100))
-    with pytest.raises(TypeError, match=r"limits are numbers, such as total=8 << 30; got Limits\(total='4 GB', config"):
+    with pytest.raises(TypeError, match=r"limits are numbers of at least 0, such as total=8 << 30; got Limits\(tot"):
         Limits(total="4 GB")
+    for number in (float("nan"), -1):
+        with pytest.raises(TypeError, match="of at least 0"):
+            Limits(steps=number)
     for function in (fnet.load, fnet.load_info, fnet.load_keras, fnet.explain, fnet.verify):
         with pytest.raises(TypeError, match=r"limits is a fnet\.Limits, such as fnet\.Limits\(total=8 << 30\); got 3"):
             function(Path("examples/models/nusax-lstm.safetensors"), limits=3)

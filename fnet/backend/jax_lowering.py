@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from fnet.backend.jax_conv import anywhere
+from fnet.errors import require_count
 from fnet.types import Spec
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -40,6 +41,7 @@ def called(program: bytes) -> Callable[..., Any]:
     made: Any = jax.export.deserialize(bytearray(program))
 
     def call(*arrays: Any) -> Any:
+        require_count(arrays, len(made.in_avals))
         return made.call(*(jax.numpy.asarray(x, takes.dtype) for x, takes in zip(arrays, made.in_avals, strict=True)))
 
     return call

@@ -28,7 +28,8 @@ EMPTY: Params = {}
 
 IN_KERAS = {
     "layers": "model.names", "get_layer": "model[name]", "summary": "fnet.summary(model)", "weights": "params",
-    "get_weights": "params", "save": "fnet.save(path, model, params)",
+    "get_weights": "params", "save": "fnet.save(path, model, params)", "input_shape": "fnet.summary(model)",
+    "output_shape": "fnet.summary(model)", "output": "fnet.cut(model, outputs=name)", "to_json": "repr(model)",
 }  # fmt: skip
 """{attribute of Keras's models: what it is here}."""
 
@@ -143,7 +144,7 @@ class Model:
             raise AttributeError(
                 f"a model has no {name!r}: it is a value, and what is done with it is a function, "
                 "as fnet.predict(model, params, x)"
-                + (f"; what Keras calls so is {IN_KERAS[name]} here" if name in IN_KERAS else "")
+                + (f"; what Keras calls so is {IN_KERAS[name]} here" if name in IN_KERAS else "; a step is model[name]")
             )
 
 

@@ -12,7 +12,7 @@ from fnet import backend, tree, writing
 from fnet.core import infer, parameters
 from fnet.core.compose import input_names
 from fnet.core.sources import references
-from fnet.errors import ExportError, needing
+from fnet.errors import ExportError, needing, require_count
 from fnet.export.exactness import Verdict, drawn, verdicts
 from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import has_host
@@ -40,7 +40,7 @@ def to_onnx(
     def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
         return jax_lowering.onnx(f, specs, names, opset)
 
-    return _write(model, params, path, input_shapes, convert, run_onnx)
+    return _write(model, params, path, input_shapes, convert, load_onnx)
 
 
 @needing("jax", "to_stablehlo")
@@ -55,10 +55,7 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
     def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
         return jax_lowering.stablehlo(f, specs)
 
-    def run(program: bytes, arrays: Sequence[Any]) -> list[Any]:
-        return [np.asarray(y) for y in load_stablehlo(program)(*arrays)]
-
-    return _write(model, params, path, input_shapes, convert, run)
+    return _write(model, params, path, input_shapes, convert, load_stablehlo)
 
 
 @needing("jax", "load_stablehlo")
@@ -72,7 +69,7 @@ def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list
         return jax_lowering.called(file.read())
 
 
-@needing("onnx", "run_onnx")
+@needing("onnx", "load_onnx")
 def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
     """The function in an ONNX file, in ONNX Runtime on a CPU: one array for each input, in order -> the outputs.
 
@@ -86,6 +83,7 @@ def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]
     takes = {item.name: _DTYPES.get(item.type, item.type[len("tensor(") : -1]) for item in session.get_inputs()}
 
     def call(*arrays: Any) -> list[Any]:
+        require_count(arrays, len(takes))
         fed = {name: np.asarray(x, dtype) for (name, dtype), x in zip(takes.items(), arrays, strict=True)}
         return list(session.run(None, fed))
 
@@ -94,11 +92,6 @@ def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]
 
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
 """{name in ONNX Runtime: dtype of NumPy}, where they differ."""
-
-
-def run_onnx(program: bytes | str, arrays: Sequence[Any]) -> list[Any]:
-    """The outputs of `load_onnx(program)` for one array for each input."""
-    return load_onnx(program)(*arrays)
 
 
 def flat(model: Any, params: Params, takes: Any) -> tuple[Callable[..., Any], list[Spec], list[str]]:
@@ -120,7 +113,7 @@ def _write(
     path: str | os.PathLike[str],
     input_shapes: tuple[Any, ...],
     convert: Callable[[Callable[..., Any], Sequence[Spec], Sequence[str]], bytes],
-    run: Callable[[bytes, Sequence[Any]], list[Any]],
+    load: Callable[[bytes], Callable[..., list[Any]]],
 ) -> list[Verdict]:
     parameters.check(model, params, *input_shapes)
     if has_host(model):
@@ -143,21 +136,23 @@ def _write(
     all_verdicts: list[Verdict] = []
     for rows in ROWS:
         x = drawn(takes, rows)
-        all_verdicts = [*all_verdicts, *_compared(model, params, x, program, run)]
+        all_verdicts = [*all_verdicts, *_compared(model, params, x, program, load)]
     writing.write(path, program)
     return all_verdicts
 
 
-def _compared(model: Any, params: Params, x: Any, program: bytes, run: Callable[..., list[Any]]) -> list[Verdict]:
+def _compared(
+    model: Any, params: Params, x: Any, program: bytes, load: Callable[[bytes], Callable[..., list[Any]]]
+) -> list[Verdict]:
     """The verdicts of one batch. Raises ExportError where one does not hold."""
     try:
-        fed = run(program, tree.leaves(x))
+        found = [np.asarray(y) for y in load(program)(*tree.leaves(x))]
     except ImportError:
         raise
     except Exception as error:
         raise ExportError(f"the program does not run: {type(error).__name__}: {error}"[:400]) from error
     with backend.using("numpy"):
-        of_batch = verdicts(model, params, x, fed)
+        of_batch = verdicts(model, params, x, found)
     for number, verdict in enumerate(of_batch):
         if not verdict.holds:
             raise ExportError(

@@ -23,9 +23,12 @@ def with_statistics(model: Any, params: Params, x: Any, momentum: float = 0.99) 
     the batch, as Keras's `fit` has it. Keys of randomness are used up, so the new params have none. Nothing is changed
     in place, so it goes through `jax.jit` and, with `has_aux=True`, `jax.grad`. The batch counts by the mask that
     reaches the layer.
-    Raises ValueError for a batch normalization inside a wrapper, or with `renorm` or virtual batches.
+    Raises ValueError for a batch normalization inside a wrapper, with `renorm` or virtual batches, and for a momentum
+    that is not from 0 to 1.
     """
     require_order("with_statistics(model, params, x)", model, params)
+    if not (0 <= momentum <= 1 if isinstance(momentum, int | float) else hasattr(momentum, "dtype")):  # or traced
+        raise ValueError(f"momentum is the share that stays of the old statistics, from 0 to 1; got {momentum!r:.40}")
     y, new = ops.exactly(_step, model, params, x, momentum)
     return strip(y), tree.nest({path: leaf for path, leaf in tree.items(new) if path[-1] != "rng"})
 

@@ -42,8 +42,9 @@ class Limits:
     group or array sixteen, a zip entry a hundred."""
 
     def __post_init__(self) -> None:
-        if not all(isinstance(number, int | float) for number in astuple(self)):
-            raise TypeError(f"limits are numbers, such as total=8 << 30; got {self!r}")
+        # NaN would be no limit
+        if not all(isinstance(number, int | float) and number >= 0 for number in astuple(self)):
+            raise TypeError(f"limits are numbers of at least 0, such as total=8 << 30; got {self!r}")
 
 
 def allowed(limits: Any, default: Limits | None = None) -> Limits:

@@ -73,7 +73,7 @@ def save(
     if infer.input_spec(model) is not None:
         parameters.check(model, params)
     test = self_test.record(model, params) if selftest else None
-    data = _packed(model, params, _labels(labels), _scale(scale), custom, test)
+    data = _packed(model, params, _labels(labels), finite("scale", scale), custom, test)
     _unpacked(memoryview(data), custom, DEFAULT)  # never write a file that cannot be loaded
     writing.write(path, data)
 
@@ -108,7 +108,8 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
 
 def info_of(metadata: Mapping[str, str], limits: Limits) -> dict[str, Any]:
     """{"labels": ..., "scale": ...} from the metadata of a saved file."""
-    return {"labels": _labels(_part(metadata, "labels", limits)), "scale": _scale(_part(metadata, "scale", limits))}
+    labels, scale = (_part(metadata, name, limits) for name in ("labels", "scale"))
+    return {"labels": _labels(labels), "scale": finite("scale", scale)}
 
 
 def selftest_of(data: memoryview, limits: Limits) -> Any:
@@ -147,12 +148,13 @@ def _labels(labels: Any) -> list[str] | None:
     return texts
 
 
-def _scale(scale: Any) -> float | None:
-    if scale is None:
+def finite(name: str, number: Any) -> float | None:
+    """A number that may be left out, None. Raises ValueError for any other."""
+    if number is None:
         return None
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not isfinite(scale):
-        raise ValueError(f"scale is a finite number, not {quoted(scale)}")
-    return float(scale)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+        raise ValueError(f"{name} is a finite number, not {quoted(number)}")
+    return float(number)
 
 
 # --- to bytes -------------------------------------------------------------------------------------------------
