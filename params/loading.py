@@ -20,7 +20,7 @@ from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
 from params.assign.options_from_arrays import options_from_arrays
 from params.assign.values import values
-from params.assign.weight_paths import by_groups, fitting, plan
+from params.assign.weight_paths import Loaded, by_groups, fitting, plan
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted, of_file
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
@@ -136,6 +136,7 @@ def _load(
     rng: Array | int | None,
     bare: bool,
 ) -> tuple[Any, dict[str, Any]]:
+    """(model, params) of an open file: the model of its config, and its arrays where that model has params."""
     screen(file.config, {name.rpartition("/")[2] for name in custom})
     config, version, legacy = in_keras_3_form(file)
     make = partial(convert, config, custom=custom, version=version, legacy=legacy, rng=rng, bare=bare)
@@ -151,13 +152,7 @@ def _load(
     if infer.keeps_states(converted.step):
         require_batch(file.config)
     asked = set[str]()
-    vocabularies = _vocabularies(file, vocabulary, asked)
-    if file.format == "h5":
-        stored = by_order(plan(converted, expected, vocabularies), converted, file)
-    else:
-        possible = namings(file.arrays.version, file.arrays.groups)
-        plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
-        stored = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
+    stored = _stored(file, converted, expected, _vocabularies(file, vocabulary, asked))
     named = set(vocabulary) if isinstance(vocabulary, Mapping) else asked
     if vocabulary is not None and not (named and named <= asked):
         raise WeightsMismatch(
@@ -168,6 +163,15 @@ def _load(
     if lines:
         raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])
     return converted.step, params
+
+
+def _stored(file: ModelFile, converted: Converted, expected: ParamTree, vocabularies: Vocabularies) -> Loaded:
+    """The arrays of a file for the params of its model: by their order in a `.h5`, else by the names of groups."""
+    if file.format == "h5":
+        return by_order(plan(converted, expected, vocabularies), converted, file)
+    possible = namings(file.arrays.version, file.arrays.groups)
+    plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
+    return fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
 
 
 def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: ModelFile) -> None:

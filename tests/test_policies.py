@@ -12,7 +12,6 @@ from keras import layers
 
 import fnet
 from fnet import tree
-from fnet.core import infer
 from params import UnsupportedLayer, from_keras, load_keras
 from params.convert.models import convert
 from tests import parity
@@ -271,8 +270,8 @@ def test_heads_before_keras_2_14_have_the_policy_of_the_other_layers(own, before
         with pytest.raises(UnsupportedLayer, match="the global one, which files"):
             convert(config, version=(2, 13))
     else:
-        assert infer.children(convert(config, version=(2, 13)).step)["heads"].dtype == inside
-    kept = infer.children(convert(again, version=(2, 14)).step)["heads"].dtype
+        assert convert(config, version=(2, 13)).step["heads"].dtype == inside
+    kept = convert(again, version=(2, 14)).step["heads"].dtype
     assert kept == (None if inside is None else own)
 
 

@@ -140,38 +140,23 @@ def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, trai
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """A layer or an operation as a step, with options from its config and by the version of Keras."""
     entry = find_entry(source, conversion)
-    declared, keras2 = entry.rules, conversion.keras2
-    operation = declared.call is not None
+    operation = entry.rules.call is not None
     trains = _trains(source, conversion, training)
     require_layer(source, entry, conversion.version, trains)
     config = config_values(source, entry, conversion, operation, training)
     config |= conversion.from_arrays.get(id(source.config), {})
     if conversion.quantized and (form := quantization(source, conversion.version)) is not None:
         config["quantization"] = form
-    options = layer_options(entry, config, source, operation)
-    name = f"ops.{source.class_name}" if operation else source.class_name
-    options |= options_of_age(name, source.config, conversion.version)
-    if source.policy not in POLICIES and source.class_name not in GIVES_INDICES:
-        # other policies cast nothing in `predict`: inputs of other dtypes are refused (`require_no_cast`)
-        legal = option_names(entry.layer)
-        options |= {key: not value for key, value in declared.in_predict.items() if legal.get(key, value) is None}
-    if trains and takes_training(source, entry):
-        options["training"] = True
-    if not options.get("training"):
-        options.pop("masked_moments", None)  # moving moments ignore masks
-    if not operation:
-        options |= _dtype(source, entry, conversion)
-    if source.class_name == "Lambda" and declared.mask is None and not source.config.get("mask"):
-        options["masks"] = "drop"  # a function in its place that does not say what becomes of masks
+    options = layer_options(entry, config, source, operation) | _implied(source, entry, conversion, operation, trains)
     step = bind(entry.layer, **options)
     if step.misfit is not None:
-        exact = frozenset[str]() if keras2 or operation else EXACT
+        exact = frozenset[str]() if conversion.keras2 or operation else EXACT
         step = bind(entry.layer, **meant_options(options, entry, source, exact))
-    inside = {} if declared.children is None else dict(infer.children(step))
+    inside = {} if entry.rules.children is None else dict(infer.children(step))
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, conversion)
     if source.class_name in WRAPPERS:
-        require_plain_inside(source, parts, keras2)
+        require_plain_inside(source, parts, conversion.keras2)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -184,6 +169,27 @@ def _trains(source: KerasObject, conversion: Conversion, training: bool | None) 
         return False  # a frozen layer uses its moving statistics
     by_default = conversion.bare and source.class_name in TRAINS_BY_DEFAULT
     return True if training is None and by_default else training
+
+
+def _implied(
+    source: KerasObject, entry: Entry, conversion: Conversion, operation: bool, trains: bool | None
+) -> dict[str, Any]:
+    """The options of a layer that no config has: they follow from the version of Keras, training and dtype policies."""
+    name = f"ops.{source.class_name}" if operation else source.class_name
+    options = dict(options_of_age(name, source.config, conversion.version))
+    if source.policy not in POLICIES and source.class_name not in GIVES_INDICES:
+        # other policies cast nothing in `predict`: inputs of other dtypes are refused (`require_no_cast`)
+        legal, in_predict = option_names(entry.layer), entry.rules.in_predict
+        options |= {key: not value for key, value in in_predict.items() if legal.get(key, value) is None}
+    if trains and takes_training(source, entry):
+        options["training"] = True
+    else:
+        options.pop("masked_moments", None)  # moving moments ignore masks
+    if not operation:
+        options |= _dtype(source, entry, conversion)
+    if source.class_name == "Lambda" and entry.rules.mask is None and not source.config.get("mask"):
+        options["masks"] = "drop"  # a function in its place that does not say what becomes of masks
+    return options
 
 
 def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
