@@ -49,10 +49,19 @@ def quoted(name: object, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def own_function(name: object) -> str:
+def own_function(name: object, function: str = "my_layer", place: str = "FILE.py:my_layer") -> str:
     """For messages: how to pass a function of one's own for a class or layer of this name."""
     text = quoted(name)
-    return f"load_keras(..., custom={{{text}: my_layer}}), --custom {text[:-1]}=FILE.py:my_layer{text[-1]} in a shell"
+    return f"load_keras(..., custom={{{text}: {function}}}), --custom {text[:-1]}={place}{text[-1]} in a shell"
+
+
+def around_graph(class_name: str) -> str:
+    """The message for a subclass of Model of which a file has the graph."""
+    return (
+        f"{quoted(class_name)} is a subclass of Model around a graph, and may compute something else than the graph "
+        "says. If it does not, as one with a train_step of its own, say so: "
+        f"{own_function(class_name, 'fnet.graph', 'fnet:graph')}"
+    )
 
 
 DAMAGE = (MemoryError, RecursionError, struct.error, zlib.error, ArithmeticError, LookupError, ValueError)

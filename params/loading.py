@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.layer import bind
-from fnet.core.rules import own_layers, rules
+from fnet.core.rules import rules
 from fnet.errors import warn
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
@@ -24,6 +24,7 @@ from params.assign.weight_paths import Loaded, by_groups, fitting, plan
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted, of_file
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
+from params.convert.recognition import own_graphs
 from params.convert.requirements import require_batch, screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.file.containers import VOCABULARY
@@ -50,7 +51,8 @@ def load_keras(
     custom: layers of your own, each a function declared with `fnet.layer`. {"package>Name": layer} is a Keras class:
     its options are the keys of the Keras config, its params have the names of the attributes of the Keras layer.
     {"layer name": layer} replaces a single layer, such as a Lambda ("block/lambda_1" for one inside others): its
-    options are looked up in the config, and in the `arguments` of a Lambda.
+    options are looked up in the config, and in the `arguments` of a Lambda. {"Trainer": fnet.graph} says of a subclass
+    of Model with a `train_step` of its own that it computes what its graph says.
     vocabulary: the tokens of the text layer, special tokens included, where the file has lost them; or
     {layer name: tokens}. limits: how much a file may ask for. rng: the key for layers that draw random numbers because
     they were called with training=True.
@@ -71,9 +73,9 @@ def load_keras(
         _require_model(file)
         if training not in (None, "as written"):
             raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
-        layers = own_layers(custom)
+        graphs, layers = own_graphs(custom)
         with of_file(file.label):
-            return _load(file, layers, vocabulary, limits, rng, bare=training is not None)
+            return _load(file, graphs, layers, vocabulary, limits, rng, bare=training is not None)
 
 
 def from_keras(
@@ -130,6 +132,7 @@ def _require_model(file: ModelFile) -> None:
 
 def _load(
     file: ModelFile,
+    graphs: Collection[str],
     custom: Mapping[str, Callable[..., Any]],
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None,
     limits: Limits,
@@ -138,7 +141,7 @@ def _load(
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) of an open file: the model of its config, and its arrays where that model has params."""
     screen(file.config, {name.rpartition("/")[2] for name in custom})
-    config, version, legacy = in_keras_3_form(file)
+    config, version, legacy = in_keras_3_form(file, graphs)
     make = partial(convert, config, custom=custom, version=version, legacy=legacy, rng=rng, bare=bare)
     converted = make()
     expected = _expected(converted, file, limits)

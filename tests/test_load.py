@@ -720,13 +720,52 @@ def test_subclassed_models_are_refused_with_the_way_out():
             return {}
 
     x = vector()
-    with pytest.raises(UnsupportedLayer, match=r"save the graph itself: keras.Model\(model.inputs, model.outputs\)"):
+    with pytest.raises(UnsupportedLayer, match=r"'WithTrainStep' is a subclass of Model around a graph.*=fnet:graph'"):
         from_keras(WithTrainStep(x, layers.Dense(2)(x)))
     graph = keras.Model(x, layers.Dense(2)(x))
     distiller = keras.distillation.Distiller(graph, graph, keras.distillation.LogitsDistillation())
     distiller(X)
     with pytest.raises(UnsupportedLayer, match=r"Distiller 'distiller' is not supported: .* its `student`; save that"):
         from_keras(distiller)
+
+
+class Trainer(keras.Model):
+    def train_step(self, data):
+        return {}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Steps(keras.Sequential):
+    pass
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_subclasses_around_a_graph_load_once_the_caller_says_that_they_compute_it(suffix, tmp_path):
+    """At the root, where a GAN or a `train_step` puts them, inside a model and shared, and of Sequential."""
+    x, y = vector(), vector()
+    inner = Trainer(x, layers.Dense(4, activation="tanh")(Steps([layers.Dense(4), layers.Dense(4)])(x)), name="inner")
+    keras_model = Trainer(y, layers.Dense(2)(layers.Add()([inner(y), inner(inner(y))])))
+    fill(keras_model)
+    keras_model.save(path := str(tmp_path / f"model{suffix}"))
+    for custom, name in (({}, "Trainer"), ({"Trainer": fnet.graph}, "tests>Steps")):
+        with pytest.raises(UnsupportedLayer, match=rf"{name}' is a subclass of Model around a graph"):
+            load_keras(path, custom=custom)
+        assert any(name in why for why in fnet.explain(path, custom=custom).problems)
+    custom = dict.fromkeys(("Trainer", "tests>Steps", "others>Unused"), fnet.graph)
+    model, params = load_keras(path, custom=custom)
+    assert_like_keras(model, params, keras_model, X)
+    assert not fnet.explain(path, custom=custom).problems
+    with pytest.raises(
+        fnet.ModelFileError, match=r"custom\['Other'\] is fnet.graph, but no model of the file is of that"
+    ):
+        load_keras(path, custom={**custom, "Other": fnet.graph})
+
+
+def test_a_class_without_a_graph_is_not_taken_for_one():
+    keras_model = Twofold()
+    keras_model(X)
+    with pytest.raises(CorruptFile, match=r"custom\['tests>Twofold'\] is fnet.graph, but the file has no graph of Tw"):
+        from_keras(keras_model, custom={"tests>Twofold": fnet.graph})
 
 
 @keras.saving.register_keras_serializable("tests")

@@ -19,6 +19,10 @@ def alone(*layers, shape=(3,)):
     return keras_zip(sequential_config(input_entry(*shape), *layers))
 
 
+def with_options(item, **options):
+    return {**item, "config": {**item["config"], **options}}
+
+
 def tensor(name, call=0, index=0):
     config = {"shape": [None, 3], "dtype": "float32", "keras_history": [name, call, index]}
     return {"class_name": "__keras_tensor__", "config": config}
@@ -331,6 +335,11 @@ REFUSED = {
         lambda: alone(dense_entry(rows=3)),
         UnsupportedLayer,
         "Dense 'dense' has the option 'rows' = 3, unknown to fnet",
+    ),
+    "ragged input": (
+        lambda: keras_zip(sequential_config(with_options(input_entry(3), ragged=True), DENSE)),
+        UnsupportedLayer,
+        "InputLayer '[a-z_0-9]*' has the option 'ragged' = True, fnet runs it with False only",
     ),
     "no tensor": (
         lambda: functional(node(DENSE, [1.0, 2.0, 3.0])),

@@ -85,7 +85,9 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ope
             or value is None
             or value in entry.neutral.get(key, ())
         ):
-            raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, unknown to fnet")
+            runs = " or ".join(map(quoted, entry.neutral.get(key, ())))
+            why = f"fnet runs it with {runs} only" if runs else "unknown to fnet"
+            raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, {why}")
     return options
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from params.convert.generations import Version, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import WRITTEN, is_object, is_triple, policy
+from params.file.keras_objects import WRITTEN, as_graphs, is_object, is_triple, policy
 from params.file.model_file import ModelFile
 from params.table.entry import ADAPTED, MOST_BINS
 
@@ -51,12 +51,16 @@ KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod",
 """Layers whose first argument stays a list if it was one."""
 
 
-def in_keras_3_form(file: ModelFile) -> tuple[dict[str, Any], Version, bool]:
-    """(config of a file in the form of Keras 3, version that wrote it, whether it has no modules of classes)."""
+def in_keras_3_form(file: ModelFile, graphs: Collection[str] = ()) -> tuple[dict[str, Any], Version, bool]:
+    """(config of a file in the form of Keras 3, version that wrote it, whether it has no modules of classes).
+
+    graphs: names of subclasses of Model that compute what their graph says.
+    """
     assert file.config is not None
+    config = as_graphs(file.config, graphs) if graphs else file.config
     version = version_of(file.keras_version)
     legacy = file.format == "h5" or version < (3, 0)
-    return modern(file.config, version < (3, 0)) if legacy else file.config, version, legacy
+    return modern(config, version < (3, 0)) if legacy else config, version, legacy
 
 
 def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def _layer_or_model(value: dict[str, Any], keras2: bool) -> dict[str, Any]:
         return value
     first = _first_input(config) if name == "Sequential" else []
     config = {key: _object(item, keras2) for key, item in config.items()}
-    changed = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: name}
+    changed = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: value.get(WRITTEN, name)}
     if changed["class_name"] == "Functional":
         _functional(config)
         changed["module"] = changed.get("module") and "keras.src.models.functional"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from fnet.core.compose import graph
 from fnet.core.layer import Bound
 from fnet.core.options import option_names
+from fnet.core.rules import own_layers
 from params.convert.conversion import Conversion
-from params.errors import UnsafeFile, UnsupportedLayer, own_function, quoted
-from params.file.keras_objects import KerasObject, shown
+from params.errors import UnsafeFile, UnsupportedLayer, around_graph, own_function, quoted
+from params.file.keras_objects import KerasObject, kind_of_graph, shown
 from params.table.entry import Entry
 from params.table.layers import CUDNN, LAYERS, REFUSED
 
@@ -47,6 +50,14 @@ def require_own(source: KerasObject, conversion: Conversion) -> None:
             f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
             f"but {source.class_name} is a class of Keras: class, module and registered name must agree"
         )
+
+
+def own_graphs(custom: Mapping[str, Any] | None) -> tuple[Collection[str], Mapping[str, Callable[..., Any]]]:
+    """(classes that the caller says compute what their graph says: those given as `fnet.graph`, the other layers)."""
+    if not isinstance(custom, Mapping) or graph not in custom.values():
+        return (), own_layers(custom)
+    layers = own_layers({name: step for name, step in custom.items() if step is not graph})
+    return custom.keys() - layers.keys(), layers
 
 
 def custom_entry(source: KerasObject, conversion: Conversion) -> Entry | None:
@@ -130,5 +141,7 @@ def _unknown(source: KerasObject, conversion: Conversion) -> str:
     own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
     if not module and conversion.legacy and ">" not in name:
         own = name in KERAS_2
+    if not own and kind_of_graph(source.config):
+        return around_graph(name)
     kind = "a layer of Keras that fnet does not have (see `fnet layers`)" if own else "a custom layer"
     return f"{source.label} is {kind}: give its pure function, {own_function(name)}"

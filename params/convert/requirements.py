@@ -14,8 +14,17 @@ from fnet.core.options import option_names
 from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version
-from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, own_function, quoted
-from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, above_one, is_object, shown
+from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, around_graph, own_function, quoted
+from params.file.keras_objects import (
+    NESTED,
+    POLICIES,
+    TRAINING_ONLY,
+    KerasObject,
+    above_one,
+    is_object,
+    kind_of_graph,
+    shown,
+)
 from params.table.entry import Entry
 from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, REFUSED, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 
@@ -105,11 +114,8 @@ def no_graph(root: KerasObject) -> str:
         return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
     if root.class_name in REFUSED:
         return f"{root.label} is not supported: {REFUSED[root.class_name]}"
-    if "input_layers" in root.config:
-        return (
-            f"{shown(root.class_name)} is a subclass of Model around a graph, and may compute something else than the "
-            "graph says. If it does not, save the graph itself: keras.Model(model.inputs, model.outputs).save(path)"
-        )
+    if kind_of_graph(root.config):
+        return around_graph(root.registered_name or root.class_name)
     return (
         f"{shown(root.class_name)} is a subclassed model: its file holds constructor arguments, not what it computes. "
         "Rebuild it as a Functional model, or write it with fnet and fill it by load_weights(path, model, params)"

@@ -10,7 +10,6 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
-from fnet.core.rules import own_layers
 from fnet.inference.scaling import scales
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import of_file
@@ -18,6 +17,7 @@ from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.mask_fates import fates
 from params.convert.models import begin
+from params.convert.recognition import own_graphs
 from params.errors import ModelFileError, quoted
 from params.explaining.record import Explanation, Step, lost_masks, named, shown_specs
 from params.explaining.refusals import Refusals
@@ -50,13 +50,13 @@ def opened(
     source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
 ) -> Iterator[tuple[ModelFile, Refusals]]:
     """A file of Keras and its refusals; errors in the `with` block become ModelFileErrors."""
-    layers = own_layers(custom)
+    graphs, layers = own_graphs(custom)
     limits = allowed(limits)
     file = read(source, limits, arrays=False)
     if file.config is None:
         raise weights_alone(file)
     with of_file(file.label):
-        config, version, legacy = in_keras_3_form(file)
+        config, version, legacy = in_keras_3_form(file, graphs)
         _, conversion = begin(config, layers, version, legacy)
         yield file, Refusals(file, config, conversion, limits)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from types import NoneType
 from typing import Any, NamedTuple, TypeGuard
@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet.records import dataclass
 from fnet.types import Array
-from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
+from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
 
 MODELS = ("Functional", "Sequential")
 NESTED = (dict, list, tuple)
@@ -209,6 +209,38 @@ def layers_of(source: KerasObject) -> list[KerasObject]:
             raise CorruptFile(f"{source.label} has several layers named {quoted(layer.name)}")
         by_name[layer.name] = layer
     return list(by_name.values())
+
+
+def as_graphs(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """A config in which models of the classes of these names are Functional or Sequential ones."""
+    found = set[str]()
+
+    def change(value: Any) -> Any:
+        if isinstance(value, list):
+            return [change(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        value = {key: change(item) for key, item in value.items()}
+        own = [name for name in (value.get("registered_name"), value.get("class_name")) if name in names]
+        if not (own and is_object(value)):
+            return value
+        found.update(own)
+        if (kind := kind_of_graph(value["config"])) is None:
+            raise CorruptFile(f"custom[{own[0]!r}] is fnet.graph, but the file has no graph of {value['class_name']}")
+        return {**value, "class_name": kind, "module": "keras", "registered_name": None, WRITTEN: value["class_name"]}
+
+    changed: dict[str, Any] = change(config)
+    for name in names:
+        if name not in found and ">" not in name:
+            raise ModelFileError(f"custom[{name!r}] is fnet.graph, but no model of the file is of that class")
+    return changed
+
+
+def kind_of_graph(config: Any) -> str | None:
+    """The class of Keras that describes a model by such a config: "Functional", "Sequential", or None."""
+    if not isinstance(config, dict) or "layers" not in config:
+        return None
+    return "Functional" if "input_layers" in config else "Sequential"
 
 
 def _unshared(value: Any) -> Any:
