@@ -110,8 +110,8 @@ def __getattr__(name: str) -> Any:
     elif name in (layers := importlib.import_module("fnet.layers")).NAMES:
         value = getattr(layers, name)
     elif name == "load_model":  # the name that it has in Keras
-        said = "load_keras(path) reads a file of Keras, load(path) one that save wrote"
-        raise AttributeError(f"module 'fnet' has no attribute 'load_model': {said}")
+        hint = "load_keras(path) reads a file of Keras, load(path) one that save wrote"
+        raise AttributeError(f"module 'fnet' has no attribute 'load_model': {hint}")
     else:
         return _import_lazily(name)
     globals()[name] = value

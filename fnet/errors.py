@@ -14,7 +14,7 @@ OBEYED = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 def printable(text: str) -> str:
     """A name from a file, for messages: control characters become Python's escapes."""
-    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+    return OBEYED.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 class InvalidInput(ValueError):

@@ -23,11 +23,11 @@ def imported(place: str) -> Any:
         raise ImportFailed(f"cannot import {place!r}: {error}; give module:name or file.py:name") from error
 
 
-def named(given: Iterable[str], option: str) -> dict[str, str]:
-    """{name: place} of "name=place" arguments of an option. Raises ImportFailed for another form."""
-    places = {name: place for name, _, place in (text.partition("=") for text in given)}
+def named(pairs: Iterable[str], option: str) -> dict[str, str]:
+    """{name: place} of "name=place" pairs of an option. Raises ImportFailed for another form."""
+    places = {name: place for name, _, place in (text.partition("=") for text in pairs)}
     if not all(name and place for name, place in places.items()):
-        raise ImportFailed(f"{option} takes NAME=PLACE, such as 'my>Shifted=pure.py:shifted'; got {' '.join(given)!r}")
+        raise ImportFailed(f"{option} takes NAME=PLACE, such as 'my>Shifted=pure.py:shifted'; got {' '.join(pairs)!r}")
     return places
 
 

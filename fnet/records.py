@@ -32,18 +32,18 @@ else:
 
         def make(cls: type) -> type:
             cls.__doc__ = cls.__doc__ or cls.__name__  # without any, one is made of the signature, which takes long
-            made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
-            methods = {"__init__": _init(made, frozen)}
-            methods |= {"__repr__": _repr(made)} if repr else {}
-            methods |= _by_value(made, frozen) if eq else {}
+            decorated = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+            methods = {"__init__": _init(decorated, frozen)}
+            methods |= {"__repr__": _repr(decorated)} if repr else {}
+            methods |= _by_value(decorated, frozen) if eq else {}
             for name, method in methods.items():
                 if cls.__dict__.get(name) is None:
-                    setattr(made, name, method)
+                    setattr(decorated, name, method)
             if frozen:
-                made.__setattr__, made.__delattr__ = _set, _delete
+                decorated.__setattr__, decorated.__delattr__ = _set, _delete
                 if slots:
-                    made.__setstate__ = _restore
-            return made
+                    decorated.__setstate__ = _restore
+            return decorated
 
         return make if cls is None else make(cls)
 
@@ -64,10 +64,10 @@ def _init(cls: type, frozen: bool) -> Callable[..., None]:
     body += ["self.__post_init__()"] if hasattr(cls, "__post_init__") else []
     code = f"def __init__({', '.join(head)}):\n " + "\n ".join(body or ["pass"])
     exec(code, names)
-    made: Callable[..., None] = names["__init__"]
-    made.__qualname__, made.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
-    made.__annotations__ = {**{field.name: field.type for field in fields}, "return": None}
-    return made
+    init: Callable[..., None] = names["__init__"]
+    init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    init.__annotations__ = {**{field.name: field.type for field in fields}, "return": None}
+    return init
 
 
 def _default(field: Field[Any], names: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ def shape_of(x: Any) -> Shape:
 def fits(shape: Shape, pattern: Shape) -> bool:
     """Whether `shape` fits `pattern`; None is any size."""
     return len(shape) == len(pattern) and all(
-        None in (have, want) or have == want for have, want in zip(shape, pattern, strict=True)
+        None in (size, expected) or size == expected for size, expected in zip(shape, pattern, strict=True)
     )
 
 
@@ -70,8 +70,8 @@ def fit(axes: str, *shapes: Shape) -> dict[str, int | None]:
     """{name: size} of shapes with named axes, as in "... m n, ... n k": axes with one name have one size; "..." is any
     number of leading axes. Raises InvalidInput."""
     sizes: dict[str, int | None] = {}
-    for wanted, shape in zip(axes.split(","), shapes, strict=True):
-        names = wanted.split()
+    for pattern, shape in zip(axes.split(","), shapes, strict=True):
+        names = pattern.split()
         any_before = names[0] == "..."
         names = names[any_before:]
         known = shape[len(shape) - len(names) :]
@@ -142,10 +142,10 @@ def axes_of(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
 
 def reduced_shape(shape: Shape, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:
     """`shape` without `axis`, or with 1 there."""
-    gone = axes_of(axis, len(shape))
+    removed = axes_of(axis, len(shape))
     if keepdims:
-        return tuple(1 if i in gone else d for i, d in enumerate(shape))
-    return tuple(d for i, d in enumerate(shape) if i not in gone)
+        return tuple(1 if i in removed else d for i, d in enumerate(shape))
+    return tuple(d for i, d in enumerate(shape) if i not in removed)
 
 
 def total(shape: Shape) -> int | None:

@@ -41,17 +41,17 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @classmethod
     def trained(cls, source: Any, labels: Any = None) -> FnetClassifier:
         """The model as it was trained. labels: the classes in order; None for those of a `.safetensors`, or numbers."""
-        made = cls(source)
+        classifier = cls(source)
         model, params, known = _loaded(source)
-        made._model = (model, params)
-        made._logits = final_activation(model) == "linear"
-        made.head_ = None
+        classifier._model = (model, params)
+        classifier._logits = final_activation(model) == "linear"
+        classifier.head_ = None
         scores = fnet.infer(model, fnet.core.infer.input_spec(model))[0]
         names = known if labels is None else labels
-        made.classes_ = np.arange(max(2, scores.shape[-1])) if names is None else np.asarray(names)
-        if len(made.classes_) != max(2, scores.shape[-1]):
-            raise ValueError(f"{len(made.classes_)} labels, but the model has {max(2, scores.shape[-1])} classes")
-        return made
+        classifier.classes_ = np.arange(max(2, scores.shape[-1])) if names is None else np.asarray(names)
+        if len(classifier.classes_) != max(2, scores.shape[-1]):
+            raise ValueError(f"{len(classifier.classes_)} labels, but the model has {max(2, scores.shape[-1])} classes")
+        return classifier
 
     def fit(self, X: Any, y: Any) -> FnetClassifier:  # noqa: N803 - scikit-learn's name
         """Fit the head on the features of X."""

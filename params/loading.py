@@ -107,12 +107,12 @@ def from_keras(
 
 def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
     """The config of one file with the arrays of another."""
-    said = file.keras_version if file.keras_version != UNSAID else weights.keras_version or UNSAID
+    version = file.keras_version if file.keras_version != UNSAID else weights.keras_version or UNSAID
     return replace(
         weights,
         label=f"{file.label} with {weights.label}",
         config=file.config,
-        keras_version=said or weights.keras_version,
+        keras_version=version or weights.keras_version,
         assets={**weights.assets, **file.assets},
     )
 
@@ -154,12 +154,12 @@ def _load(
         _warn_of_masks(converted.step, custom, file.label)
     if infer.keeps_states(converted.step):
         require_batch(file.config)
-    asked = set[str]()
-    stored = _stored(file, converted, expected, _vocabularies(file, vocabulary, asked))
-    named = set(vocabulary) if isinstance(vocabulary, Mapping) else asked
-    if vocabulary is not None and not (named and named <= asked):
+    looked_up = set[str]()
+    stored = _stored(file, converted, expected, _vocabularies(file, vocabulary, looked_up))
+    named = set(vocabulary) if isinstance(vocabulary, Mapping) else looked_up
+    if vocabulary is not None and not (named and named <= looked_up):
         raise WeightsMismatch(
-            f"vocabulary= is for layers that look up tokens; here: {', '.join(sorted(asked)) or 'none'}"
+            f"vocabulary= is for layers that look up tokens; here: {', '.join(sorted(looked_up)) or 'none'}"
         )
     params = values(stored, expected)
     lines = parameters.misplaced(dict(tree.items(expected)), params)  # the numbers were looked at as they were read
@@ -190,14 +190,16 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
 
 def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
     """Warn where a mask comes to functions of the caller that do not say what becomes of it."""
-    from params.convert.mask_fates import fates  # for few models only
+    from params.convert.mask_trace import trace_masks  # for few models only
 
     if (spec := infer.input_spec(model)) is None:
         return
     rows = {tree.path_name(step.path): step for step in infer.trace(model, spec)}
-    said = [rules(step) for step in custom.values()]
+    declared = [rules(step) for step in custom.values()]
     unsaid = [
-        path for path in fates(model, spec, rows) if (own := bind(rows[path].step).rules) in said and not own.mask
+        path
+        for path in trace_masks(model, spec, rows)
+        if (own := bind(rows[path].step).rules) in declared and not own.mask
     ]
     if unsaid:
         warn(
@@ -208,13 +210,13 @@ def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
 
 
 def _vocabularies(
-    file: ModelFile, tokens_of: Sequence[str] | Mapping[str, Sequence[str]] | None, asked: set[str]
+    file: ModelFile, tokens_of: Sequence[str] | Mapping[str, Sequence[str]] | None, looked_up: set[str]
 ) -> Vocabularies:
     """The tokens in the argument `vocabulary=` of the loader, else those in the layer's `vocabulary.txt`. Layers that
-    look for some are added to `asked`."""
+    look for some are added to `looked_up`."""
 
     def of(group: str, name: str) -> Vocabulary | None:
-        asked.add(name)
+        looked_up.add(name)
         tokens = tokens_of.get(name) if isinstance(tokens_of, Mapping) else tokens_of
         if tokens is not None:
             return Vocabulary(tokens)

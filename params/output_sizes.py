@@ -42,7 +42,7 @@ def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | No
     params = room.size(infer.params_of(steps))
     bytes_of_file = room.size(steps[-1].inputs) + (params if stored is None else min(params, stored))
     allowed, needed = limits.outputs + GROWTH * bytes_of_file, room.of_trace(steps)
-    _require(needed.largest, "holds", needed.held, allowed)
+    _require(needed.largest, "holds", needed.memory, allowed)
     _require(needed.busiest, "writes", needed.work, WORK * allowed)
 
 

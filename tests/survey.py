@@ -125,7 +125,7 @@ def main(numbers: tuple[int, ...]) -> int:
         called += 1
         if wrong := measured(lambda step=step, params=params, x=x: step(params, arrays(x))):
             needed = room.of_trace(rows)
-            print(f"{label}: {wrong}; bound: {needed.work >> 20} MiB written, {needed.held >> 20} held", flush=True)
+            print(f"{label}: {wrong}; bound: {needed.work >> 20} MiB written, {needed.memory >> 20} held", flush=True)
             found += 1
     print(f"{count} configurations, {called} called, {found} findings", flush=True)
     return 1 if found else 0

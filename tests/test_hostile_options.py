@@ -234,7 +234,7 @@ def test_sizes_that_numbers_make_are_bounded_and_refused_by_type(step, x):
 ])  # fmt: skip
 def test_what_a_layer_takes_is_bounded(step, x):
     """A row of four numbers, repeated before, took a gigabyte in them."""
-    assert room.of(step, x).held > 900 << 20
+    assert room.of(step, x).memory > 900 << 20
 
 
 def test_words_are_joined_to_no_more_than_there_are():
@@ -463,8 +463,8 @@ def test_what_a_model_holds_is_what_is_alive_at_once():
     nodes = {f"n{number}": (step, "x") for number, step in enumerate(wide)}
     together = room.of(fnet.graph(nodes, inputs="x", outputs=tuple(nodes)), fnet.Spec((1, 1000)))
     assert in_turn.work == together.work
-    assert in_turn.held == 4000 * (1 + 1 + 3)  # the input of the model, what the step before gave, the step
-    assert together.held == 4000 * (1 + 9 + 3)
+    assert in_turn.memory == 4000 * (1 + 1 + 3)  # the input of the model, what the step before gave, the step
+    assert together.memory == 4000 * (1 + 9 + 3)
 
 
 QUERY, KEY = fnet.Spec((1, 8, 500, 4)), fnet.Spec((1, 8, 300, 4))
@@ -517,7 +517,7 @@ def test_what_a_layer_takes_is_about_what_it_declares(cases):
     for case in cases:
         step, x = case.step, case.inputs()
         params = fnet.init(step, 0, infer.spec(x)) if case.params is None else case.params
-        times = -(-(1 << 18) // room.of(step, infer.spec(x)).held)
+        times = -(-(1 << 18) // room.of(step, infer.spec(x)).memory)
         assert_takes_what_it_says(case.id, step, params, longer(x, times, 0, 1))
 
 
@@ -539,7 +539,7 @@ def assert_takes_what_it_says(label, step, params, x):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    held = room.of(step, specs_of(x)).held
+    held = room.of(step, specs_of(x)).memory
     took = peak + 4 * sum(a.size for a in fnet.tree.leaves(x) if isinstance(a, np.ndarray))
     assert held / 12 <= took <= 3.5 * held + (1 << 14), (label, held, took)
 
@@ -560,9 +560,9 @@ def test_what_an_operation_takes_is_about_what_it_declares(cases):
         for axis in range(deepest):
             for least in {axis + 1, deepest}:
                 with contextlib.suppress(*BROKEN):
-                    held = room.of(step, specs_of(longer(x, 8, axis, least))).held
+                    held = room.of(step, specs_of(longer(x, 8, axis, least))).memory
                     x_longer = longer(x, min(-(-(1 << 21) // held), 1 << 14), axis, least)
-                    if room.of(step, specs_of(x_longer)).held < 1 << 25:
+                    if room.of(step, specs_of(x_longer)).memory < 1 << 25:
                         assert_takes_what_it_says((case, axis), step, {}, x_longer)
                         done.add(case.id)
     assert len(done) > 0.97 * len(cases)
@@ -714,7 +714,7 @@ COSTLY = [
 @pytest.mark.parametrize(("name", "x", "options", "held", "work"), COSTLY)
 def test_what_an_operation_takes_is_bounded(name, x, options, held, work):
     given = room.of_trace(infer.trace(bind(getattr(fnet.operations, name), **options), x))
-    assert (given.held >> 20, given.work >> 20) == (held, work)
+    assert (given.memory >> 20, given.work >> 20) == (held, work)
 
 
 @pytest.mark.parametrize(("name", "options", "first", "second"), [

@@ -253,7 +253,7 @@ def test_where_no_thread_can_be_started_the_calling_one_does_the_work(monkeypatc
     schedule._pool.cache_clear()
     monkeypatch.setattr(threading.Thread, "start", no)
     assert schedule.in_threads(lambda n: n + 1, [1, 2, 3], 3) == [2, 3, 4]
-    assert schedule.begun(lambda: 5)() == 5
+    assert schedule.started(lambda: 5)() == 5
     schedule._pool.cache_clear()
 
 

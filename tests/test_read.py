@@ -504,8 +504,8 @@ def test_a_heap_of_names_counts_by_its_size():
 def test_damaged_weights_are_told_as_such_whatever_else_is_found_meanwhile(what, monkeypatch):
     data = bytearray(keras_zip())
     data[data.index(what)] ^= 1
-    threads, begun = [], schedule.begun
-    monkeypatch.setattr(schedule, "begun", lambda work: threads.append(work) or begun(work))
+    threads, started = [], schedule.started
+    monkeypatch.setattr(schedule, "started", lambda work: threads.append(work) or started(work))
     for least in (0, containers.THREAD_FROM):
         monkeypatch.setattr(containers, "THREAD_FROM", least)
         for reading_all in (read, load_keras):

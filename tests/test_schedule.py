@@ -43,7 +43,7 @@ def test_work_is_counted_from_the_shapes():
     work = schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3)))
     assert (work.row, work.loops) == (16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3, False)
     needed = room.of(CNN, fnet.Spec((None, 18, 18, 3)))
-    assert work.held == needed.held > 3 * 16 * 16 * 16 * 4
+    assert work.memory == needed.memory > 3 * 16 * 16 * 16 * 4
     assert work.step == needed.work / 4
     lookup = bind(embedding, input_dim=1000, output_dim=100)
     assert schedule.row_work(lookup, fnet.Spec((None, 7), "int32")).row == 0
@@ -103,12 +103,12 @@ def test_more_layers_make_no_more_parts_on_numpy():
 @pytest.mark.parametrize(
     ("work", "rows"),
     [
-        (schedule.Work(step=400.0, held=1088), 30_816),
-        (schedule.Work(step=4000.0, held=1088), 5984),
-        (schedule.Work(step=1e6, held=1088), 32),
-        (schedule.Work(step=400.0, held=200_000), 160),
-        (schedule.Work(step=400.0, held=0), 60_000),
-        (schedule.Work(step=1e6, loops=True, held=1088), 30_816),
+        (schedule.Work(step=400.0, memory=1088), 30_816),
+        (schedule.Work(step=4000.0, memory=1088), 5984),
+        (schedule.Work(step=1e6, memory=1088), 32),
+        (schedule.Work(step=400.0, memory=200_000), 160),
+        (schedule.Work(step=400.0, memory=0), 60_000),
+        (schedule.Work(step=1e6, loops=True, memory=1088), 30_816),
         (schedule.Work(), 32),
     ],
 )

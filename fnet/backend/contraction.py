@@ -86,8 +86,8 @@ def _plan(a: str, b: str, out: str) -> Plan:
     kept_a, kept_b = ([c for c in t if c in o + out] for t, o in ((a, b), (b, a)))
     order_a = tuple(kept_a.index(c) for c in [*batch, *rows, *contracted])
     order_b = tuple(kept_b.index(c) for c in [*batch, *contracted, *columns])
-    made = [*batch, *rows, *columns]
-    result = tuple(made.index(c) for c in out)
+    order = [*batch, *rows, *columns]
+    result = tuple(order.index(c) for c in out)
     return Plan((lone_a, lone_b), (order_a, order_b), len(batch), len(contracted), result)
 
 

@@ -160,8 +160,8 @@ def _of_planes(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Siz
     parts = []
     for tap in range(kernel.shape[0]):
         start = tap * dilation[0]
-        met = lax.slice_in_dim(x, start, start + (outputs - 1) * strides[0] + 1, strides[0], 1)
-        planes = met.reshape(-1, *met.shape[2:])
+        part = lax.slice_in_dim(x, start, start + (outputs - 1) * strides[0] + 1, strides[0], 1)
+        planes = part.reshape(-1, *part.shape[2:])
         y = _of_xla(planes, kernel[tap], strides[1:], padding[1:], dilation[1:], stretch[1:], groups)
         parts.append(y.reshape(-1, outputs, *y.shape[1:]))
     return functools.reduce(operator.add, parts)

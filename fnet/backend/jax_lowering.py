@@ -38,11 +38,11 @@ def stablehlo(f: Callable[..., Any], specs: Sequence[Spec]) -> bytes:
 
 def called(program: bytes) -> Callable[..., Any]:
     """The function that `stablehlo` serialised, for arrays of any dtype: they are cast to those that it takes."""
-    made: Any = jax.export.deserialize(bytearray(program))
+    loaded: Any = jax.export.deserialize(bytearray(program))
 
     def call(*arrays: Any) -> Any:
-        require_count(arrays, len(made.in_avals))
-        return made.call(*(jax.numpy.asarray(x, takes.dtype) for x, takes in zip(arrays, made.in_avals, strict=True)))
+        require_count(arrays, len(loaded.in_avals))
+        return loaded.call(*(jax.numpy.asarray(x, spec.dtype) for x, spec in zip(arrays, loaded.in_avals, strict=True)))
 
     return call
 
@@ -53,5 +53,5 @@ def onnx(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str], ops
 
     with anywhere(axes=2), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converter, about itself
-        made = jax2onnx.to_onnx(f, _symbolic(specs), opset=opset, input_names=list(names))
-    return bytes(made.SerializeToString())
+        model = jax2onnx.to_onnx(f, _symbolic(specs), opset=opset, input_names=list(names))
+    return bytes(model.SerializeToString())

@@ -49,16 +49,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = list(findings())
+    results = list(findings())
     if args.json:
-        print(json.dumps([asdict(finding) for finding in found], indent=1))
+        print(json.dumps([asdict(finding) for finding in results], indent=1))
     else:
-        width = max(len(finding.what) for finding in found)
-        for finding in found:
+        width = max(len(finding.what) for finding in results)
+        for finding in results:
             mark = "!" if finding.hinders else "-" if finding.remedy else " "
             remedy = f": {finding.remedy}" if finding.remedy else ""
             print(f"{mark} {finding.what:<{width}}  {finding.found}{remedy}")
-        count = sum(finding.hinders for finding in found)
+        count = sum(finding.hinders for finding in results)
         print(f"\n{count} things hold this machine back (!)." if count else "\nNothing holds this machine back.")
     return 0
 

@@ -59,14 +59,14 @@ def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str]
 
 def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixels: bool) -> Scaling:
     """The scaling in --scale and --offset, or in the file. Warns where the model scales too, and where nothing does."""
-    said = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
-    warn_of_two_scales(model, *said)
-    if pixels and said == (None, None) and not scales(_functions(model)):
+    scaling = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
+    warn_of_two_scales(model, *scaling)
+    if pixels and scaling == (None, None) and not scales(_functions(model)):
         log.warning(
             "no Rescaling or Normalization layer in the model, so it sees pixels from 0 to 255: give --scale 1/255 "
             "(or --scale 1/127.5 --offset -1) if it was trained on such; --scale 1 says that they are right"
         )
-    return said
+    return scaling
 
 
 def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = None) -> None:

@@ -42,9 +42,9 @@ class Journal:
         for path, leaf in tree.items(params):
             _feed(whole, (path, np.asarray(leaf)))
         self.of_model = whole.digest()
-        found = _kept(self.path) if os.path.lexists(self.path) else {}
+        stored = _kept(self.path) if os.path.lexists(self.path) else {}
         self.resumed = resume and self.path.exists()
-        self.kept = found if resume else {}
+        self.kept = stored if resume else {}
         self.file = self.path.open("a" if self.resumed else "w", encoding="utf-8")
         self.rows = self.taken = 0
 

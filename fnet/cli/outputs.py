@@ -198,13 +198,13 @@ def printed(batches: Iterable[Iterator[Answer]], form: str, top: int, header: li
         yield [delimited([], header, delimiter)]
 
 
-def form(output: Path | None, given: str | None) -> str:
+def form(output: Path | None, name: str | None) -> str:
     """The format as a suffix, from --format or the file. Raises UsageError for an unknown one."""
     suffix = "" if output is None else output.suffix.lower()
-    if given is not None:
-        if suffix not in ("", ".txt", f".{given}") and (given, suffix) != ("jsonl", ".json"):
-            raise UsageError(f"{output}: --format {given} writes .{given}; leave it out, or give a file of that name")
-        return f".{given}"
+    if name is not None:
+        if suffix not in ("", ".txt", f".{name}") and (name, suffix) != ("jsonl", ".json"):
+            raise UsageError(f"{output}: --format {name} writes .{name}; leave it out, or give a file of that name")
+        return f".{name}"
     suffix = suffix or ".txt"
     if suffix not in {*LINES, *TABLES, ".npy"}:
         hint = "; .jsonl has one JSON object a line" if suffix == ".json" else ""

@@ -166,11 +166,11 @@ class _Run:
         """The answers of each batch."""
         from fnet.inference.labels import middle
 
-        asked = self.args.labels or self.args.top or self.args.truth
-        scores = outputs.Scores(self.labels, middle(self.model), self.top) if self.labels or asked else None
+        for_classes = self.args.labels or self.args.top or self.args.truth
+        scores = outputs.Scores(self.labels, middle(self.model), self.top) if self.labels or for_classes else None
         for (batch, marked), y in self.batches():
             if scores is not None and not isinstance(y, np.ndarray):
-                if asked:
+                if for_classes:
                     raise UsageError(
                         "--labels, --top and --truth are for classes of one output; this model has several"
                     )

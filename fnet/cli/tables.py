@@ -109,21 +109,21 @@ def _json_values(name: str, request: Request) -> Iterator[tuple[int, Any]]:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON. Raises ValueError for a key that is there twice."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
         raise ValueError(f"the key {twice!r} is there twice")
-    return made
+    return members
 
 
 def _fields(place: int, value: Any, header: list[str], name: str, request: Request) -> list[Any]:
     """The cells of a line; None for missing ones, if such rows are marked."""
-    given = value if isinstance(value, dict) else {}
-    missing = [key for key in header if key not in given]
+    members = value if isinstance(value, dict) else {}
+    missing = [key for key in header if key not in members]
     if missing and (value is not None or not request.marks):
         what = f"{name}, line {place} lacks {', '.join(missing)}: {value!r:.80}"
         unread(f"{what}; every line must be an object with the keys of the first", request.marks)
-    return [given.get(key) for key in header]
+    return [members.get(key) for key in header]
 
 
 @needing("parquet", "a Parquet file")

@@ -184,7 +184,7 @@ class _Cut:
     graph: Any
     fed: dict[str, list[str | None]] = field(default_factory=dict)
     """{node: the given values: None for its output, or paths of steps inside it}."""
-    asked: dict[str, list[str | None]] = field(default_factory=dict)
+    needed: dict[str, list[str | None]] = field(default_factory=dict)
     """{node: the needed values, in the same form}."""
 
     def ask(self, name: str, rest: str | None) -> None:
@@ -193,8 +193,8 @@ class _Cut:
         nodes = dict(self.graph.nodes)
         while waiting:
             name, rest = waiting.pop()
-            new = name not in self.asked
-            paths = self.asked.setdefault(name, [])
+            new = name not in self.needed
+            paths = self.needed.setdefault(name, [])
             if rest not in paths:
                 paths.append(rest)
             if new and name not in self.fed and name in nodes:
@@ -202,12 +202,12 @@ class _Cut:
 
     def is_changed(self, name: str) -> bool:
         """Whether a node's step is itself cut, and returns a tuple of the needed values."""
-        inside = [rest for rest in (*self.fed.get(name, ()), *self.asked[name]) if rest is not None]
+        inside = [rest for rest in (*self.fed.get(name, ()), *self.needed[name]) if rest is not None]
         return bool(inside)
 
     def source(self, name: str, rest: str | None = None) -> str | Ref:
         """The source of a value in the part."""
-        return at(name, self.asked[name].index(rest)) if self.is_changed(name) else name
+        return at(name, self.needed[name].index(rest)) if self.is_changed(name) else name
 
     def leaf(self, leaf: str | Ref) -> str | Ref:
         """A source in the whole graph as one in the part."""
@@ -220,7 +220,7 @@ class _Cut:
         if not self.is_changed(name):
             return replace(node, sources=freeze(mapped(self.leaf, node.sources)))
         inside = [rest for rest in self.fed.get(name, ()) if rest is not None]
-        paths = [OWN if rest is None else rest for rest in self.asked[name]]
+        paths = [OWN if rest is None else rest for rest in self.needed[name]]
         part = _part(node.step.as_graph(), inside, paths)
         step = replace(part, inputs=tuple(inside)) if inside else part
         sources = tuple(f"{name}/{rest}" for rest in inside) if inside else mapped(self.leaf, node.sources)
@@ -238,12 +238,12 @@ def _part(graph: Any, starts: list[str], ends: list[str]) -> Any:
         for name, rest in [(name, None) for name in references(graph.outputs)] if place is None else [place]:
             cut.ask(name, rest)
     _require_reached(cut, starts)
-    reached = [name for name in references(graph.inputs) if name in cut.asked and name not in cut.fed]
+    reached = [name for name in references(graph.inputs) if name in cut.needed and name not in cut.fed]
     if starts and reached:
         raise ValueError(_also_needs(cut, starts, reached))
     nodes = []
     for name, node in graph.nodes:
-        if name in cut.asked and None not in cut.fed.get(name, ()):
+        if name in cut.needed and None not in cut.fed.get(name, ()):
             nodes.append((name, cut.node(name, node)))
     sources = tuple(mapped(cut.leaf, graph.outputs) if place is None else cut.source(*place) for place in places)
     inputs = tuple(starts) if starts else _only(graph.inputs, set(reached))
@@ -251,14 +251,14 @@ def _part(graph: Any, starts: list[str], ends: list[str]) -> Any:
 
 
 def _require_reached(cut: _Cut, starts: list[str]) -> None:
-    unread = [path for path in starts if _split(cut.graph, path)[0] not in cut.asked]
+    unread = [path for path in starts if _split(cut.graph, path)[0] not in cut.needed]
     if unread:
         raise ValueError(f"the outputs need nothing of what {', '.join(map(repr, unread))} gives")
 
 
 def _also_needs(cut: _Cut, starts: list[str], reached: list[str]) -> str:
     """The message where a step after the cut also reads something before it."""
-    start = next((name for name in cut.asked if _is_read_late(cut, name, reached)), reached[0])
+    start = next((name for name in cut.needed if _is_read_late(cut, name, reached)), reached[0])
     more = ", ".join(map(repr, [*starts, reached[0]]))
     return (
         f"the outputs need more than {', '.join(map(repr, starts))}: {start!r} reads the input {reached[0]!r} around "

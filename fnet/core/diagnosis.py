@@ -175,15 +175,15 @@ def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any, e
     wrong while `error`, which the layer raised, does not; else None."""
     if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in tree.leaves(x)):
         return None
-    have = {path: tuple(leaf.shape) for path, leaf in tree.items(params)}
+    shape_at = {path: tuple(leaf.shape) for path, leaf in tree.items(params)}
 
     def wrong_param(spec: Any) -> str | None:
         """The first param that an input like `spec` needs in another shape."""
-        params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
+        params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in shape_at)
         wrong = (
-            f"a {tree.path_name(path)} of {want}, and it has {have[path]}"
-            for path, want in params_needed
-            if not fits(have[path], want)
+            f"a {tree.path_name(path)} of {expected}, and it has {shape_at[path]}"
+            for path, expected in params_needed
+            if not fits(shape_at[path], expected)
         )
         return next(wrong, None)
 
@@ -192,7 +192,7 @@ def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any, e
         wrong = wrong_param(spec)
         if wrong is None:
             return None
-        others = _others(spec, {size for shape in have.values() for size in shape})
+        others = _others(spec, {size for shape in shape_at.values() for size in shape})
         takes = next((other for other in others if not wrong_param(other)), None)
     except InvalidInput as other:  # the rule says itself what does not fit
         return str(other)

@@ -95,7 +95,7 @@ def _bound(step: Any) -> Bound:
     return step if isinstance(step, Bound) else bind(step)
 
 
-def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
+def by_options(rule: Callable[..., Any] | None, step: Any) -> Any:
     """What a rule that depends on options alone says about `step`; None where the layer has no such rule."""
     return None if rule is None else _bound(step).fill(rule)()
 

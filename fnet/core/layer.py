@@ -58,11 +58,11 @@ class Bound:
 
     def fill(self, rule: Callable[..., T]) -> Callable[..., T]:
         """A rule of the layer with its options filled in. Raises InvalidInput where one has no value."""
-        asked = {key: self.all_options[key] for key in option_names(rule)}
-        for key, value in asked.items():
+        options = {key: self.all_options[key] for key in option_names(rule)}
+        for key, value in options.items():
             if value is inspect.Parameter.empty:
                 raise InvalidInput(f"{name_of(self.function)} lacks the option {key!r}")
-        return functools.partial(rule, **asked)
+        return functools.partial(rule, **options)
 
     @functools.cached_property
     def misfit(self) -> str | None:
@@ -121,8 +121,8 @@ class Bound:
         except FAILURES as error:
             if not in_words_of_python(error):
                 raise
-            said = taken(by_rule, self.rules, error)
-            raise InvalidInput(f"{brief(self)} does not take {describe(x)}{said}") from None
+            accepted = taken(by_rule, self.rules, error)
+            raise InvalidInput(f"{brief(self)} does not take {describe(x)}{accepted}") from None
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:

@@ -162,7 +162,7 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
         takes = tree.leaves(input_spec(step))
         shapes_of_x = [tuple(getattr(leaf, "shape", ())) for leaf in tree.leaves(strip(x))]
         if len(takes) == len(shapes_of_x) and not all(
-            fits(have, spec.shape) for have, spec in zip(shapes_of_x, takes, strict=True)
+            fits(shape, spec.shape) for shape, spec in zip(shapes_of_x, takes, strict=True)
         ):
             shapes = (", ".join(map(str, each)) for each in ([spec.shape for spec in takes], shapes_of_x))
             error.add_note("the model takes {}; got {}".format(*shapes))

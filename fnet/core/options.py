@@ -48,8 +48,8 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
         if name in options and options[name] is not defaults.get(name) and not fit(options[name]):
             kind = kinds(function)[name]
             parts = get_args(kind) if get_origin(kind) is tuple else (...,)
-            asked = [*([] if ... in parts else [f"{len(parts)} values"]), *map(str, bounds(kind))]
-            hint = f"; it must be {', '.join(asked)}" if asked else ""
+            limits = [*([] if ... in parts else [f"{len(parts)} values"]), *map(str, bounds(kind))]
+            hint = f"; it must be {', '.join(limits)}" if limits else ""
             return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{hint}"
     for name, value in options.items():
         if name.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:

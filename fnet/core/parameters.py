@@ -34,8 +34,8 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
     each input, batch axis included; not needed when the model begins with `input_layer`.
     """
-    leaves, want, rng = {}, needed(model, *input_shapes), random.as_key(key)
-    for number, (path, param) in enumerate(want.items()):
+    leaves, expected, rng = {}, needed(model, *input_shapes), random.as_key(key)
+    for number, (path, param) in enumerate(expected.items()):
         if None in param.shape and param.dtype.startswith("float"):
             raise ValueError(
                 f"{_join(path)} would be {_described(param)}: give the size (units=, filters=, ...) of its layer"
@@ -56,19 +56,19 @@ def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
     ]
 
 
-def misplaced(want: Mapping[Path, Param], params: Params) -> list[str]:
+def misplaced(expected: Mapping[Path, Param], params: Params) -> list[str]:
     """The differences in names, shapes and dtypes alone."""
-    have = dict(tree.items(params))
-    lines = [f"missing {_join(path)}: {_described(param)}" for path, param in want.items() if path not in have]
-    for path, leaf in have.items():
-        if path not in want and path[-1] == "rng":
+    leaves = dict(tree.items(params))
+    lines = [f"missing {_join(path)}: {_described(param)}" for path, param in expected.items() if path not in leaves]
+    for path, leaf in leaves.items():
+        if path not in expected and path[-1] == "rng":
             continue
         if not hasattr(leaf, "dtype"):
             lines.append(f"{_join(path)}: expected an array, got a {type(leaf).__name__}")
-        elif path not in want:
+        elif path not in expected:
             lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
-        elif not _matches(leaf, want[path]):
-            lines.append(f"{_join(path)}: expected {_described(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
+        elif not _matches(leaf, expected[path]):
+            lines.append(f"{_join(path)}: expected {_described(expected[path])}, got {leaf.dtype}{list(leaf.shape)}")
     return lines
 
 
@@ -135,7 +135,7 @@ def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
         entry = _with_rng(child, entries.get(name, EMPTY), random.fold_in(rng, number))
         if entry:
             entries[name] = entry
-    if not isinstance(step, Model) and infer.asked(rules(step).rng, step):
+    if not isinstance(step, Model) and infer.by_options(rules(step).rng, step):
         entries["rng"] = random.fold_in(rng, 0)
     return entries
 
@@ -146,11 +146,11 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
     `jax.grad` and optax take the first; `merge` joins the two again.
     """
     require_order("partition(model, params)", model, params)
-    want = needed(model, *input_shapes)
+    expected = needed(model, *input_shapes)
     trainable: dict[Path, Any] = {}
     rest: dict[Path, Any] = {}
     for path, leaf in tree.items(params):
-        is_trained = path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
+        is_trained = path in expected and expected[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
         (trainable if is_trained else rest)[path] = leaf
     return tree.nest(trainable), tree.nest(rest)
 

@@ -28,12 +28,12 @@ PRODUCTS = 16
 class Room:
     """The memory and work of a model.
 
-    held: the peak of the bytes that flow; what layers need while they run is counted roughly.
+    memory: the peak of the bytes that flow; what layers need while they run is counted roughly.
     work: the total of the bytes written; products are converted by `PRODUCTS`.
     largest: the step at that peak. busiest: the step with the most work.
     """
 
-    held: int
+    memory: int
     work: int
     largest: infer.TracedStep
     busiest: infer.TracedStep
@@ -45,9 +45,9 @@ def of(step: Any, x: Any) -> Room:
 
 
 def of_step(step: Any, x: Any) -> tuple[int, int]:
-    """(bytes held, work): the `room` rule of a layer or operation that runs another one, `step`."""
+    """(bytes of memory, work): the `room` rule of a layer or operation that runs another one, `step`."""
     needed = of(step, x)
-    return needed.held, needed.work
+    return needed.memory, needed.work
 
 
 def of_trace(steps: Sequence[infer.TracedStep]) -> Room:
@@ -58,20 +58,20 @@ def of_trace(steps: Sequence[infer.TracedStep]) -> Room:
 def _of(traced: infer.TracedStep, by_path: Mapping[Path, infer.TracedStep]) -> Room:
     if not isinstance(traced.step, Model):
         return _of_layer(traced)
-    live, held, work, most = size(traced.inputs), 0, 0, 0
+    live, memory, work, most = size(traced.inputs), 0, 0, 0
     largest = busiest = traced
     outputs = dict[str, int]()
     for planned in traced.step.plan:
         part = by_path[(*traced.path, planned.name)]
         inner = _of(part, by_path)
-        if live + inner.held > held:
-            held, largest = live + inner.held, inner.largest
+        if live + inner.memory > memory:
+            memory, largest = live + inner.memory, inner.largest
         if inner.work > most:
             most, busiest = inner.work, inner.busiest
         work += inner.work
         outputs[planned.name] = size(part.outputs)
         live += outputs[planned.name] - sum(outputs.pop(name, 0) for name in planned.unread)
-    return Room(held, work, largest, busiest)
+    return Room(memory, work, largest, busiest)
 
 
 def _of_layer(traced: infer.TracedStep) -> Room:
@@ -79,11 +79,11 @@ def _of_layer(traced: infer.TracedStep) -> Room:
     bound = traced.step if isinstance(traced.step, Bound) else bind(traced.step)
     read, written = [*map(size, arrays(traced.inputs))], size(traced.outputs)
     rule = bound.rules.room
-    held, work = (0, 0) if rule is None else bound.fill(rule)(traced.inputs)
+    memory, work = (0, 0) if rule is None else bound.fill(rule)(traced.inputs)
     terms = sum([_product(param.shape[:-1]) for param in tree.leaves(traced.params)]) if traced.params else 0
     products = terms * sum(map(numbers, arrays(traced.outputs))) if terms else 0
     work += sum(read) + written + products // PRODUCTS
-    return Room(written + 2 * max([written, *read]) + held, work, traced, traced)
+    return Room(written + 2 * max([written, *read]) + memory, work, traced, traced)
 
 
 def of_products(spec: Spec, terms: int) -> tuple[int, int]:
@@ -100,8 +100,8 @@ def copies(count: int) -> Callable[[Any], tuple[int, int]]:
     """The `room` rule of an operation that holds `count` arrays of the size of its largest input while it runs."""
 
     def rule(x: Any) -> tuple[int, int]:
-        held = count * max([0, *map(size, arrays(x))])
-        return held, held
+        memory = count * max([0, *map(size, arrays(x))])
+        return memory, memory
 
     return rule
 

@@ -129,10 +129,10 @@ def _write(
     except ImportError:
         raise
     except Exception as error:  # converters are not our code, and may raise anything
-        told = f"it cannot be converted: {type(error).__name__}: {error}"
+        why = f"it cannot be converted: {type(error).__name__}: {error}"
         if any(None in spec.shape[1:] for spec in specs):
-            told = f"{told.splitlines()[0]}; sizes are free here: give them, (None, 100, 3), or in a shell --size 100"
-        raise ExportError(told[:400]) from error
+            why = f"{why.splitlines()[0]}; sizes are free here: give them, (None, 100, 3), or in a shell --size 100"
+        raise ExportError(why[:400]) from error
     all_verdicts: list[Verdict] = []
     for rows in ROWS:
         x = drawn(takes, rows)

@@ -41,9 +41,9 @@ class Again(NamedTuple):
     read: Callable[[Any], np.ndarray[Any, Any]]
     """Waits for an output: looks for it if it is due soon."""
 
-    def outputs(self, params: Params, x: Any, begun: Any = None) -> Any:
+    def outputs(self, params: Params, x: Any, pending: Any = None) -> Any:
         """The outputs, those of `begin` if it was called; None where a row has no answer."""
-        y = self.begin(x) if self.begin is not None and begun is None else begun
+        y = self.begin(x) if self.begin is not None and pending is None else pending
         if (self.sound is None or not self.sound(x)) and self.faults(x):  # while XLA computes
             return None
         return tree.map(self.read, self.run(params, x) if y is None else y)

@@ -89,14 +89,14 @@ CONSTANTS = 160 << 20
 """The most bytes of params that are compiled as constants, once for each shape of the inputs."""
 
 
-def may_be_constants(given: Params, kept: Params) -> bool:
+def may_be_constants(params: Params, on_device_params: Params) -> bool:
     """Whether params that never change should be compiled as constants: XLA stores them in its preferred layout.
 
-    given: the params of the caller, which must be NumPy arrays; kept: the params on the device.
+    params: those of the caller, which must be NumPy arrays; on_device_params: the same on the device.
     """
     if backend.name() == "numpy" or not ops.on_cpu():
         return False
-    return all(isinstance(leaf, np.ndarray) for leaf in tree.leaves(given)) and _bytes(kept) <= CONSTANTS
+    return all(isinstance(leaf, np.ndarray) for leaf in tree.leaves(params)) and _bytes(on_device_params) <= CONSTANTS
 
 
 class Compiled:

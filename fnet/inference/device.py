@@ -28,10 +28,10 @@ def on_device(leaf: Any) -> Any:
     if kept is not None and value and kept[0]() is leaf:
         return kept[1]
     _copies.pop(key, None)
-    made = ops.asarray(leaf, copy=True)
-    if value and made is not leaf and not ops.is_traced(made):  # a trace ends, and its arrays with it
-        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
-    return made
+    copied = ops.asarray(leaf, copy=True)
+    if value and copied is not leaf and not ops.is_traced(copied):  # a trace ends, and its arrays with it
+        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), copied)
+    return copied
 
 
 def require_values(arrays: Any) -> None:

@@ -73,7 +73,7 @@ def predict(
         if (outputs := again.outputs(program.params, x)) is not None:
             return outputs
     known = prepared(model, program.model)
-    given, x = x, known.door.admit(x)
+    original, x = x, known.door.admit(x)
     require_values(x)
     rows = known.door.rows(x)
     try:
@@ -90,7 +90,7 @@ def predict(
         marked = sorted(runner.marked)
         why = runner.whys[marked[0]]
         warn(InvalidRows(unanswered(marked, rows, why), marked, why))
-    if kind is not None and program.calls.most and given is x and (again := runner.again()) is not None:
+    if kind is not None and program.calls.most and original is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
     return outputs
 
@@ -105,14 +105,14 @@ def _as_before(place: tuple[int, int, bool, str, Any], params: Params, x: Any) -
     It runs few lines: what comes between two calls of XLA takes three times as long once XLA's threads sleep, after
     15 µs or so.
     """
-    found = _places.get(place)
-    remembered = None if found is None else found()
+    reference = _places.get(place)
+    remembered = None if reference is None else reference()
     again = None if remembered is None else remembered.program.calls.get(place[-1])
     if remembered is None or again is None:
         return None
-    begun = None if again.begin is None else again.begin(x)  # what XLA computes, while the params are compared
+    pending = None if again.begin is None else again.begin(x)  # what XLA computes, while the params are compared
     known = remembered.params_of(params)
-    return None if known is None else again.outputs(known, x, begun)
+    return None if known is None else again.outputs(known, x, pending)
 
 
 def _whole(number: Any, name: str = "batch_size") -> int:

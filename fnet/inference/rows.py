@@ -79,9 +79,9 @@ def spread(y: Any, bad: Array, empty: Array) -> tuple[Any, np.ndarray[Any, Any]]
     def full(a: Array) -> Array:
         if a.shape[:1] != empty.shape:
             return a
-        made = np.full((len(bad), *a.shape[1:]), _mark(a.dtype), a.dtype)
-        made[~marked] = a[: (~bad).sum()][~empty[: (~bad).sum()]]
-        return made
+        filled = np.full((len(bad), *a.shape[1:]), _mark(a.dtype), a.dtype)
+        filled[~marked] = a[: (~bad).sum()][~empty[: (~bad).sum()]]
+        return filled
 
     return tree.map(full, y), marked
 

@@ -71,7 +71,7 @@ class Work(NamedTuple):
     """Those that do not wait for others: in recurrent layers, those of one time step."""
     loops: bool = False
     """Whether a layer loops over time steps."""
-    held: int = 0
+    memory: int = 0
     """The peak memory of a row, in bytes."""
     step: float = 0.0
     """The mean work of a layer, as in `fnet.core.room`."""
@@ -94,7 +94,7 @@ def row_work(model: Any, specs: Any) -> Work:
         row=sum(work.row for work in works),
         parallel=max(work.parallel for work in works),
         loops=any(work.loops for work in works),
-        held=needed.held,
+        memory=needed.memory,
         step=needed.work / max(1, layers),
     )
 
@@ -123,7 +123,7 @@ def rows_at_once(batch_size: int, work: Work) -> int:
     """How many rows run at a time, in whole batches: several where they are little work and hold at most `HELD`."""
     if not work.amount:
         return batch_size
-    rows = HELD / max(1, work.held)
+    rows = HELD / max(1, work.memory)
     rows = rows if work.loops else min(rows, 2 * PART[backend.name()] / work.amount)
     return batch_size * max(1, int(rows / batch_size))
 
@@ -246,7 +246,7 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
     return [results[i] if i in results else function(item) for i, item in enumerate(items)]
 
 
-def begun(work: Callable[[], T]) -> Callable[[], T]:
+def started(work: Callable[[], T]) -> Callable[[], T]:
     """A function that returns `work()`, which a thread starts meanwhile; where none has, the caller runs it."""
     with contextlib.suppress(RuntimeError):  # no thread can be started
         task = _pool().submit(work)

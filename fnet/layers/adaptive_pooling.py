@@ -38,12 +38,12 @@ def _adaptive_rule(
 def _adaptive_room(rank: int, x: Spec, *, output_size: PerAxis | None, data_format: str | None) -> tuple[int, int]:
     """Axes are pooled one after the other, which holds intermediate results; each tap of a window is read."""
     spatial, channels = split_shape("adaptive_pooling", x.shape, rank, data_format)
-    sizes, held, work = list(sized(spatial, 1)), 0, 0
+    sizes, memory, work = list(sized(spatial, 1)), 0, 0
     for axis, count in enumerate(_output(rank, output_size)):
         taps, sizes[axis] = sizes[axis] // count + 2, count
         part = size(Spec((x.shape[0], *sizes, channels), x.dtype))
-        held, work = max(held, 3 * part), work + taps * part
-    return held, work
+        memory, work = max(memory, 3 * part), work + taps * part
+    return memory, work
 
 
 def _output(rank: int, output_size: PerAxis | None) -> tuple[int, ...]:

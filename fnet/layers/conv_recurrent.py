@@ -129,9 +129,9 @@ def _room(window: Windows, x: Any, *, filters: int) -> tuple[int, int]:
     sizes, channels = window.split(inputs.shape)
     state = Spec(window.join(inputs.shape[0], window.outputs(sizes), filters), inputs.dtype)
     padded, _ = padded_room(window, inputs)
-    held, work = map(sum, zip(conv_room(window, inputs), conv_room(_of_state(window), state), strict=True))
+    memory, work = map(sum, zip(conv_room(window, inputs), conv_room(_of_state(window), state), strict=True))
     products = 4 * numbers(state) * math.prod(window.taps) * ((channels or 1) + filters)
-    return (time - 1) * padded + held, time * (work + products // PRODUCTS)
+    return (time - 1) * padded + memory, time * (work + products // PRODUCTS)
 
 
 def _of_state(window: Windows) -> Windows:

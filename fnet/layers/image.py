@@ -123,8 +123,8 @@ def _resizing_room(
             shape[axis] = max(have, fits)
         padded = room.size(Spec(tuple(shape)))
     parts = [Spec((*shape[:axis], resized, *shape[axis + 1 :])) for axis, resized in zip(axes, size, strict=True)]
-    held = padded + 3 * max(map(room.size, parts))
-    return held, held
+    memory = padded + 3 * max(map(room.size, parts))
+    return memory, memory
 
 
 @layer(shape=_resizing_rule, room=_resizing_room, mask="drop", in_predict={"keeps_integers": False})
@@ -311,8 +311,8 @@ def _clahe_room(x: Spec, *, tile_grid_size: tuple[int, int], data_format: str | 
     padded, tiled = list(x.shape), list(x.shape)
     for axis, tiles in zip(axes, tile_grid_size, strict=True):
         padded[axis], tiled[axis] = -(-(x.shape[axis] or 1) // tiles) * tiles, tiles + 2
-    held = 8 * room.size(Spec(tuple(padded))) + 8 * 256 * room.size(Spec(tuple(tiled)))
-    return held, held
+    memory = 8 * room.size(Spec(tuple(padded))) + 8 * 256 * room.size(Spec(tuple(tiled)))
+    return memory, memory
 
 
 @layer(shape=_same_rule, room=_clahe_room, mask="drop", by_row=4, in_predict={"casts": True})
@@ -359,8 +359,8 @@ def _clahe(images: Array, clip_limit: float, grid: tuple[int, ...]) -> Array:
 
     def mapped(y: Array, x: Array) -> Array:
         places = base + y[:, None, None] * row + x[:, None] * column
-        found = xp.take_along_axis(maps, places.reshape(batch, math.prod(places.shape[1:])), axis=1)
-        return found.reshape(places.shape)
+        values = xp.take_along_axis(maps, places.reshape(batch, math.prod(places.shape[1:])), axis=1)
+        return values.reshape(places.shape)
 
     wy, wx = wy[:, None, None], wx[:, None]
     top = _mixed(mapped(y0, x0), mapped(y0, x1), wx)

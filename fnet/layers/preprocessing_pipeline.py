@@ -28,7 +28,7 @@ def _pipeline_rule(x: Any, *, layers: Sequence[Any]) -> tuple[Any, ParamTree]:
 
 def _room(x: Any, *, layers: Sequence[Any]) -> tuple[int, int]:
     needed = room.of(sequential(_steps(layers)), x)
-    return needed.held, needed.work
+    return needed.memory, needed.work
 
 
 @layer(shape=_pipeline_rule, room=_room, mask="own", children=lambda *, layers: _steps(layers))

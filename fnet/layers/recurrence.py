@@ -120,8 +120,8 @@ def room_over_time(
     def rule(*inputs: Any, **options: Any) -> tuple[int, int]:
         y, params = shape(*inputs, **{**options, "return_sequences": True, "return_state": False})
         steps = sequence_spec(inputs[-1]).shape[0 if options.get("time_major") else 1] or 1
-        held, work = (0, 0) if more is None else more(*inputs, **{name: options[name] for name in names})
-        return 4 * size(y) + held, steps * (STEP + size(params) // 4) + work
+        memory, work = (0, 0) if more is None else more(*inputs, **{name: options[name] for name in names})
+        return 4 * size(y) + memory, steps * (STEP + size(params) // 4) + work
 
     return asking(rule, shape)
 
@@ -133,9 +133,9 @@ def states_given(x: Any) -> Any:
 
 def require_states(initial: Any, states: Any) -> None:
     """Raise InvalidInput where a recurrent layer or a cell is given states of other shapes than its own."""
-    for have, own in zip(tree.leaves(initial), tree.leaves(states), strict=False):
-        if not fits(shape_of(have), own.shape):
-            raise InvalidInput(f"a recurrent layer has states of {own.shape}; got one of {shape_of(have)}")
+    for state, expected in zip(tree.leaves(initial), tree.leaves(states), strict=False):
+        if not fits(shape_of(state), expected.shape):
+            raise InvalidInput(f"a recurrent layer has states of {expected.shape}; got one of {shape_of(state)}")
 
 
 def time_step(x: Any, time_major: bool = False) -> Spec:
@@ -242,14 +242,14 @@ def sweep(
     return end
 
 
-def _like(zero_states: Any, given: list[Array]) -> Any:
-    """The first of the `given` arrays as states, with the structure and dtypes of `zero_states`.
+def _like(zero_states: Any, states: list[Array]) -> Any:
+    """The first of the arrays `states` as states, with the structure and dtypes of `zero_states`.
 
     Raises InvalidInput where there are too few.
     """
-    if len(given) < len(tree.leaves(zero_states)):
+    if len(states) < len(tree.leaves(zero_states)):
         raise InvalidInput(_COUNT.format("few"))
-    left = iter(given)
+    left = iter(states)
     return tree.map(lambda zero: ops.asarray(next(left), zero.dtype), zero_states)
 
 

@@ -164,8 +164,8 @@ def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name:
     key = (strings, specials, *(_identity(a) for a in arrays))
     known = _derived.find(key)
     if known is None:
-        held = tree.map(ops.to_numpy, table)
-        tokens: Any = [] if held is None else unpack_bytes(held) if strings else held
+        array = tree.map(ops.to_numpy, table)
+        tokens: Any = [] if array is None else unpack_bytes(array) if strings else array
         if len(tokens) <= specials.token_start:
             raise InvalidInput(
                 f"{layer_name} has no vocabulary: its params hold {len(tokens)} tokens; "

@@ -54,8 +54,8 @@ def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: 
     sequences, initial = sequence_spec(x), tree.leaves(states_given(x))
     half = len(initial) // 2
     (y, params), (y_back, params_back) = (
-        infer.infer(step, {"sequences": sequences, "initial_state": begun} if begun else sequences)
-        for step, begun in ((forward, initial[:half]), (backward, initial[half:]))
+        infer.infer(step, {"sequences": sequences, "initial_state": start} if start else sequences)
+        for step, start in ((forward, initial[:half]), (backward, initial[half:]))
     )
     needed = {"forward_layer": params, "backward_layer": params_back}
     states: tuple[Spec, ...] = ()
@@ -74,7 +74,7 @@ def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any
 
 def _bidirectional_room(x: Any, *, layer: Any, backward_layer: Any) -> tuple[int, int]:
     needed = [room.of(half, sequence_spec(x)) for half in halves(layer, backward_layer)]
-    return sum(half.held for half in needed), sum(half.work for half in needed)
+    return sum(half.memory for half in needed), sum(half.work for half in needed)
 
 
 @layer(shape=_bidirectional_rule, room=_bidirectional_room, mask="own", children=_bidirectional_children)
@@ -145,7 +145,7 @@ def _gives(*, layer: Any) -> str | None:
 def _time_distributed_room(x: Spec, *, layer: Any) -> tuple[int, int]:
     batch, time, *rest = x.shape
     needed = room.of(layer, Spec(((batch or 1) * (time or 1), *rest), x.dtype))
-    return needed.held, needed.work
+    return needed.memory, needed.work
 
 
 @layer(
@@ -255,8 +255,8 @@ def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple
     options = bind(step).all_options
     parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
     giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
-    begun = {"sequences": inputs.values, "initial_state": state.get("states"), "mask": inputs.mask}
-    y = strip(flow(bind(step, **(giving or {"return_state": True})), params, begun))
+    sequence = {"sequences": inputs.values, "initial_state": state.get("states"), "mask": inputs.mask}
+    y = strip(flow(bind(step, **(giving or {"return_state": True})), params, sequence))
     count = 2 if "layer" in parts and options["merge_mode"] is None else 1
     ys, states = y[:count], list(y[count:])
     options = bind(parts["layer"]).all_options if parts else options

@@ -26,8 +26,8 @@ def _activation(
         return compute(prepare(x), **{**defaults, **options})
 
     options = list(inspect.signature(compute).parameters)[1:]
-    made = borrowing(apply, ["x"], compute, *options, **defaults)
-    return operation(rule)(named(name, compute.__doc__ or name, made))
+    function = borrowing(apply, ["x"], compute, *options, **defaults)
+    return operation(rule)(named(name, compute.__doc__ or name, function))
 
 
 celu = _activation("celu")

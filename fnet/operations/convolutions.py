@@ -72,11 +72,11 @@ def _convolution(
 
     def rule(inputs: Spec, *arrays: Spec, **chosen: Any) -> Spec:
         if None not in arrays[0].shape:
-            made, params = infer(step(inputs, arrays, chosen), inputs)
+            y, params = infer(step(inputs, arrays, chosen), inputs)
             for param, kernel in zip(params.values(), arrays, strict=True):
                 if not fits(kernel.shape, param.shape):
                     raise ValueError(f"{inputs} takes a kernel of {param.shape}; got {kernel.shape}")
-            return Spec(made.shape, inputs.dtype)
+            return Spec(y.shape, inputs.dtype)
         channels = _channels(inputs, chosen["data_format"])
         options = options_of(channels, *(kernel.shape for kernel in arrays))
         filters = options["filters"] if "filters" in options else total((channels, options["depth_multiplier"]))
@@ -88,8 +88,8 @@ def _convolution(
         inputs, *arrays = x
         return (0, 0) if None in arrays[0].shape else of_step(step(inputs, arrays, chosen), inputs)
 
-    made = borrowing(apply, ["inputs", *kernels], layers[2], *OPTIONS, *more)
-    return operation(asking(rule, made), room=asking(room, made))(named(name, text, made))
+    function = borrowing(apply, ["inputs", *kernels], layers[2], *OPTIONS, *more)
+    return operation(asking(rule, function), room=asking(room, function))(named(name, text, function))
 
 
 def _conv_options(channels: int | None, kernel: Shape) -> dict[str, Any]:

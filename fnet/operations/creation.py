@@ -50,8 +50,8 @@ def _multi_hot_rule(inputs: Spec, *, num_classes: int, axis: int, dtype: str | N
 
 def _multi_hot_room(inputs: Spec, *, num_classes: int) -> tuple[int, int]:
     """Memory for comparing each id with each class."""
-    held = 2 * room.size(Spec((*inputs.shape, num_classes)))
-    return held, held
+    memory = 2 * room.size(Spec((*inputs.shape, num_classes)))
+    return memory, memory
 
 
 @operation(_multi_hot_rule, room=_multi_hot_room)

@@ -35,8 +35,8 @@ def _decode_room(x: tuple[Spec, Any], *, strategy: str, beam_width: int) -> tupl
     """At every step the beam compares all pairs of labellings, copies them, and extends each by each class."""
     batch, steps, classes = sized(x[0].shape, 1)
     width = 0 if strategy == "greedy" else beam_width
-    held = 8 * size(Spec((batch, width, width + classes))) + 3 * size(Spec((batch, width, steps)))
-    return held, steps * held
+    memory = 8 * size(Spec((batch, width, width + classes))) + 3 * size(Spec((batch, width, steps)))
+    return memory, steps * memory
 
 
 @operation(_decode_rule, room=_decode_room)
@@ -67,7 +67,7 @@ def ctc_decode(
     if strategy != "beam_search":
         raise ValueError(f"strategy must be 'greedy' or 'beam_search', got {strategy!r}")
     logs = _blank_last(ACTIVATIONS["log_softmax"](logits, -1), blank)
-    paths, scores = (found[:, :top_paths] for found in _beam_search(logs, lengths, beam_width))
+    paths, scores = (array[:, :top_paths] for array in _beam_search(logs, lengths, beam_width))
     return xp.moveaxis(xp.where(paths >= blank, paths + 1, paths), 1, 0), scores
 
 
@@ -192,8 +192,8 @@ def _stayed(beam: Beam, log: Array, last: Array, parents: Array) -> Beam:
         twice, xp.take_along_axis(beam.blank, parent, axis=1), xp.take_along_axis(beam.total, parent, axis=1)
     )
     before = xp.where(xp.any(parents, axis=1), before, xp.full_like(before, -float("inf")))
-    said = xp.take_along_axis(log, xp.maximum(last, 0), axis=1)
-    label = xp.logaddexp(beam.label, before) + said
+    last_score = xp.take_along_axis(log, xp.maximum(last, 0), axis=1)
+    label = xp.logaddexp(beam.label, before) + last_score
     return beam._replace(blank=beam.total + log[:, -1:], label=label)
 
 
@@ -219,8 +219,8 @@ def _loss_rule(target: Any, output: Spec, target_length: Any, output_length: Any
 def _loss_room(x: tuple[Any, Spec, Any, Any]) -> tuple[int, int]:
     """At every step each label, and each blank around them, has a probability."""
     batch, steps, _ = sized(x[1].shape, 1)
-    held = 4 * size(Spec((batch, steps, 2 * sized(shape_of(x[0])[-1:], 1)[0] + 1)))
-    return held, held
+    memory = 4 * size(Spec((batch, steps, 2 * sized(shape_of(x[0])[-1:], 1)[0] + 1)))
+    return memory, memory
 
 
 @operation(_loss_rule, room=_loss_room)

@@ -40,13 +40,13 @@ def kernel_of(kernel: Kernel) -> Callable[..., Any]:
     return function
 
 
-def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor, held: int = 0) -> Operation:
-    """An operation of one tensor of any shape; `prepare` casts it. held: arrays of its size beyond the usual."""
+def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor, more: int = 0) -> Operation:
+    """An operation of one tensor of any shape; `prepare` casts it. more: further arrays of its size in memory."""
 
     def apply(x: Array) -> Array:
         return kernel_of(kernel)(prepare(x))
 
-    return operation(like, room=copies(held))(named(name, text, apply))
+    return operation(like, room=copies(more))(named(name, text, apply))
 
 
 def binary(name: str, text: str, kernel: Kernel, prepare: Callable[..., list[Any]] = promoted) -> Operation:
@@ -204,8 +204,8 @@ ceil = unary("ceil", "The smallest whole number not below x.", "ceil", _float)
 trunc = unary("trunc", "x without its fraction.", lambda x: xp.trunc(x) if is_float(x) else x)
 erf = unary("erf", "The error function.", "erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc")
-erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", held=20)
-i0 = unary("i0", "The modified Bessel function of order 0.", lambda x: xp.i0(x).astype(x.dtype), _wide, held=8)
+erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", more=20)
+i0 = unary("i0", "The modified Bessel function of order 0.", lambda x: xp.i0(x).astype(x.dtype), _wide, more=8)
 copy = unary("copy", "x itself: arrays are values here.", lambda x: x)
 stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient")
 

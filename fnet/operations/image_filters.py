@@ -45,9 +45,9 @@ def _channels_axis(data_format: str | None) -> int:
 def _blur_room(images: Spec, *, kernel_size: Sequence[int], data_format: str | None) -> tuple[int, int]:
     batch = _batch_of(images)
     blur = bind(depthwise_conv2d, kernel_size=tuple(kernel_size), padding="same", use_bias=False)
-    held, work = of_step(bind(blur, data_format=data_format), batch)
+    memory, work = of_step(bind(blur, data_format=data_format), batch)
     kernel = size(Spec((*kernel_size, batch.shape[_channels_axis(data_format)])))
-    return held + 3 * kernel, work + 3 * kernel
+    return memory + 3 * kernel, work + 3 * kernel
 
 
 @operation(same_images, room=_blur_room, by_row=4)
@@ -124,9 +124,9 @@ def _patches_room(
     images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
 ) -> tuple[int, int]:
     step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
-    held, work = of_step(step, batch)
+    memory, work = of_step(step, batch)
     kernel = 4 * step.own_options["filters"] ** 2
-    return held + kernel, work + kernel
+    return memory + kernel, work + kernel
 
 
 @operation(_patches_rule, room=_patches_room)
@@ -169,9 +169,9 @@ def _ssim_rule(image1: Spec, image2: Spec, *, filter_size: int, data_format: str
 
 def _ssim_room(x: tuple[Spec, Spec], *, filter_size: int, data_format: str | None) -> tuple[int, int]:
     """Six averages of each channel; the kernel is computed in 64 bits."""
-    held, work = of_step(*_ssim_step(x[0], filter_size, data_format))
+    memory, work = of_step(*_ssim_step(x[0], filter_size, data_format))
     kernel = 3 * size(Spec((filter_size, filter_size)))
-    return 6 * held + kernel, 6 * work + kernel
+    return 6 * memory + kernel, 6 * work + kernel
 
 
 @operation(_ssim_rule, room=_ssim_room)

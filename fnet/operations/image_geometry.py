@@ -144,8 +144,8 @@ def _inside(index: Array, size: int, fill_mode: str) -> tuple[Array, Array]:
 def _map_room(x: tuple[Any, Any]) -> tuple[int, int]:
     """Around each place are two pixels for each axis; their corners are computed one after the other."""
     axes, *places = sized(x[1].shape, 1)
-    held = (8 + 4 * axes) * size(Spec(tuple(places)))
-    return held, 2**axes * (held + (1 << 16))
+    memory = (8 + 4 * axes) * size(Spec(tuple(places)))
+    return memory, 2**axes * (memory + (1 << 16))
 
 
 @operation(_map_rule, room=_map_room)
@@ -214,14 +214,14 @@ def _translate_rule(
 
 def _translate_room(x: Sequence[Any], *, spatial_dims: Sequence[int]) -> tuple[int, int]:
     """The weights of input pixels in output pixels and the image, axis by axis."""
-    shape, held, work = list(x[0].shape), 0, 0
+    shape, memory, work = list(x[0].shape), 0, 0
     for axis in axes_of(spatial_dims, len(shape)):
         width = shape[axis] or 1
         shape[axis] = int(x[1][axis])
         between, shares = Spec(tuple(shape)), Spec((width, shape[axis]))
-        held = max(held, 2 * size(between) + 6 * size(shares))
+        memory = max(memory, 2 * size(between) + 6 * size(shares))
         work += 8 * size(shares) + work_of_products(between, width)[1]
-    return held, work
+    return memory, work
 
 
 @operation(_translate_rule, room=_translate_room)

@@ -28,8 +28,8 @@ DIRECT, ITERATIVE = 2, 32
 def _room(times: int, x: Any) -> tuple[int, int]:
     """Copies of the matrices in 64 bits, and work that grows with the third power of their size."""
     matrices = x if isinstance(x, Spec) else x[0]
-    held = 4 * size(matrices)
-    return held, held + work_of_products(matrices, times * max(sized(matrices.shape[-2:], 1), default=1))[1]
+    memory = 4 * size(matrices)
+    return memory, memory + work_of_products(matrices, times * max(sized(matrices.shape[-2:], 1), default=1))[1]
 
 
 _solved, _searched = partial(_room, DIRECT), partial(_room, ITERATIVE)
@@ -73,8 +73,8 @@ def _lower_factor(x: Array) -> Array:
 def _of_finite(compute: Callable[[Array], Any], x: Array) -> Any:
     """`compute` on a stack of matrices; NaN for those with NaN or infinity, on which LAPACK may never end."""
     bad = ~xp.isfinite(x).all(axis=(-2, -1))
-    found = compute(xp.where(bad[..., None, None], xp.zeros_like(x), x))
-    return tree.map(lambda y: xp.where(xp.expand_dims(bad, tuple(range(bad.ndim, y.ndim))), xp.nan, y), found)
+    outputs = compute(xp.where(bad[..., None, None], xp.zeros_like(x), x))
+    return tree.map(lambda y: xp.where(xp.expand_dims(bad, tuple(range(bad.ndim, y.ndim))), xp.nan, y), outputs)
 
 
 def _singular(x: Array, full_matrices: bool = False) -> tuple[Array, Array, Array]:

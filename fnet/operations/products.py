@@ -244,8 +244,8 @@ def _cdist_rule(x: Spec, y: Spec) -> Spec:
 
 def _cdist_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
     """All differences, and their squares."""
-    held = 2 * size(_cdist_rule(*x)) * _terms(x[0].shape[-1:], x[1].shape[-1:])
-    return held, held
+    memory = 2 * size(_cdist_rule(*x)) * _terms(x[0].shape[-1:], x[1].shape[-1:])
+    return memory, memory
 
 
 @operation(_cdist_rule, room=_cdist_room)
@@ -303,8 +303,8 @@ def _around(x: Array, zeros: int) -> Array:
 
 
 def _trace_rule(x: Spec, *, axis1: int, axis2: int) -> Shape:
-    gone = axes_of((axis1, axis2), len(x.shape))
-    return tuple(d for i, d in enumerate(x.shape) if i not in gone)
+    removed = axes_of((axis1, axis2), len(x.shape))
+    return tuple(d for i, d in enumerate(x.shape) if i not in removed)
 
 
 @operation(_trace_rule)

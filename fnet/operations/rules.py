@@ -67,8 +67,8 @@ def operation(
             return outputs, {}
 
         head = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("params", "x")]
-        for made, first in ((run, head), (rule, head[1:])):
-            vars(made)["__signature__"] = inspect.Signature([*first, *options])
+        for target, first in ((run, head), (rule, head[1:])):
+            vars(target)["__signature__"] = inspect.Signature([*first, *options])
         run.__name__, run.__qualname__, run.__doc__ = function.__name__, function.__qualname__, function.__doc__
         run.__module__ = home
         vars(run)["__wrapped__"] = function  # for the types of its options

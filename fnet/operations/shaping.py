@@ -61,10 +61,10 @@ def expand_dims(x: Array, *, axis: Ints) -> Array:
 def _squeeze_rule(x: Spec, *, axis: Ints | None) -> Spec:
     if axis is None:
         return Spec(tuple(d for d in x.shape if d != 1), x.dtype)
-    gone = axes_of(axis, len(x.shape))
-    if any(x.shape[i] not in (1, None) for i in gone):
+    removed = axes_of(axis, len(x.shape))
+    if any(x.shape[i] not in (1, None) for i in removed):
         raise ValueError(f"only axes of size 1 can be squeezed: axis={axis} of {x.shape}")
-    return Spec(tuple(d for i, d in enumerate(x.shape) if i not in gone), x.dtype)
+    return Spec(tuple(d for i, d in enumerate(x.shape) if i not in removed), x.dtype)
 
 
 @operation(_squeeze_rule)

@@ -124,8 +124,8 @@ def _frames_room(x: Spec, length: int, stride: int) -> tuple[int, int]:
 
 
 def _extract_room(x: Spec, *, sequence_length: int, sequence_stride: int) -> tuple[int, int]:
-    _, held = _frames_room(x, sequence_length, sequence_stride)
-    return held, held
+    _, memory = _frames_room(x, sequence_length, sequence_stride)
+    return memory, memory
 
 
 @operation(_extract_rule, room=_extract_room)
@@ -146,8 +146,8 @@ def _stft_rule(
 
 def _stft_room(x: Spec, *, sequence_stride: int, fft_length: int, center: bool) -> tuple[int, int]:
     padded = Spec((*x.shape[:-1], (x.shape[-1] or 1) + 2 * (fft_length // 2) * center), x.dtype)
-    frames, held = _frames_room(padded, fft_length, sequence_stride)
-    return bytes_of(padded) + held + 2 * frames, bytes_of(padded) + held + PASSES * frames
+    frames, memory = _frames_room(padded, fft_length, sequence_stride)
+    return bytes_of(padded) + memory + 2 * frames, bytes_of(padded) + memory + PASSES * frames
 
 
 @operation(_stft_rule, room=_stft_room)
@@ -256,8 +256,8 @@ def _segment_rule(data: Spec, segment_ids: Any, *, num_segments: int | None) -> 
 
 def _segment_room(x: Sequence[Any], *, num_segments: int | None, sorted: bool) -> tuple[int, int]:  # noqa: A002
     """Memory for comparing each id with each segment, to find those without rows."""
-    held = 2 * bytes_of(Spec((*shape_of(x[1]), num_segments))) * sorted
-    return held, held
+    memory = 2 * bytes_of(Spec((*shape_of(x[1]), num_segments))) * sorted
+    return memory, memory
 
 
 def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> Operation:

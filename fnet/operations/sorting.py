@@ -38,8 +38,8 @@ def argsort(x: Array, *, axis: int | None = -1) -> Array:
 def _argpartition_room(x: Spec, *, kth: int, axis: int | None) -> tuple[int, int]:
     """Memory for comparing each of the smallest with each position."""
     there = room.numbers(x) if axis is None else sized(x.shape, 1)[axis]
-    held = 4 * room.size(x) + min(max(kth, 0) + 1, there) * room.numbers(x)
-    return held, held
+    memory = 4 * room.size(x) + min(max(kth, 0) + 1, there) * room.numbers(x)
+    return memory, memory
 
 
 def _argpartition_rule(x: Spec, *, kth: int, axis: int | None) -> Spec:
@@ -154,9 +154,7 @@ def _unique_rule(
 ) -> Any:
     shape = (size,) if axis is None else tuple(size if i == axis % len(x.shape) else d for i, d in enumerate(x.shape))
     inverse = x.shape if axis is None else (x.shape[axis],)
-    extra = [
-        s for s, wanted in (((size,), return_index), (inverse, return_inverse), ((size,), return_counts)) if wanted
-    ]
+    extra = [s for s, on in (((size,), return_index), (inverse, return_inverse), ((size,), return_counts)) if on]
     values = Spec(shape, x.dtype)
     return (values, *(Spec(tuple(s), "int32") for s in extra)) if extra else values
 
@@ -189,8 +187,8 @@ def unique(
     if size is not None:
         values = _resized(values, size, axis or 0, 0 if fill_value is None else fill_value)
         index, counts = _resized(index, size, 0, 1), _resized(counts, size, 0, 0)
-    wanted = ((index, return_index), (inverse, return_inverse), (counts, return_counts))
-    extra = [array for array, asked in wanted if asked]
+    results = ((index, return_index), (inverse, return_inverse), (counts, return_counts))
+    extra = [array for array, on in results if on]
     return (values, *extra) if extra else values
 
 

@@ -116,8 +116,8 @@ def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
 
 def _bincount_room(x: Spec, *, minlength: int) -> tuple[int, int]:
     """Memory for comparing each number with each value that is counted; there may be more than `minlength`."""
-    held = size(Spec((*x.shape, max(minlength, 8)))) * 3 // 2
-    return held, held
+    memory = size(Spec((*x.shape, max(minlength, 8)))) * 3 // 2
+    return memory, memory
 
 
 @operation(_bincount_rule, room=_bincount_room)

@@ -40,8 +40,8 @@ def _pooling(name: str, text: str, family: str, size: str, *options: str) -> Ope
     def room(inputs: Spec, **chosen: Any) -> tuple[int, int]:
         return of_step(step(inputs, chosen), inputs)
 
-    made = borrowing(apply, ["inputs"], layers[2], size, *options, **{size: inspect.Parameter.empty})
-    return operation(asking(rule, made), room=asking(room, made))(named(name, text, made))
+    function = borrowing(apply, ["inputs"], layers[2], size, *options, **{size: inspect.Parameter.empty})
+    return operation(asking(rule, function), room=asking(room, function))(named(name, text, function))
 
 
 POOLING, ADAPTIVE = ("pool_size", "strides", "padding", "data_format"), ("output_size", "data_format")
@@ -78,8 +78,8 @@ def _with_padding(x: Spec, size: PerAxis, padding: PerAxis) -> Spec:
 
 def _unfold_room(x: Spec, *, padding: PerAxis) -> tuple[int, int]:
     height, width = sized(x.shape[2:], 1)
-    held = size(_with_padding(x, (height, width), padding))
-    return held, held
+    memory = size(_with_padding(x, (height, width), padding))
+    return memory, memory
 
 
 def _unfold_rule(x: Spec, *, kernel_size: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis) -> Spec:
@@ -131,10 +131,10 @@ def _fold_room(
     grid = _grid(output_size, kernel_size, dilation, padding, stride)
     taps = math.prod(_pair(kernel_size))
     channels = Spec((x.shape[0], (x.shape[1] or taps) // taps), x.dtype)
-    held = 3 * size(_with_padding(channels, output_size, padding)) + 2 * size(channels) * math.prod(
+    memory = 3 * size(_with_padding(channels, output_size, padding)) + 2 * size(channels) * math.prod(
         n * step for n, step in zip(grid, _pair(stride), strict=True)
     )
-    return held, taps * held
+    return memory, taps * memory
 
 
 @operation(_fold_rule, room=_fold_room)

@@ -171,9 +171,9 @@ def _across(ranks: Sequence[Sequence[Any]], near: tuple[_Near, _Near], half: Map
     for sweep in range(SWEEPS):
         neighbours = near[sweep % 2]
         for rank in ranks if sweep % 2 == 0 else reversed(ranks):
-            wanted = [_median([(x[other], w) for other, w in neighbours[node]]) if node in neighbours else x[node]
+            targets = [_median([(x[other], w) for other, w in neighbours[node]]) if node in neighbours else x[node]
                       for node in rank]  # fmt: skip
-            x.update(_placed(rank, wanted, half))
+            x.update(_placed(rank, targets, half))
     return x
 
 

@@ -76,9 +76,9 @@ def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]
 def _merged_sequential(model: Sequential, params: Params, rule: PairRule) -> tuple[Any, Params]:
     built: list[tuple[str, Any]] = []
     for name, step in model.steps:
-        if built and (made := _merged_step(rule, built[-1], (name, step), params)) is not None:
-            (before, _), step = built.pop(), made[0]
-            params = _replaced(params, before, name, made[1])
+        if built and (merged := _merged_step(rule, built[-1], (name, step), params)) is not None:
+            (before, _), step = built.pop(), merged[0]
+            params = _replaced(params, before, name, merged[1])
         built.append((name, step))
     return Sequential(tuple(built)), params
 
@@ -92,11 +92,11 @@ def _merged_graph(model: Graph, params: Params, rule: PairRule) -> tuple[Any, Pa
         before = built.get(node.sources) if isinstance(node.sources, str) else None
         if before is not None and before.sources is not None and readers[node.sources] == 1:
             first, second = before.params or node.sources, node.params or name
-            made = _merged_step(rule, (first, before.step), (second, node.step), params)
-            if made is not None and {first, second} <= owned:
+            merged = _merged_step(rule, (first, before.step), (second, node.step), params)
+            if merged is not None and {first, second} <= owned:
                 del built[node.sources]
-                node = Node(made[0], before.sources, node.params)
-                params = _replaced(params, first, second, made[1])
+                node = Node(merged[0], before.sources, node.params)
+                params = _replaced(params, first, second, merged[1])
         built[name] = node
     return Graph(tuple(built.items()), model.inputs, model.outputs), params
 
@@ -118,8 +118,8 @@ def read_only(x: Array) -> Array:
     return x
 
 
-def _replaced(params: Params, gone: str, name: str, entry: Params) -> Params:
-    return {**{key: value for key, value in params.items() if key != gone}, name: entry}
+def _replaced(params: Params, old: str, name: str, entry: Params) -> Params:
+    return {**{key: value for key, value in params.items() if key != old}, name: entry}
 
 
 def _reading_several(model: Any) -> set[str]:

@@ -21,8 +21,8 @@ from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, same_ru
 from fnet.types import Array, Spec
 
 
-def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None, held: int = 0) -> Operation:
-    """A function of one tensor; `dtype`: that of the result, if it differs. held: further arrays of its size."""
+def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None, more: int = 0) -> Operation:
+    """A function of one tensor; `dtype`: that of the result, if it differs. more: arrays of its size in memory."""
 
     def apply(x: Array) -> Array:
         return kernel_of(kernel)(tensor(x))
@@ -30,7 +30,7 @@ def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None =
     def rule(x: Any) -> Spec:
         return Spec(shape_of(x), dtype or as_spec(x).dtype)
 
-    return function(rule, *names, rows=True, room=copies(held))(named(name, text, apply))
+    return function(rule, *names, rows=True, room=copies(more))(named(name, text, apply))
 
 
 def _keras(operation: Operation) -> Callable[[Array], Array]:
@@ -132,19 +132,19 @@ round_half_to_even = unary(
 )
 erf = unary("erf", "The error function.", "erf", "math.erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc", "math.erfc")
-erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", "math.erfinv", held=20)
-ndtri = unary("ndtri", "The quantiles of the normal distribution.", _ndtri, "math.ndtri", held=20)
-erfcinv = unary("erfcinv", "The inverse of erfc.", lambda x: -_ndtri(0.5 * x) * math.sqrt(0.5), "math.erfcinv", held=20)
+erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", "math.erfinv", more=20)
+ndtri = unary("ndtri", "The quantiles of the normal distribution.", _ndtri, "math.ndtri", more=20)
+erfcinv = unary("erfcinv", "The inverse of erfc.", lambda x: -_ndtri(0.5 * x) * math.sqrt(0.5), "math.erfcinv", more=20)
 bessel_i0 = unary(
     "bessel_i0",
     "The modified Bessel function of order 0.",
     lambda x: xp.i0(x).astype(x.dtype),
     "math.bessel_i0",
     "math.special.bessel_i0",
-    held=8,
+    more=8,
 )
-lgamma = unary("lgamma", "The logarithm of |gamma(x)|.", "lgamma", "math.lgamma", held=8)
-digamma = unary("digamma", "The derivative of lgamma.", "digamma", "math.digamma", held=20)
+lgamma = unary("lgamma", "The logarithm of |gamma(x)|.", "lgamma", "math.lgamma", more=8)
+digamma = unary("digamma", "The derivative of lgamma.", "digamma", "math.digamma", more=20)
 logical_not = unary("logical_not", "not x.", "logical_not", "math.logical_not")
 invert = unary("invert", "Every bit flipped.", "invert", "bitwise.invert")
 is_nan = unary("is_nan", "Whether x is NaN.", "isnan", "math.is_nan", dtype="bool")

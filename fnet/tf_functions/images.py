@@ -79,7 +79,7 @@ def resize(
     method: bilinear, bicubic, nearest, area, lanczos3, lanczos5, gaussian, mitchellcubic.
     """
     x = tensor(images)
-    high, wide = ints(size, made=math.prod(x.shape[:-3] + x.shape[-1:]))
+    high, wide = ints(size, each=math.prod(x.shape[:-3] + x.shape[-1:]))
     if preserve_aspect_ratio:
         high, wide = (n or 0 for n in _aspect(x.shape, (high, wide)))
     y = image.resize(x, (high, wide), method, antialias)
@@ -197,7 +197,7 @@ def crop_and_resize(
     number `box_indices` of the batch, "bilinear" or "nearest"; `extrapolation_value` outside the image."""
     x, boxes, number = tensor(image, "float32"), tensor(boxes, "float32"), tensor(box_indices)[:, None, None]
     last_row, last_column = (size - 1 for size in x.shape[1:3])
-    high, wide = ints(crop_size, made=boxes.shape[0] * x.shape[-1])
+    high, wide = ints(crop_size, each=boxes.shape[0] * x.shape[-1])
     down = _places(boxes[:, 0], boxes[:, 2], high, last_row)[:, :, None]  # (boxes, high, 1)
     across = _places(boxes[:, 1], boxes[:, 3], wide, last_column)[:, None, :]  # (boxes, 1, wide)
     inside = (down >= 0) & (down <= last_row) & (across >= 0) & (across <= last_column)

@@ -276,7 +276,7 @@ def _scatter_nd_rule(indices: Any, updates: Any, shape: Any) -> Spec:
 def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
     """Zeros of `shape` with `updates` added at `indices` (..., depth); updates at equal indices add up."""
     updates = as_tensor(updates)
-    return ops.scatter(xp.zeros(tuple(ints(shape, made=1)), updates.dtype), as_tensor(indices), updates, "add")
+    return ops.scatter(xp.zeros(tuple(ints(shape, each=1)), updates.dtype), as_tensor(indices), updates, "add")
 
 
 def _scatter(name: str, text: str, by: str) -> Operation:
@@ -341,5 +341,5 @@ def one_hot(
     chosen = [v for v in (on_value, off_value) if v is not None]
     name = dtype or (together(*chosen)[0].dtype.name if chosen else "float32")
     on, off = (as_tensor(d if v is None else v, name) for v, d in ((on_value, 1), (off_value, 0)))
-    steps = xp.arange(number(depth, made=ids.size)).reshape(-1, *(1,) * (ids.ndim - place))
+    steps = xp.arange(number(depth, each=ids.size)).reshape(-1, *(1,) * (ids.ndim - place))
     return xp.where(xp.expand_dims(ids, place) == steps, on, off)

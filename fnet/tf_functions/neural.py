@@ -280,8 +280,8 @@ def _transpose_rule(
 def _transpose_room(x: Sequence[Any], *, strides: Any, data_format: str | None, dilations: Any) -> tuple[int, int]:
     """The room of the convolution, and of its output before it is cut."""
     whole, how = _uncut(as_spec(x[0]), x[1], strides, data_format, dilations)
-    held, work = room_of(operations.conv_transpose, (as_spec(x[0]), as_spec(x[1])), **how)
-    return held + bytes_of(whole), work + bytes_of(whole)
+    memory, work = room_of(operations.conv_transpose, (as_spec(x[0]), as_spec(x[1])), **how)
+    return memory + bytes_of(whole), work + bytes_of(whole)
 
 
 @function(
@@ -363,18 +363,18 @@ def _meant(
     return max_pool if pooling_type == "MAX" else avg_pool, how
 
 
-def _pool_rule(x: Any, **given: Any) -> Spec:
-    operation, how = _meant(**given)
+def _pool_rule(x: Any, **arguments: Any) -> Spec:
+    operation, how = _meant(**arguments)
     return rule_of(operation, as_spec(x), **how)
 
 
-def _pool_room(x: Any, **given: Any) -> tuple[int, int]:
-    operation, how = _meant(**given)
+def _pool_room(x: Any, **arguments: Any) -> tuple[int, int]:
+    operation, how = _meant(**arguments)
     return room_of(operation, x, **how)
 
 
-def _pool(x: Array, **given: Any) -> Array:
-    operation, how = _meant(**given)
+def _pool(x: Array, **arguments: Any) -> Array:
+    operation, how = _meant(**arguments)
     return operation({}, x, **how)
 
 
@@ -403,10 +403,10 @@ def _argmax_rule(
     return y, Spec(y.shape, output_dtype)
 
 
-def _argmax_room(input: Any, **given: Any) -> tuple[int, int]:  # noqa: A002
+def _argmax_room(input: Any, **arguments: Any) -> tuple[int, int]:  # noqa: A002
     """All windows, as values and as positions."""
-    values, _ = _argmax_rule(input, **given)
-    each = math.prod(spatial(given["ksize"], 2, None)) * bytes_of(values)
+    values, _ = _argmax_rule(input, **arguments)
+    each = math.prod(spatial(arguments["ksize"], 2, None)) * bytes_of(values)
     return 5 * each, 5 * each
 
 

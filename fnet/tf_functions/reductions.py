@@ -216,7 +216,7 @@ def _segments(name: str, reduce: Callable[[Array, Array, int], Array]) -> Operat
     def apply(data: Array, segment_ids: Array, num_segments: Sizes) -> Array:
         data, ids = tensor(data), tensor(segment_ids)
         rows = data.reshape((ids.size, *data.shape[ids.ndim :]))
-        return reduce(rows, ids.reshape(-1), number(num_segments, made=math.prod(rows.shape[1:])))
+        return reduce(rows, ids.reshape(-1), number(num_segments, each=math.prod(rows.shape[1:])))
 
     text = f"{name.rpartition('_')[2]} of the entries of `data` with the same id."
     return function(_segment_rule, f"math.{name}", sizes=("num_segments",))(named(name, text, apply))

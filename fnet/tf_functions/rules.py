@@ -61,12 +61,12 @@ def function(
 
     def decorate(f: Callable[..., Any]) -> Operation:
         call = Call(numbers=sizes, reads_values=True)
-        made = operation(_following(shape, f), home=HOME, call=call, room=room, by_row=1 if rows else None, host=host)(
-            _at_once(f)
-        )
-        made = _handing_on(made) if same else made
-        FUNCTIONS.update(dict.fromkeys(names, made))
-        return made
+        declared = operation(
+            _following(shape, f), home=HOME, call=call, room=room, by_row=1 if rows else None, host=host
+        )(_at_once(f))
+        declared = _handing_on(declared) if same else declared
+        FUNCTIONS.update(dict.fromkeys(names, declared))
+        return declared
 
     return decorate
 
@@ -98,9 +98,9 @@ def of_keras(
         def room(x: Any, **options: Any) -> tuple[int, int]:
             chosen = specs((x,) if single else tuple(x))
             x, how = f(*chosen, **options)
-            held, work = room_of(operation, x, **how)
-            made = sum(size(leaf) for leaf in tree.leaves(x) if not any(leaf is spec for spec in chosen))
-            return held + made, work + made
+            memory, work = room_of(operation, x, **how)
+            constants = sum(size(leaf) for leaf in tree.leaves(x) if not any(leaf is spec for spec in chosen))
+            return memory + constants, work + constants
 
         return function(asking(rule, f), *names, room=asking(room, f))(apply)
 
@@ -113,8 +113,8 @@ def same_in_keras(operation: Operation, tensors: str, options: str, *names: str,
     def apply(*arrays: Any, **chosen: Any) -> tuple[Any, dict[str, Any]]:
         return arrays if len(arrays) > 1 else arrays[0], chosen
 
-    made = borrowing(apply, tensors.split(), operation, *options.split())
-    return of_keras(operation, *names, alike=alike)(named(operation.__name__, operation.__doc__ or "", made))
+    arguments = borrowing(apply, tensors.split(), operation, *options.split())
+    return of_keras(operation, *names, alike=alike)(named(operation.__name__, operation.__doc__ or "", arguments))
 
 
 def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,14 +127,14 @@ def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _handing_on(made: Operation) -> Operation:
+def _handing_on(operation: Operation) -> Operation:
     """A function that passes the mask on where it returns its argument itself.
 
     In Keras 2 a mask is an attribute of a tensor, and a cast to the same dtype returns the same tensor.
     """
-    run = made.__wrapped__  # type: ignore[attr-defined]
+    run = operation.__wrapped__  # type: ignore[attr-defined]
 
-    @functools.wraps(made)
+    @functools.wraps(operation)
     def call(params: Params, x: Any, **options: Any) -> Any:
         y = run(params, strip(x), **options)
         same = next((leaf for leaf in tree.leaves(x) if isinstance(leaf, Masked) and leaf.values is y), None)
@@ -143,7 +143,7 @@ def _handing_on(made: Operation) -> Operation:
         spec, _ = infer.infer(bind(handing_on, **options), infer.spec(strip(x)))
         return same if spec.dtype == y.dtype.name else y  # JAX without 64 bits makes no new array of a cast to them
 
-    own = rules(made)
+    own = rules(operation)
     handing_on = layer(shape=own.shape, mask="own", call=own.call, by_row=own.by_row)(call)
     return handing_on
 
@@ -160,8 +160,8 @@ def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[...
     def rule(*inputs: Any, **chosen: Any) -> Any:
         if not slices and any(isinstance(item, dict) for item in inputs):
             raise TypeError(f"no tensors: {inputs!r:.90}")
-        made = shape(*inputs, **{name: chosen[name] for name in options})
-        return _with_numbers(made, f, inputs, chosen)
+        outputs = shape(*inputs, **{name: chosen[name] for name in options})
+        return _with_numbers(outputs, f, inputs, chosen)
 
     return asking(rule, f)
 
@@ -226,23 +226,23 @@ def sizes_of(sizes: Sizes) -> Shape:
     return tuple(map(int, numbers))
 
 
-def ints(sizes: Sizes, made: int | None = None) -> list[int]:
+def ints(sizes: Sizes, each: int | None = None) -> list[int]:
     """The numbers in `sizes` when the function runs. Under jit JAX says where they cannot be known.
 
-    made: as many entries are made for each of their product, as far as `require_made` lets them.
+    each: as many entries are made for each of their product, as far as `require_made` lets them.
     """
     if isinstance(sizes, list | tuple):
         numbers = [n for item in sizes for n in ints(item)]
     else:
         numbers = [int(n) for n in np.asarray(sizes).reshape(-1).tolist()]
-    if made is not None:
-        require_made(made, *numbers)
+    if each is not None:
+        require_made(each, *numbers)
     return numbers
 
 
-def number(size: Any, made: int | None = None) -> int:
-    """One integer, from a number or a tensor; made: see `ints`."""
-    (value,) = ints(size, made)
+def number(size: Any, each: int | None = None) -> int:
+    """One integer, from a number or a tensor; each: see `ints`."""
+    (value,) = ints(size, each)
     return value
 
 

@@ -223,7 +223,7 @@ def _tile_rule(x: Any, multiples: Any) -> Spec:
 @function(_tile_rule, "tile", "keras.backend.tile", sizes=("multiples",))
 def tile(x: Array, multiples: Sizes) -> Array:
     """`x` repeated `multiples` times along each axis."""
-    return xp.tile(as_tensor(x), ints(multiples, made=as_tensor(x).size))
+    return xp.tile(as_tensor(x), ints(multiples, each=as_tensor(x).size))
 
 
 def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
@@ -235,10 +235,10 @@ def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
     if len(times) != 1 and size not in (None, len(times)):
         raise ValueError(f"{len(times)} repeats for {size} entries")
     if None in times or (len(times) == 1 and size is None):
-        made = None
+        size_of_axis = None
     else:
-        made = sum(n or 0 for n in times) if len(times) > 1 else (size or 0) * (times[0] or 0)
-    return Spec((*flat.shape[:place], made, *flat.shape[place + 1 :]), spec.dtype)
+        size_of_axis = sum(n or 0 for n in times) if len(times) > 1 else (size or 0) * (times[0] or 0)
+    return Spec((*flat.shape[:place], size_of_axis, *flat.shape[place + 1 :]), spec.dtype)
 
 
 @function(_repeat_rule, "repeat", sizes=("repeats",))
@@ -281,7 +281,7 @@ def _broadcast_rule(x: Any, shape: Any) -> Spec:
 @function(_broadcast_rule, "broadcast_to", sizes=("shape",))
 def broadcast_to(x: Array, shape: Sizes) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
-    return xp.broadcast_to(as_tensor(x), ints(shape, made=1))
+    return xp.broadcast_to(as_tensor(x), ints(shape, each=1))
 
 
 # --- new tensors ----------------------------------------------------------------------------------
@@ -290,14 +290,14 @@ def broadcast_to(x: Array, shape: Sizes) -> Array:
 @function(lambda dims, value: Spec(sizes_of(dims), as_spec(value).dtype), "fill", sizes=("dims",))
 def fill(dims: Sizes, value: Array) -> Array:
     """`value` in the shape `dims`."""
-    return xp.broadcast_to(as_tensor(value, as_spec(value).dtype), ints(dims, made=1))
+    return xp.broadcast_to(as_tensor(value, as_spec(value).dtype), ints(dims, each=1))
 
 
 def _made(name: str) -> Operation:
     """`zeros` or `ones`."""
 
     def apply(shape: Sizes, *, dtype: str = "float32") -> Array:
-        return ops.cast(getattr(xp, name)(ints(shape, made=1)), dtype)
+        return ops.cast(getattr(xp, name)(ints(shape, each=1)), dtype)
 
     rule = function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), name, sizes=("shape",))
     return rule(named(name, f"{name.title()} in `shape`.", apply))
@@ -349,7 +349,7 @@ def _linspace_rule(start: Any, stop: Any, num: Any, *, axis: int) -> Spec:
 def linspace(start: Array, stop: Array, num: Sizes, *, axis: int = 0) -> Array:
     """`num` equally spaced numbers from `start` to `stop` on a new axis."""
     start, stop = together(start, stop)
-    return as_tensor(xp.linspace(start, stop, number(num, made=start.size * stop.size), axis=axis), start.dtype.name)
+    return as_tensor(xp.linspace(start, stop, number(num, each=start.size * stop.size), axis=axis), start.dtype.name)
 
 
 def _eye_rule(num_rows: Any, num_columns: Any = None, batch_shape: Any = (), *, dtype: str) -> Spec:
@@ -362,7 +362,7 @@ def eye(num_rows: Sizes, num_columns: Sizes = None, batch_shape: Sizes = (), *, 
     """Matrices with ones on the diagonal."""
     rows = number(num_rows)
     columns = rows if num_columns is None else number(num_columns)
-    batch = ints([batch_shape, rows, columns], made=1)[:-2]
+    batch = ints([batch_shape, rows, columns], each=1)[:-2]
     y = ops.cast(xp.eye(rows, columns), dtype)
     return xp.broadcast_to(y, (*batch, *y.shape))
 
@@ -375,5 +375,5 @@ def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:
 def sequence_mask(lengths: Array, maxlen: Sizes = None, *, dtype: str = "bool") -> Array:
     """True for the first `lengths` of `maxlen` positions (None: the largest length), on a new last axis."""
     lengths = as_tensor(lengths)
-    steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen, made=lengths.size))
+    steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen, each=lengths.size))
     return ops.cast(steps < lengths[..., None], dtype)

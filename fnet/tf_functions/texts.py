@@ -129,10 +129,10 @@ def _compiled(pattern: str, *, whole: bool = False) -> re.Pattern[str]:
         )
     inside = re.sub(r"\[\^?(?:\\.|[^\]])+\]", lambda m: m[0].replace(r"\s", r"\t\n\f\r "), pattern)
     plain = re.sub(r"\[(?:\\.|[^\]])+\]|\\.", lambda m: _SPACE.get(m[0], m[0]), inside)
-    made = re.compile(plain[:-1] + r"\Z" if plain.endswith("$") and not plain.endswith(r"\$") else plain, re.ASCII)
-    if made.match(""):
+    compiled = re.compile(plain[:-1] + r"\Z" if plain.endswith("$") and not plain.endswith(r"\$") else plain, re.ASCII)
+    if compiled.match(""):
         raise NotImplementedError(f"the pattern {pattern!r:.60}, which matches the empty string")
-    return made
+    return compiled
 
 
 def _replace_rule(input: Any, *, pattern: str, rewrite: str) -> Spec:

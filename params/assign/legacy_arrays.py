@@ -120,10 +120,10 @@ def _by_name(slots: list[Slot], arrays: list[tuple[str, StoredArray]]) -> list[t
         for owner in owners:
             named[owner, own][name] = array
     keys = [(slot.owner.source.name, slot.name) for slot in slots]
-    found = [named.get(key) or named.get((key[0], f"depthwise_{key[1]}"), {}) for key in keys]
-    if {len(one) for one in found} != {1} or len({name for one in found for name in one}) < len(slots):
+    matches = [named.get(key) or named.get((key[0], f"depthwise_{key[1]}"), {}) for key in keys]
+    if {len(one) for one in matches} != {1} or len({name for one in matches for name in one}) < len(slots):
         return None
-    return [(slot, array) for slot, one in zip(slots, found, strict=True) for array in one.values()]
+    return [(slot, array) for slot, one in zip(slots, matches, strict=True) for array in one.values()]
 
 
 def _by_place(

@@ -91,7 +91,7 @@ def _quantizations(converted: Converted, expected: ParamTree, file: WeightTree, 
     Whether inputs are quantized too is not in the arrays: it is taken from the other layers, which one call of
     `model.quantize` treats alike, else it is Keras's default.
     """
-    if not any(_is_special(held.arrays) for held in file.groups.values()):
+    if not any(_is_special(group.arrays) for group in file.groups.values()):
         return {}
     group_of, parts, options = _groups(converted, expected, file), list(within(converted)), Options()
     others = {quantization(part.source, version) for part in parts}
@@ -99,9 +99,9 @@ def _quantizations(converted: Converted, expected: ParamTree, file: WeightTree, 
         group = group_of(part)
         if part.source.class_name in ATTENTION and group is not None:
             places = [join(group, place_of(part.entry.groups, name)) for name in PROJECTIONS]
-            held = [variables_of(file, place).arrays for place in places]
+            projections = [variables_of(file, place).arrays for place in places]
             heads = part.source.config.get("num_heads", part.source.config.get("num_query_heads"))
-            how = _by_arrays(part.source.label, [arrays for arrays in held if arrays], others, heads)
+            how = _by_arrays(part.source.label, [arrays for arrays in projections if arrays], others, heads)
             if how is not None:
                 options[id(part.source.config)] = {"quantization": how}
     return options
@@ -117,12 +117,14 @@ def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
     return len(arrays) in (7, 8) and [len(array.shape) for array in arrays[-6:]] == [0, 1] * 3
 
 
-def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None], heads: Any) -> str | None:
+def _by_arrays(
+    label: str, projections: list[tuple[StoredArray, ...]], others: set[str | None], heads: Any
+) -> str | None:
     """The option by the arrays of the projections. others: the options of the other layers of the file. heads: the
     number of heads, over which the last projection sums."""
-    if held and all(map(_is_float8, held)):
+    if projections and all(map(_is_float8, projections)):
         return "float8"
-    whole = {arrays[0].dtype == "int8" for arrays in held}
+    whole = {arrays[0].dtype == "int8" for arrays in projections}
     if True not in whole:
         return None
     if any({a, b} <= others for a, b in WITHOUT_INPUTS_TOO):
@@ -131,13 +133,13 @@ def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str 
         )
     if False in whole:
         raise UnsupportedLayer(f"{label} has some projections in integers and some in floats")
-    if all(len(arrays[0].shape) > 2 for arrays in held):  # 4 bits are packed as a matrix
+    if all(len(arrays[0].shape) > 2 for arrays in projections):  # 4 bits are packed as a matrix
         three = ("int4_rows", "int4_rows_dynamic", "int8_weight_only")
-        alone = "int8" if held[-1][0].shape[0] == heads else "int4_rows_dynamic"
+        alone = "int8" if projections[-1][0].shape[0] == heads else "int4_rows_dynamic"
         return next((how for how in three if how in others), alone)
-    if not all("int8" in [array.dtype for array in arrays[1:]] for arrays in held):  # no zero points
+    if not all("int8" in [array.dtype for array in arrays[1:]] for arrays in projections):  # no zero points
         return "int4_dynamic" if "int4_dynamic" in others else "int4"
-    blocks = [_block(label, arrays[-1].load()) for arrays in held]
+    blocks = [_block(label, arrays[-1].load()) for arrays in projections]
     split = [block for block, groups in blocks if groups > 1]
     return f"int4/{split[0] if split else max([DEFAULT_BLOCK, *(block for block, _ in blocks)])}"
 

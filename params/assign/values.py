@@ -24,9 +24,9 @@ from params.file.model_file import StoredArray
 
 def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
     """The params tree: every stored array is compared with its `Param`, then read."""
-    want = dict(tree.items(expected))
-    arrays = from_cudnn(arrays, want)
-    for path, param in want.items():
+    specs = dict(tree.items(expected))
+    arrays = from_cudnn(arrays, specs)
+    for path, param in specs.items():
         if path not in arrays and path[-1] == OF_TRAINING:
             arrays = {**arrays, path: np.zeros(param.shape, param.dtype)}
         if path not in arrays:
@@ -40,10 +40,10 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
             continue
         if item.place not in read:
             array = item.load()
-            param = want.get(path)
+            param = specs.get(path)
             read[item.place] = _checked(path, array.astype(param.dtype) if param and _widens(item, param) else array)
         loaded[path] = read[item.place]
-    return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
+    return tree.nest({path: loaded[path] for path in [*specs, *(p for p in loaded if p not in specs)]})
 
 
 def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
@@ -78,17 +78,17 @@ def _checked(path: tuple[Any, ...], value: Array) -> Array:
 NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def from_cudnn(loaded: dict[tuple[Any, ...], Any], want: dict[tuple[Any, ...], Param]) -> dict[tuple[Any, ...], Any]:
-    """`loaded`, arrays for the params `want`, with the arrays of CuDNN layers in the layout of today's layers.
+def from_cudnn(loaded: dict[tuple[Any, ...], Any], specs: dict[tuple[Any, ...], Param]) -> dict[tuple[Any, ...], Any]:
+    """`loaded`, arrays for the params of `specs`, with the arrays of CuDNN layers in the layout of today's layers.
 
     Raises WeightsMismatch for a GRU with reset_after=False, which CuDNN does not have.
     """
     changed = dict(loaded)
-    for paths, units, gates in _recurrent(want):
+    for paths, units, gates in _recurrent(specs):
         bias = loaded.get(paths[2])
         if not isinstance(bias, StoredArray):
             continue
-        if gates == 3 and len(want[paths[2]].shape) == 1 and bias.shape in ((6 * units,), (2, 3 * units)):
+        if gates == 3 and len(specs[paths[2]].shape) == 1 and bias.shape in ((6 * units,), (2, 3 * units)):
             raise WeightsMismatch(
                 f"{quoted(bias.place)} has two biases a gate, as CuDNNGRU and GRU(reset_after=True) have; the "
                 f"layer at {quoted(tree.path_name(paths[2][:-1]))} is a GRU with reset_after=False, which has one"
@@ -98,11 +98,11 @@ def from_cudnn(loaded: dict[tuple[Any, ...], Any], want: dict[tuple[Any, ...], P
     return changed
 
 
-def _recurrent(want: dict[tuple[Any, ...], Param]) -> Iterator[tuple[list[tuple[Any, ...]], int, int]]:
+def _recurrent(specs: dict[tuple[Any, ...], Param]) -> Iterator[tuple[list[tuple[Any, ...]], int, int]]:
     """(paths of kernel, recurrent kernel and bias, units, gates) of each LSTM and GRU."""
-    for path, param in want.items():
+    for path, param in specs.items():
         paths = [(*path[:-1], name) for name in NAMES]
-        if path == paths[1] and len(param.shape) == 2 and want.keys() >= set(paths):
+        if path == paths[1] and len(param.shape) == 2 and specs.keys() >= set(paths):
             units, width = param.shape
             if units and width in (3 * units, 4 * units):
                 yield paths, units, width // units

@@ -278,8 +278,8 @@ def _check_names(work: Plan, file: WeightTree) -> None:
     """Refuse layer names in the weights that differ from those of the config."""
     for owner, group in work.walk.named:
         variables = file.groups.get(group)
-        said = "name" in owner.source.config
-        if said and variables is not None and variables.name not in (None, owner.source.name):
+        has_name = "name" in owner.source.config
+        if has_name and variables is not None and variables.name not in (None, owner.source.name):
             raise WeightsMismatch(
                 f"the arrays at {quoted(group)} belong to a layer named {quoted(variables.name)}, "
                 f"not to {owner.source.label}"

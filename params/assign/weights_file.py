@@ -295,7 +295,7 @@ def _load_partly(
         if file.format == "h5"
         else _group_layers(slots, work, converted, file, by_name)
     )
-    want = dict(tree.items(expected))
+    specs = dict(tree.items(expected))
     arrays_by_path: Loaded = {}
     skipped, unknown, loaded = [], [], set()
     for part, name, read in layers:
@@ -304,9 +304,9 @@ def _load_partly(
             continue
         try:
             arrays = read()
-            arrays = from_cudnn(arrays, {path: want[path] for path in arrays})
+            arrays = from_cudnn(arrays, {path: specs[path] for path in arrays})
             for path, array in arrays.items():
-                compare_with(path, array, want[path])
+                compare_with(path, array, specs[path])
         except WeightsMismatch as error:
             if not skip:
                 raise
@@ -377,7 +377,7 @@ def _group_layers(slots: Slots, work: Plan, converted: Converted, file: ModelFil
         if not slots.of(part) or place is None or place not in tops:
             continue
         used.add(place)
-        moved = {home + group.removeprefix(place): held for group, held in inside[place].items()}
+        moved = {home + group.removeprefix(place): item for group, item in inside[place].items()}
         yield (
             part,
             quoted(place),
@@ -391,13 +391,13 @@ def _group_layers(slots: Slots, work: Plan, converted: Converted, file: ModelFil
 def _from_group(slots: Sequence[Slot], every: Sequence[Slot], file: WeightTree, training: re.Pattern[str]) -> Loaded:
     """The arrays of a layer from its groups. every: with the slots that another layer owns, too, or that a file has
     twice; training: the places of what only training reads."""
-    found = ((slot, array_of(variables_of(file, slot.group), slot)) for slot in every)
-    stored = {id(slot): array for slot, array in found if array is not None}
+    pairs = ((slot, array_of(variables_of(file, slot.group), slot)) for slot in every)
+    stored = {id(slot): array for slot, array in pairs if array is not None}
     needed = [slot for slot in slots if slot.path is not None]
     missing = ["/".join(slot.path or ()) for slot in needed if id(slot) not in stored]
     used = {array.place for array in stored.values()} | copies(every, file)
-    left = [held for group, held in file.groups.items() if not training.match(f"{group}/")]
-    extra = sorted({array.place for held in left for array in (*held.arrays, *held.named.values())} - used)
+    left = [item for group, item in file.groups.items() if not training.match(f"{group}/")]
+    extra = sorted({array.place for item in left for array in (*item.arrays, *item.named.values())} - used)
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
     return {slot.path: stored[id(slot)] for slot in needed if slot.path is not None}

@@ -41,11 +41,11 @@ def are_of_keras_1(layers: Iterable[LegacyLayer]) -> bool:
 
 def outline(file: ModelFile, most: int = 4) -> str:
     """One line about the first layers."""
-    held = held_arrays(file)
-    more = f"; and {len(held) - most} more" if len(held) > most else ""
+    layers = held_arrays(file)
+    more = f"; and {len(layers) - most} more" if len(layers) > most else ""
     age = "arrays of Keras 1, " if are_of_keras_1(file.arrays.layers) else ""
-    shown = [repr(str(item))[1:-1][:150] for item in held[:most]]  # names are the file's: cut, without control codes
-    return f"{age}{len(held)} layers with arrays: {'; '.join(shown)}{more}"
+    shown = [repr(str(item))[1:-1][:150] for item in layers[:most]]  # names are the file's: cut, without control codes
+    return f"{age}{len(layers)} layers with arrays: {'; '.join(shown)}{more}"
 
 
 def weights_alone(file: ModelFile) -> UnsupportedLayer:
@@ -77,19 +77,19 @@ def guess(names: Sequence[str], arrays: Sequence[StoredArray]) -> str:
     """The Keras class whose arrays have these names and ranks; "" where several or none fit."""
     short = [re.sub(r"^.*?_(?=(W|U|b)(_[icfozrh])?$)", "", name) for name in names]
     ranks = {name: len(array.shape) for name, array in zip(short, arrays, strict=True)}
-    have = set(ranks)
-    if "W_i" in have or "W_z" in have:
-        return "LSTM of Keras 1" if "W_f" in have else "GRU of Keras 1"
-    if "recurrent_kernel" in have and ranks["recurrent_kernel"] == 2:
+    unique = set(ranks)
+    if "W_i" in unique or "W_z" in unique:
+        return "LSTM of Keras 1" if "W_f" in unique else "GRU of Keras 1"
+    if "recurrent_kernel" in unique and ranks["recurrent_kernel"] == 2:
         units, width = arrays[short.index("recurrent_kernel")].shape
         return {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}.get(width // units if units else 0, "")
-    if "moving_mean" in have:
+    if "moving_mean" in unique:
         return "BatchNormalization"
-    if have <= {"gamma", "beta"}:
+    if unique <= {"gamma", "beta"}:
         return "LayerNormalization"
-    if "depthwise_kernel" in have:
-        return "SeparableConv2D" if "pointwise_kernel" in have else "DepthwiseConv2D"
-    if have == {"embeddings"}:
+    if "depthwise_kernel" in unique:
+        return "SeparableConv2D" if "pointwise_kernel" in unique else "DepthwiseConv2D"
+    if unique == {"embeddings"}:
         return "Embedding"
-    kernel = ranks.get("kernel", ranks.get("W", 0)) if have <= {"kernel", "bias", "W", "b"} else 0
+    kernel = ranks.get("kernel", ranks.get("W", 0)) if unique <= {"kernel", "bias", "W", "b"} else 0
     return {2: "Dense", 3: "Conv1D", 4: "Conv2D", 5: "Conv3D"}.get(kernel, "")

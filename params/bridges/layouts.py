@@ -66,8 +66,8 @@ def renamed(
         return {theirs: go(params[ours]) for theirs, ours, go, _ in full if ours in params}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
-        has = {ours: options.get(SWITCHES.get(ours, ""), True) for _, ours, *_ in full}
-        return {ours: come(arrays[theirs]) for theirs, ours, _, come in full if has[ours]}
+        present = {ours: options.get(SWITCHES.get(ours, ""), True) for _, ours, *_ in full}
+        return {ours: come(arrays[theirs]) for theirs, ours, _, come in full if present[ours]}
 
     return Layout(there, back)
 

@@ -124,7 +124,7 @@ def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
     if layer.calls:
         raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
     part = build.parts[layer.name]
-    if is_float_spec(given := infer.input_spec(part.step)) and cast not in (None, given.dtype):
+    if is_float_spec(spec := infer.input_spec(part.step)) and cast not in (None, spec.dtype):
         part.step = bind(part.step, dtype=cast)
     build.nodes[layer.name] = part.step
     build.calls[layer.name, 0] = layer.name
@@ -204,9 +204,9 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
         while ready:
             now = heapq.heappop(ready)
             _call(build, *calls[now])
-            made = calls[now][0].name, calls[now][1]
-            for reader in readers.pop(made, ()):
-                missing[reader].discard(made)
+            done = calls[now][0].name, calls[now][1]
+            for reader in readers.pop(done, ()):
+                missing[reader].discard(done)
                 if not missing[reader]:
                     heapq.heappush(ready, reader)
     waiting = {place: needs for place, needs in missing.items() if needs}
@@ -334,9 +334,9 @@ def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> Non
     if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in GIVES_INDICES:
         return
     casts = rules(part.step).in_predict
-    given = [spec for spec in tree.leaves(inputs) if is_float_spec(spec) or (casts and spec.dtype != source.policy)]
-    if given:
-        what = "floats" if any(map(is_float_spec, given)) else given[0].dtype
+    unfit = [spec for spec in tree.leaves(inputs) if is_float_spec(spec) or (casts and spec.dtype != source.policy)]
+    if unfit:
+        what = "floats" if any(map(is_float_spec, unfit)) else unfit[0].dtype
         raise UnsupportedLayer(
             f"{source.label} gets {what} and has the dtype policy {source.policy}, to which Keras casts them; "
             "give it a policy of floats"
@@ -351,10 +351,10 @@ def require_dtypes_of_today(part: Converted, inputs: Any, outputs: Any, version:
     narrow = name == "Einsum" and dtypes == {"int8"} and version < (3, 1)
     wide = "uint64" in dtypes and several and result_type(*dtypes) == "uint32" and (3, 0) <= version < (3, 12)
     if narrow or wide:
-        kept, made, until = ("int8", "int32", "3.0") if narrow else ("uint64", "uint32", "3.11")
+        before, now, until = ("int8", "int32", "3.0") if narrow else ("uint64", "uint32", "3.11")
         raise UnsupportedLayer(
-            f"{part.source.label} takes {kept}, which it gave as {kept} up to Keras {until} and gives as {made} since "
-            "(fnet too): cast it to int64 before"
+            f"{part.source.label} takes {before}, which it gave as {before} up to Keras {until} and gives as {now} "
+            "since (fnet too): cast it to int64 before"
         )
 
 
@@ -421,12 +421,12 @@ class _Call:
             return self._list(value, option, name)
         if is_object(value):
             if value["class_name"].startswith("__"):
-                made = literal(value)
-                if isinstance(made, Tensor):
-                    return _source(self.build, made)
-                if option and hasattr(made, "dtype"):
-                    return made.tolist()
-                return _constant(self.build, self.layer, made) if hasattr(made, "dtype") else Literal.of(made)
+                decoded = literal(value)
+                if isinstance(decoded, Tensor):
+                    return _source(self.build, decoded)
+                if option and hasattr(decoded, "dtype"):
+                    return decoded.tolist()
+                return _constant(self.build, self.layer, decoded) if hasattr(decoded, "dtype") else Literal.of(decoded)
             if value["class_name"] in ("DTypePolicy", "Policy"):
                 return Literal.of(policy(value, self.layer))
             raise UnsupportedLayer(f"{self.layer.label} was called with {shown(value['class_name'])} as an argument")

@@ -147,15 +147,15 @@ def as_function(layer: dict[str, Any]) -> dict[str, Any]:
     node = config.get("node_def") if isinstance(config, dict) else None
     if not isinstance(node, dict) or not isinstance(node.get("op"), str) or not isinstance(name, str):
         raise CorruptFile(f"TensorFlowOpLayer {quoted(name)} holds no node of a graph but {quoted(node)}")
-    made = {"name": name, "trainable": True, "dtype": config.get("dtype")}
+    new_config = {"name": name, "trainable": True, "dtype": config.get("dtype")}
     if node["op"] not in ROWS:
-        return {**layer, "config": {**made, "op": node["op"]}}
+        return {**layer, "config": {**new_config, "op": node["op"]}}
     options = _options(name, node["op"], node.get("attr") or {})
     calls = [
         _call(name, node, config.get("constants") or {}, call, options) for call in layer.get("inbound_nodes") or []
     ]
-    made["function"] = ROWS[node["op"]][0]
-    return {**layer, "class_name": "TFOpLambda", "config": made, "inbound_nodes": calls}
+    new_config["function"] = ROWS[node["op"]][0]
+    return {**layer, "class_name": "TFOpLambda", "config": new_config, "inbound_nodes": calls}
 
 
 def _options(name: str, op: str, attributes: dict[str, Any]) -> dict[str, Any]:

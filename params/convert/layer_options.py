@@ -108,10 +108,10 @@ def meant_options(
             value = _counted(value)
         as_is = key in exact
         if not fits(value, kind) and (as_is or not fits(value := meant(value, kind), kind)):
-            asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
+            limits = "".join(f"; it must be {bound}" for bound in bounds(kind))
             raise CorruptFile(
                 f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type or out of range"
-                + asked
+                + limits
             )
         if key not in defaults or _differs(value, defaults[key]):
             right[key] = value

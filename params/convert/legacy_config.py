@@ -223,8 +223,8 @@ def _first_input(config: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     dtype = inner.get("dtype")
     name = f"{inner.get('name')}_input"
-    said = {"batch_shape": shape, "dtype": dtype if isinstance(dtype, str) else "float32", "name": name}
-    return [{"class_name": "InputLayer", "config": said, "module": first.get("module")}]
+    new_config = {"batch_shape": shape, "dtype": dtype if isinstance(dtype, str) else "float32", "name": name}
+    return [{"class_name": "InputLayer", "config": new_config, "module": first.get("module")}]
 
 
 def _functional(config: dict[str, Any]) -> None:
@@ -303,8 +303,8 @@ def _call(call: Any, first: dict[str, int], kept: bool) -> Any:
             return {**ELLIPSIS, "config": {}}
         return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
 
-    made = convert(call)
-    args = made[0] if isinstance(made, list) and len(made) == 1 and not kept else made
+    converted = convert(call)
+    args = converted[0] if isinstance(converted, list) and len(converted) == 1 and not kept else converted
     return {"args": [args], "kwargs": {key: convert(item) for key, item in list(kwargs.items())}}
 
 

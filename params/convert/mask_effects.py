@@ -198,11 +198,11 @@ def _values(source: Any) -> Any:
     return source.values if isinstance(source, masked_by) else source
 
 
-def _fits(have: Any, taken: Any) -> bool:
+def _fits(x: Any, expected: Any) -> bool:
     """Whether an input takes an array without a cast or another rank."""
-    if not isinstance(have, Spec) or not isinstance(taken, Spec):
-        return taken is None
-    return have.dtype == taken.dtype and len(have.shape) == len(taken.shape)
+    if not isinstance(x, Spec) or not isinstance(expected, Spec):
+        return expected is None
+    return x.dtype == expected.dtype and len(x.shape) == len(expected.shape)
 
 
 def _attended(sources: Any) -> list[Any]:
@@ -212,11 +212,11 @@ def _attended(sources: Any) -> list[Any]:
     return list(sources)
 
 
-def _is_cast(step: Any, given: Any) -> bool:
+def _is_cast(step: Any, spec: Any) -> bool:
     """Whether a layer casts its input, and so works on a copy."""
     policy = step.dtype if isinstance(step, Bound) else None
-    floats = isinstance(given, Spec) and given.dtype.startswith(("float", "bfloat"))
-    return policy is not None and floats and given.dtype != compute_dtype(policy)
+    floats = isinstance(spec, Spec) and spec.dtype.startswith(("float", "bfloat"))
+    return policy is not None and floats and spec.dtype != compute_dtype(policy)
 
 
 def _passes_on(source: KerasObject) -> bool:

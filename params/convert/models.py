@@ -127,8 +127,8 @@ def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, trai
     if source.is_model or conversion.custom or conversion.from_arrays:
         return convert_object(source, conversion, training)
     config = {key: value for key, value in source.config.items() if key != "name"}
-    said = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
-    key = marshal.dumps(said, 2)  # version 2 has no references: equal values of equal types give equal bytes
+    description = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
+    key = marshal.dumps(description, 2)  # version 2 has no references: equal values of equal types give equal bytes
     if (earlier := conversion.by_description.get(key)) is not None:
         return dataclasses.replace(earlier, source=source)
     part = convert_object(source, conversion, training)

@@ -15,13 +15,13 @@ from params.assign.weights_outline import weights_alone
 from params.convert.conversion import of_file
 from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import in_keras_3_form
-from params.convert.mask_fates import fates
+from params.convert.mask_trace import trace_masks
 from params.convert.models import begin
 from params.convert.recognition import own_graphs
 from params.errors import ModelFileError, quoted
 from params.explaining.record import Explanation, Step, lost_masks, named, shown_specs
 from params.explaining.refusals import Refusals
-from params.explaining.sizes import by_path, held, sizes
+from params.explaining.sizes import by_path, peak_memory, sizes
 from params.explaining.stored import explain_stored, is_stored
 from params.file.keras_objects import POLICIES, KerasObject, is_call
 from params.file.model_file import UNSAID, Limits, ModelFile, allowed
@@ -63,9 +63,9 @@ def opened(
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
     rows, masks = dict[str, infer.TracedStep](), dict[str, str]()
-    if refused.made is not None and refused.spec is not None:
-        rows = by_path(infer.trace(refused.made.step, refused.spec))
-        masks = fates(refused.made.step, refused.spec, rows) if refused.conversion.masked else {}
+    if refused.converted is not None and refused.spec is not None:
+        rows = by_path(infer.trace(refused.converted.step, refused.spec))
+        masks = trace_masks(refused.converted.step, refused.spec, rows) if refused.conversion.masked else {}
     guessed, measures = refused.guessed if rows else set(), sizes(rows)
     steps = [
         _step(path, source, refused, rows.get(path), masks.get(path, ""), measures.get(path, {}))
@@ -84,7 +84,7 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
         tuple(steps),
         refused.all,
         tuple(_unusual(steps, refused)),
-        held(rows) if rows and not guessed else None,
+        peak_memory(rows) if rows and not guessed else None,
     )
 
 

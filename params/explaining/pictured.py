@@ -33,12 +33,12 @@ def picture(
         with reading(quoted(name)), as_file_errors(), drawing(quoted(name)):
             return plot(model, depth=depth)
     with opened(source, custom, limits) as (file, refused):
-        if refused.made is None:
+        if refused.converted is None:
             raise UnsupportedLayer(f"{file.label} cannot be drawn: {'; '.join(refused.all)}"[:600])
         classes = {path: f"{refused.objects[path].class_name}: {why}" for path, why in refused.of_layers.items()}
         shapes = () if refused.spec is None else (refused.spec,)
         with drawing(file.label):
-            return plot(refused.made.step, None, *shapes, depth=depth, refused=classes, unsized=refused.guessed)
+            return plot(refused.converted.step, None, *shapes, depth=depth, refused=classes, unsized=refused.guessed)
 
 
 def drawing(label: str) -> AbstractContextManager[None]:

@@ -87,10 +87,10 @@ class Explanation:
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
         totals = {"params": self.params, "flops": self.flops, "activation_bytes": self.activation_bytes}
-        made: dict[str, Any] = json.loads(
+        values: dict[str, Any] = json.loads(
             json.dumps({"supported": self.supported, **totals, **asdict(self)}, default=str)
         )
-        return made
+        return values
 
     def __str__(self) -> str:
         return "\n".join(_page(self))

@@ -25,7 +25,7 @@ MOST = 10_000
 
 
 class Refusals:
-    """The refusals of one file. made, spec: the model with stand-ins and its inputs, if there is one."""
+    """The refusals of one file. converted, spec: the model with stand-ins and its inputs, if there is one."""
 
     def __init__(self, file: ModelFile, config: Any, conversion: Conversion, limits: Limits) -> None:
         self.config, self.conversion, self.room = config, conversion, (limits, file.stored)
@@ -39,21 +39,21 @@ class Refusals:
         """Reasons that do not concern a single layer."""
         for path, source in self.objects.items():
             try:
-                made = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
-                self.limits[path] = made.entry.limits
+                converted = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
+                self.limits[path] = converted.entry.limits
             except ModelFileError as error:
                 self.of_layers[path] = str(error)
                 continue
-            if made.entry.tables is not None and file.format == "h5":  # which has no place for them
+            if converted.entry.tables is not None and file.format == "h5":  # which has no place for them
                 try:
-                    made.entry.tables(source.config, None, made.step)
+                    converted.entry.tables(source.config, None, converted.step)
                 except ModelFileError as error:
                     self.of_file.append(str(error))
         self._screen()
-        self.made = self._convert()
-        self.spec = None if self.made is None else self.made.takes
-        if self.made is not None and self.spec is None:
-            self.of_file.append(f"{self.made.source.label} {NOT_BUILT}; {BUILD_IT}")
+        self.converted = self._convert()
+        self.spec = None if self.converted is None else self.converted.takes
+        if self.converted is not None and self.spec is None:
+            self.of_file.append(f"{self.converted.source.label} {NOT_BUILT}; {BUILD_IT}")
 
     @property
     def guessed(self) -> set[str]:

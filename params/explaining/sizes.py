@@ -30,17 +30,17 @@ def sizes(rows: Rows) -> dict[str, dict[str, int | None]]:
 
     Shared parameters are counted once, at the first layer.
     """
-    counted, found = set[Any](), dict[str, dict[str, int | None]]()
+    counted, by_step = set[Any](), dict[str, dict[str, int | None]]()
     for path, row in rows.items():
         if not isinstance(row.step, Model):
             outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
             shapes = [] if row.entry in counted else [param.shape for param in tree.leaves(row.params)]
-            found[path] = {"params": sum_of(map(total, shapes)), "flops": _flops(row, outputs), "bytes": _bytes(row)}
+            by_step[path] = {"params": sum_of(map(total, shapes)), "flops": _flops(row, outputs), "bytes": _bytes(row)}
             counted.add(row.entry)
-    return found
+    return by_step
 
 
-def held(rows: Rows, path: str = "") -> int:
+def peak_memory(rows: Rows, path: str = "") -> int:
     """The most bytes of outputs that are held at once while the step at `path` runs, for one row of a batch.
 
     Its inputs are not counted; unknown sizes count as 0.
@@ -51,7 +51,7 @@ def held(rows: Rows, path: str = "") -> int:
     most, live = 0, dict[str, int]()
     for planned in step.plan:
         inner = f"{path}/{planned.name}" if path else planned.name
-        during = held(rows, inner)
+        during = peak_memory(rows, inner)
         most = max(most, sum(live.values()) + during)
         live[planned.name] = (_bytes(rows[inner]) or 0) if during else 0
         for name in planned.unread:

@@ -12,10 +12,10 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import Bound, bind, brief
 from fnet.core.model import Model
-from params.convert.mask_fates import fates
+from params.convert.mask_trace import trace_masks
 from params.errors import quoted, reading
 from params.explaining.record import Explanation, Step, lost_masks, shown_specs
-from params.explaining.sizes import by_path, held, sizes
+from params.explaining.sizes import by_path, peak_memory, sizes
 from params.file.containers import content
 from params.file.model_file import Limits, allowed
 from params.file.reading import Source
@@ -71,14 +71,14 @@ def _explained(name: str, model: Any, kind: str) -> Explanation:
         unusual = ("the model does not say what it takes, so shapes are not known: begin with fnet.input_layer",)
         return Explanation(name, kind, None, "", "", tuple(steps), (), unusual)
     rows = by_path(infer.trace(model, spec))
-    masks = fates(model, spec, rows)
+    masks = trace_masks(model, spec, rows)
     steps = [
         _step(rows[path].path, rows[path].step, shown_specs(rows[path].outputs), masks.get(path, ""), **size)
         for path, size in sizes(rows).items()
         if path
     ]
     ends = shown_specs(tree.leaves(spec)), shown_specs(rows[""].outputs)
-    return Explanation(name, kind, None, *ends, tuple(steps), (), tuple(lost_masks(steps)), held(rows))
+    return Explanation(name, kind, None, *ends, tuple(steps), (), tuple(lost_masks(steps)), peak_memory(rows))
 
 
 def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **size: Any) -> Step:

@@ -203,9 +203,9 @@ class Zip:
         if len(member) < THREAD_FROM:
             check()
         else:
-            from fnet.inference.schedule import begun
+            from fnet.inference.schedule import started
 
-            self._checks.append(begun(check))
+            self._checks.append(started(check))
         return member
 
 
@@ -219,13 +219,13 @@ def _entries(data: memoryview) -> tuple[list[Member], int]:
     if not 0 <= place <= len(tail) - END.size:
         raise CorruptFile("not a complete zip: no list of entries at its end")
     stop = len(data) - len(tail) + place
-    length, said = END.unpack_from(data, stop)
+    length, offset = END.unpack_from(data, stop)
     locator = stop - LOCATOR.size
     if locator >= WIDE_END.size and _signature(data, locator) == b"PK\6\7":
         stop = locator - WIDE_END.size
-        length, said = WIDE_END.unpack_from(data, stop)
+        length, offset = WIDE_END.unpack_from(data, stop)
         disk, wide, disks = LOCATOR.unpack_from(data, locator)
-        if _signature(data, stop) != b"PK\6\6" or wide != said + length or disk or disks > 1:
+        if _signature(data, stop) != b"PK\6\6" or wide != offset + length or disk or disks > 1:
             raise CorruptFile("not a complete zip: its end of 64 bits is elsewhere, or on another disk")
     if length > LARGEST_DIRECTORY:
         raise LimitExceeded(f"a zip whose list of entries takes more than {LARGEST_DIRECTORY} bytes")
@@ -237,7 +237,7 @@ def _entries(data: memoryview) -> tuple[list[Member], int]:
         stored_name = bytes(data[start:extra])
         name = stored_name.decode("utf-8" if flags & UTF_8 or stored_name.isascii() else "cp437")
         size, packed, header = _wide(data[extra:comment], [size, packed, header])
-        header += first - said
+        header += first - offset
         members.append(
             Member(name, stored_name, version, flags, compression, checksum, packed, size, attributes, header)
         )

@@ -96,8 +96,8 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
     models = [name for name in names if name.endswith(ends) and not name.endswith(".weights.h5")]
     if models:
         return CorruptFile(f"it is not a model, but holds one: take that out and give it, {quoted(min(models))}")
-    held = quoted(sorted(names)[:4]) if names else "no file"
-    return CorruptFile(f"no config.json in it, so no .keras model; it holds {held}")
+    contents = quoted(sorted(names)[:4]) if names else "no file"
+    return CorruptFile(f"no config.json in it, so no .keras model; it holds {contents}")
 
 
 def strange_json(names: Collection[str]) -> ModelFileError:

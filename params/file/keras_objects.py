@@ -189,8 +189,8 @@ def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any
         return False
     if value.get("mask_zero"):
         return True
-    given = [key for key, item in value.items() if item is not None and key.endswith("mask")]
-    return bool(given) and given != ["zero_output_for_mask"]
+    keys = [key for key, item in value.items() if item is not None and key.endswith("mask")]
+    return bool(keys) and keys != ["zero_output_for_mask"]
 
 
 def layers_of(source: KerasObject) -> list[KerasObject]:
@@ -273,12 +273,12 @@ class Names:
 
     def fresh(self, name: str) -> str:
         """`name`, or the first of `name_1`, `name_2`, ... that is not in use; it is in use then."""
-        made = name
-        while made in self._taken:
+        unique = name
+        while unique in self._taken:
             number = self._next[name] = self._next.get(name, 0) + 1
-            made = f"{name}_{number}"
-        self._taken.add(made)
-        return made
+            unique = f"{name}_{number}"
+        self._taken.add(unique)
+        return unique
 
 
 def elements(container: str, class_names: Mapping[str, str]) -> dict[str, str]:

@@ -109,20 +109,20 @@ class _Objects:
         self.most = self.left = limits.layers
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
+        members = dict(pairs)
+        if len(members) != len(pairs):
             counts = Counter(key for key, _ in pairs)
             twice = counts.most_common(1)[0][0]
             raise ValueError(f"key {quoted(twice)} is there twice")
-        if "class_name" in made:
+        if "class_name" in members:
             for key in UNREAD:
-                made.pop(key, None)
+                members.pop(key, None)
         for key in LISTS:
-            if key in made and isinstance(made[key], list):
-                self.left -= len(made[key])
+            if key in members and isinstance(members[key], list):
+                self.left -= len(members[key])
         if self.left < 0:
             raise LimitExceeded(f"more than the {self.most} layers and calls that `Limits.layers` allows")
-        return made
+        return members
 
 
 class _Refused(ValueError):

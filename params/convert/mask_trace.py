@@ -17,12 +17,12 @@ from fnet.shapes import sized
 from params.convert.conversion import BROKEN
 
 
-def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[str, str]:
+def trace_masks(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[str, str]:
     """{path: "made", "kept", "used" or "lost"} of the steps with a mask; "?" where it is unknown.
 
     Masks are passed through the model in no rows; only layers with mask="own" are run.
     """
-    fate_of: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
 
     def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
         if isinstance(step, Model):
@@ -36,18 +36,18 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[s
             try:
                 y = step(tree.map(_zeros, rows[place].params), x)
             except BROKEN:
-                fate_of[place] = "?"
+                outcomes[place] = "?"
                 return y
         elif declared.keeps_mask(bound.options) and (mask := first_mask(x)) is not None:
             y = tree.map(lambda a: Masked(a, mask), y)
         after = _has_mask(y)
         if before or after:
             gone = "used" if declared.mask == "own" else "lost"
-            fate_of[place] = "made" if not before else "kept" if after else gone
+            outcomes[place] = "made" if not before else "kept" if after else gone
         return y
 
     walk(model, tree.map(_no_rows, spec), ())
-    return fate_of
+    return outcomes
 
 
 def _has_mask(x: Any) -> bool:
