@@ -59,6 +59,8 @@ OutputMode: TypeAlias = Annotated[str, OneOf(("int", "one_hot", "multi_hot", "co
 Merge: TypeAlias = Annotated[str, OneOf(("concat", "sum", "ave", "mul"))]
 Masks: TypeAlias = Literal["keras2", "keras3"]
 """The Keras by whose rules a layer treats masks; "keras3" is the newest."""
+Padding: TypeAlias = Annotated[str, OneOf(("valid", "same"))]
+CausalPadding: TypeAlias = Annotated[str, OneOf(("valid", "same", "causal"))]
 DataFormat: TypeAlias = Annotated[str, OneOf(("channels_last", "channels_first"))]
 
 Window: TypeAlias = Literal["hann", "hamming"] | Sequence[float] | None

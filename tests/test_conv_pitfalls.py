@@ -265,7 +265,7 @@ def test_blocks_are_as_few_as_fit_and_about_equally_large(monkeypatch):
         (bind(fnet.conv2d, filters=2, kernel_size=3), (None, 5, 5, 5, 1), "takes 4 axes"),
         (bind(fnet.conv2d, filters=4, kernel_size=3, groups=2), (None, 5, 5, 3), "groups must divide"),
         (bind(fnet.conv2d, filters=4, kernel_size=3, padding="causal"), (None, 5, 5, 3), "padding must be"),
-        (bind(fnet.depthwise_conv1d, kernel_size=3, padding="causal"), (None, 5, 3), "padding must be"),
+        (bind(fnet.depthwise_conv1d, kernel_size=3, padding="causal"), (None, 5, 3), "it must be 'valid' or 'same'"),
         (bind(fnet.locally_connected1d, filters=4, kernel_size=3), (None, None, 3), "sizes must be known"),
         (bind(fnet.locally_connected1d, filters=4, kernel_size=3, padding="same"), (None, 5, 3), "has padding='valid'"),
         (bind(fnet.locally_connected2d, filters=4, kernel_size=3, implementation=4), (None, 5, 5, 3), "1 or 2 or 3"),

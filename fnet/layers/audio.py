@@ -16,7 +16,7 @@ from fnet.dtypes import require_no_strings
 from fnet.errors import InvalidInput
 from fnet.layers.windows import same_padding
 from fnet.strings import NumpyArray
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Range, Spec, Window
+from fnet.types import Array, DataFormat, Padding, Param, Params, ParamTree, Positive, Range, Spec, Window
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least power, and the least magnitude under the logarithm."""
@@ -152,7 +152,7 @@ def stft_spectrogram(
     window: AnyWindow = "hann",
     periodic: bool = False,
     scaling: Literal["density", "spectrum"] | None = "density",
-    padding: Literal["valid", "same"] = "valid",
+    padding: Padding = "valid",
     expand_dims: bool = False,
     data_format: DataFormat | None = "channels_last",
 ) -> Array:

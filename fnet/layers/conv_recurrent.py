@@ -26,7 +26,7 @@ from fnet.layers.recurrence import (
 from fnet.layers.recurrent import by_dropouts, lstm_step
 from fnet.layers.windows import Windows, from_channels_last, over_axes, to_channels_last, windowed, windows
 from fnet.records import dataclass
-from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, PerAxis, Positive, Rate, Spec
+from fnet.types import Array, DataFormat, Masks, Padding, Param, Params, ParamTree, PerAxis, Positive, Rate, Spec
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _conv_lstm(
     filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: Padding = "valid",
     data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     activation: Activation = "tanh",

@@ -16,7 +16,7 @@ from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.windows import Pads, Sizes, Windows, over_axes, remembered, windowed, windows
 from fnet.shapes import sized
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
+from fnet.types import Array, CausalPadding, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +99,7 @@ def _conv(
     filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: CausalPadding = "valid",
     data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     groups: Positive = 1,

@@ -25,7 +25,7 @@ from fnet.layers.windows import (
     windows,
 )
 from fnet.shapes import sized
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
+from fnet.types import Array, DataFormat, Padding, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
 
 
 def _geometry(window: Windows, sizes: Shape, output_padding: PerAxis | None) -> tuple[Shape, Sizes]:
@@ -107,7 +107,7 @@ def _conv_transpose(
     filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: Padding = "valid",
     output_padding: PerAxis | None = None,
     data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,

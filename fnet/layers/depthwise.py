@@ -10,7 +10,7 @@ from fnet.backend import ops, xp
 from fnet.core.infer import activation_child
 from fnet.layers.convolution import bias_param, convolution, padded_room
 from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
+from fnet.types import Array, CausalPadding, DataFormat, Padding, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
 @remembered
@@ -66,7 +66,7 @@ def _depthwise(
     *,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: Padding = "valid",
     depth_multiplier: Positive = 1,
     data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
@@ -137,7 +137,7 @@ def _separable(
     filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: CausalPadding = "valid",
     data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     depth_multiplier: Positive = 1,

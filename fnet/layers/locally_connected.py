@@ -25,7 +25,7 @@ from fnet.layers.windows import (
     to_channels_last,
     windows,
 )
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
+from fnet.types import Array, DataFormat, Padding, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
 
 
 class Taps(NamedTuple):
@@ -162,7 +162,7 @@ def _locally_connected(
     filters: Positive,
     kernel_size: PerAxis,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: Padding = "valid",
     data_format: DataFormat | None = None,
     activation: Activation = None,
     use_bias: bool = True,

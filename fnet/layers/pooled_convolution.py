@@ -9,7 +9,7 @@ from fnet.core.rules import layer
 from fnet.errors import InvalidParams
 from fnet.layers.convolution import bias_param, conv_room, conv_rule, pads_of
 from fnet.layers.windows import Sizes, output_sizes, per_axis, windows
-from fnet.types import Array, Param, Params, ParamTree, PerAxis, Positive, Spec
+from fnet.types import Array, Padding, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
 def _pooled(x: Spec, pool: Sizes) -> Spec:
@@ -48,7 +48,7 @@ def pooled_conv2d(
     filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
-    padding: str = "valid",
+    padding: Padding = "valid",
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
@@ -89,7 +89,7 @@ def winograd_conv2d(
     x: Array,
     *,
     filters: Positive | None = None,
-    padding: str = "valid",
+    padding: Padding = "valid",
     activation: Activation = None,
     use_bias: bool = True,
     tile: Positive = 2,

@@ -14,7 +14,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.layers.windows import Pads, Sizes, Windows, counts_inside, over_axes, remembered, windows
-from fnet.types import Array, DataFormat, Params, ParamTree, PerAxis, Spec
+from fnet.types import Array, DataFormat, Padding, Params, ParamTree, PerAxis, Spec
 
 
 @remembered
@@ -68,7 +68,7 @@ def _pooling(family: str, average: bool, **rules: Any) -> Callable[[int, str], C
         *,
         pool_size: PerAxis = 2,
         strides: PerAxis | None = None,
-        padding: str = "valid",
+        padding: Padding = "valid",
         data_format: DataFormat | None = None,
     ) -> Array:
         window = _windows(rank, pool_size, strides, padding, data_format)
