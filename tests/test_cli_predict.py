@@ -171,6 +171,42 @@ def test_a_folder_of_images_is_its_images(folder, capsys):
     assert run(capsys, IMAGES, *[f"photos/{i}.png" for i in range(3)], "--resize")[1] == out
 
 
+def test_a_table_holds_images_or_the_paths_of_some(folder, capsys, caplog):
+    import pyarrow
+    import pyarrow.parquet
+
+    files = [f"photos/{i}.png" for i in range(3)]
+    cells = [Path(name).read_bytes() for name in files]
+    as_datasets_writes_them = [{"bytes": cell, "path": None} for cell in cells[:2]] + [
+        {"bytes": None, "path": files[2]}
+    ]
+    expected = [row["output"] for row in lines(capsys, IMAGES, "photos", "--resize")]
+    for column in (cells, as_datasets_writes_them, files):
+        pyarrow.parquet.write_table(pyarrow.table({"id": [7, 8, 9], "image": column}), "t.parquet")
+        for options in (["--keep", "id"], ["--column", "image", "--keep", "id", "--batch-size", "2"]):
+            rows = lines(capsys, IMAGES, "t.parquet", "--resize", *options)
+            assert [row["output"] for row in rows] == expected
+            assert [(row["input"], row["id"]) for row in rows] == [("0", 7), ("1", 8), ("2", 9)]
+    pyarrow.parquet.write_table(pyarrow.table({"image": [cells[0], b"no image", None]}), "t.parquet")
+    Path("t.csv").write_text('image\nphotos/0.png\nphotos/none.png\n""\n')
+    for name in ("t.parquet", "t.csv"):
+        rows = lines(capsys, IMAGES, name, "--resize")
+        assert [row["output"] is None for row in rows] == [False, True, True]
+        assert f"{name}, row 1 is not an image that can be read" in caplog.text
+    caplog.clear()
+    assert run(capsys, "numbers.safetensors", "t.parquet") == (2, "")
+    assert len(caplog.text) < 400  # and not all bytes of the first
+
+
+def test_a_pattern_that_the_shell_leaves_is_its_files(folder, capsys, caplog):
+    assert run(capsys, IMAGES, "photos/*.png", "--resize") == run(capsys, IMAGES, "photos", "--resize")
+    Path("photos/[1].png").write_bytes(Path("photos/2.png").read_bytes())
+    (row,) = lines(capsys, IMAGES, "photos/[1].png", "--resize")
+    assert row["input"] == "photos/[1].png"
+    assert run(capsys, IMAGES, "photos/*.jpg", "--resize") == (1, "")
+    assert "photos/*.jpg: No such file or directory" in caplog.text
+
+
 def test_folders_in_a_folder_count_and_a_broken_image_is_a_row_without_an_answer(folder, capsys, caplog):
     Path("photos/more").mkdir()
     Path("photos/1.png").rename("photos/more/1.png")

@@ -1,13 +1,14 @@
-"""Image files as the rows of a command, in the size and the colours that the model takes."""
+"""Images as the rows of a command, in the size and the colours that the model takes."""
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,33 +32,51 @@ def images_of(folder: Path) -> list[str]:
     return files
 
 
-def images(names: list[str], request: Request) -> Iterator[Batch]:
+class Item(NamedTuple):
+    """An image that is not yet read."""
+
+    name: str
+    """The name of the row."""
+    place: str
+    """What messages call it."""
+    source: Path | bytes
+    kept: dict[str, Any]
+    """{column: its cell} that go with the answer."""
+
+
+def items_of(names: Iterable[str], request: Request) -> Iterator[Item]:
+    """Image files; the folder of each goes with it where columns are kept."""
+    for name in names:
+        yield Item(name, name, Path(name), {FOLDER: Path(name).parent.name} if request.kept else {})
+
+
+def images(items: Iterable[Item], request: Request) -> Iterator[Batch]:
     """Batches of images, with fewer rows where images are large."""
     whole = _shape(request.spec, 1, 1)
     if math.prod(whole) > LARGEST:
         raise UsageError(f"the model takes images of {whole[1]}x{whole[0]}: give such as arrays, in a .npy")
     # states go on through a batch, which then holds all rows
     most = math.inf if request.size == sys.maxsize else LARGEST
-    batch, largest = list[tuple[str, Any]](), 0
-    for name in names:
-        image = _image(Path(name), request)
+    batch, largest = list[tuple[Item, Any]](), 0
+    for item in items:
+        image = _image(item, request)
         largest = max(largest, 0 if image is None else image.size)
         if len(batch) == request.size or (batch and (len(batch) + 1) * largest > most):
-            yield _stacked(batch, whole, request)
+            yield _stacked(batch, whole)
             batch, largest = [], 0 if image is None else image.size
-        batch.append((name, image))
-    yield _stacked(batch, whole, request)
+        batch.append((item, image))
+    yield _stacked(batch, whole)
 
 
-def _stacked(batch: list[tuple[str, Any]], whole: tuple[int, ...], request: Request) -> Batch:
+def _stacked(batch: list[tuple[Item, Any]], whole: tuple[int, ...]) -> Batch:
     """A batch of images; whole: their shape if none of them can be read."""
-    names = [name for name, _ in batch]
+    items = [item for item, _ in batch]
     sizes = {image.shape for _, image in batch if image is not None}
     if len(sizes) > 1:
-        raise UsageError(f"images from {names[0]} on differ in size, and the model takes any: add --batch-size 1")
+        raise UsageError(f"images from {items[0].place} on differ in size, and the model takes any: add --batch-size 1")
     missing = np.full(next(iter(sizes), whole), np.nan, np.float32)  # a row without an answer
     rows = np.stack([missing if image is None else image for _, image in batch])
-    return Batch(rows, names, {FOLDER: [Path(name).parent.name for name in names]} if request.kept else {})
+    return Batch(rows, [item.name for item in items], {key: [i.kept[key] for i in items] for key in items[0].kept})
 
 
 def _shape(spec: Any, height: int, width: int) -> tuple[int, int, int]:
@@ -78,26 +97,29 @@ def _of_8_bits(image: Any) -> Any:
 
 
 @needing("images", "an image file")
-def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
-    """(height, width, channels) uint8, in the mode that the model takes; None for a file that is not a whole image."""
+def _image(item: Item, request: Request) -> np.ndarray[Any, Any] | None:
+    """(height, width, channels) uint8, in the mode that the model takes; None for what is not a whole image."""
     from PIL import Image
 
+    source = item.source
+    opened: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        with warnings.catch_warnings(action="ignore"), Image.open(opened) as image:
             height, width, channels = _shape(request.spec, image.height, image.width)
             if (image.height, image.width) != (height, width) and not request.args.resize:
                 raise UsageError(
-                    f"{path} is {image.width}x{image.height}, the model takes {width}x{height}; "
+                    f"{item.place} is {image.width}x{image.height}, the model takes {width}x{height}; "
                     "add --resize to resize it"
                 )
-            require_size(path, 3 * image.width * image.height, LARGEST, "make the image smaller first")
+            require_size(size, 3 * image.width * image.height, LARGEST, "make the image smaller first")
             pixels = _of_8_bits(image).convert({1: "L", 4: "RGBA"}.get(channels, "RGB"))
-    except FileNotFoundError:
-        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, FileNotFoundError) and item.name == item.place:
+            raise  # it is named on the command line, not in a row of a table
         if not request.marks:
-            raise UsageError(f"{path} is not an image that can be read ({error})") from error
-        log.warning("%s is not an image that can be read (%s)", path, error)
+            raise UsageError(f"{item.place} is not an image that can be read ({error})") from error
+        log.warning("%s is not an image that can be read (%s)", item.place, error)
         return None
     array = np.asarray(pixels if pixels.size == (width, height) else pixels.resize((width, height)))
     return array[..., None] if array.ndim == 2 else array

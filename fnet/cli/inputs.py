@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import glob
 import os
 import re
 import tokenize
@@ -19,7 +20,7 @@ import numpy as np
 from fnet import tree
 from fnet.cli import tables
 from fnet.cli.common import UsageError, listed, log, number
-from fnet.cli.image_files import FOLDER, IMAGES, images, images_of
+from fnet.cli.image_files import FOLDER, IMAGES, images, images_of, items_of
 from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, require_size
 from fnet.core import infer, sources
 from fnet.core.compose import input_names
@@ -92,8 +93,7 @@ def source(request: Request) -> Source:
         _require_columns(request, "--text")
         texts = [_argument(text) for text in (*args.text, *args.inputs)]
         return Source(_texts(texts, request.size), len(texts))
-    folders = [name for name in args.inputs if name != "-" and Path(name).is_dir()]
-    names = [file for name in args.inputs for file in (images_of(Path(name)) if name in folders else [name])]
+    names = [file for name in args.inputs for file in _files_of(name)]
     kinds = {kind_of(name, args) for name in names}
     if kinds <= IMAGES:
         if request.takes_text:
@@ -102,7 +102,7 @@ def source(request: Request) -> Source:
             raise UsageError(f"{names[0]} is an image, but the model takes {request.spec}: give a table or a .npy")
         if set(request.kept) - {FOLDER}:
             raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
-        return Source(images(names, request), len(names), pixels=True)
+        return Source(images(items_of(names, request), request), len(names), pixels=True)
     if odd := [name for name in names if kind_of(name, args) not in (*READERS, *IMAGES)]:
         raise UsageError(f"{odd[0]}: {_hint(odd[0], request)}")
     if len(names) > 1:
@@ -116,6 +116,13 @@ def source(request: Request) -> Source:
     with _naming(names[0]):
         rows = READERS[kind](names[0], request)
     return rows._replace(batches=_read(names[0], rows.batches))
+
+
+def _files_of(name: str) -> list[str]:
+    """The files that an argument names: the images of a folder, or what a pattern means, which Windows leaves."""
+    if name != "-" and Path(name).is_dir():
+        return images_of(Path(name))
+    return [name] if os.path.lexists(name) else sorted(glob.glob(name)) or [name]  # noqa: PTH207
 
 
 BROKEN = (EOFError, MemoryError, RecursionError, ValueError, csv.Error, tokenize.TokenError, zipfile.BadZipFile)
@@ -207,7 +214,9 @@ def _npz(name: str, request: Request) -> Source:
         read = np.load(file, allow_pickle=False)
         if isinstance(read, Mapping):
             unpacked = sum([member.file_size for member in zipfile.ZipFile(file).infolist()])
-            require_size(Path(name), unpacked, FREE_ARRAYS, "write it with np.savez, or np.save an only array")
+            require_size(
+                Path(name).stat().st_size, unpacked, FREE_ARRAYS, "write it with np.savez, or np.save an only array"
+            )
         arrays = dict(read) if isinstance(read, Mapping) else read
     if not all(isinstance(array, np.ndarray) for array in tree.leaves(arrays)):
         raise UsageError(f"{name} holds something else than arrays")

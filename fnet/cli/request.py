@@ -91,7 +91,7 @@ UNPACKED = 200
 """How many times its size a large file may unpack to; photographs reach 30, zeros 1,000."""
 
 
-def require_size(path: Path, unpacked: int, free: int, way_out: str) -> None:
-    """Raise ValueError for a file that unpacks to far more than its size; `unpacked`: the bytes according to it."""
-    if unpacked > max(free, most := UNPACKED * path.stat().st_size):
+def require_size(size: int, unpacked: int, free: int, way_out: str) -> None:
+    """Raise ValueError for a file of `size` bytes that unpacks to far more; `unpacked`: the bytes according to it."""
+    if unpacked > max(free, most := UNPACKED * size):
         raise ValueError(f"it unpacks to {unpacked:,} bytes, where {max(free, most):,} are the most: {way_out}")

@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from fnet import tree
 from fnet.cli.common import UsageError, listed, log
+from fnet.cli.image_files import IMAGES, Item, images
 from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, unread
 from fnet.errors import needing
 from fnet.shapes import fits, sized
@@ -32,7 +34,7 @@ def _csv(name: str, request: Request) -> Source:
     rows = _csv_rows(head, text, delimiter, name)
     first = next(rows, [])
     if request.args.no_header:
-        return Source(_table([str(i) for i in range(len(first))], chain([first], rows), name, request))
+        return _table([str(i) for i in range(len(first))], chain([first], rows), name, request)
     first = [column.strip() for column in first]
     if not request.takes_text and first != [str(i) for i in range(len(first))] and all(map(_is_number, first)):
         # pandas writes 0,1,2
@@ -42,7 +44,7 @@ def _csv(name: str, request: Request) -> Source:
     second = next(rows, None)
     if second is None:
         raise UsageError(f"{name} has no rows below its header")
-    return Source(_table(first, chain([second], rows), name, request))
+    return _table(first, chain([second], rows), name, request)
 
 
 def _csv_rows(head: str, text: Iterator[str], delimiter: str, name: str) -> Iterator[list[str]]:
@@ -88,9 +90,9 @@ def _jsonl(name: str, request: Request) -> Source:
         return Source(iter([]))
     every = chain([first], values)
     if not isinstance(first[1], dict):
-        return Source(_table([TEXT], ([value] for _, value in every), name, request))
+        return _table([TEXT], ([value] for _, value in every), name, request)
     header = list(first[1])
-    return Source(_table(header, (_fields(*line, header, name, request) for line in every), name, request))
+    return _table(header, (_fields(*line, header, name, request) for line in every), name, request)
 
 
 def _json_values(name: str, request: Request) -> Iterator[tuple[int, Any]]:
@@ -130,10 +132,11 @@ def _fields(place: int, value: Any, header: list[str], name: str, request: Reque
 def _parquet(name: str, request: Request) -> Source:
     import pyarrow.parquet
 
+    Path(name).stat()  # which says what pyarrow says in its own way
     file = pyarrow.parquet.ParquetFile(name)
     header = file.schema_arrow.names
     rows = (list(row.values()) for batch in file.iter_batches(request.size) for row in batch.to_pylist())
-    return Source(_table(header, rows, name, request), file.metadata.num_rows)
+    return _table(header, rows, name, request, file.metadata.num_rows)
 
 
 Reader: TypeAlias = Callable[[str, Request], Source]
@@ -142,17 +145,63 @@ Reader: TypeAlias = Callable[[str, Request], Source]
 READERS: dict[str, Reader] = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".tsv": _csv}
 
 
-def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request) -> Iterator[Batch]:
-    """The batches of a table; a row with another number of fields is one of empty cells, where such rows are marked."""
+def _table(
+    header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request, total: int | None = None
+) -> Source:
+    """The rows of a table; one with another number of fields is one of empty cells, where such rows are marked."""
     kept_at = {column: _place(column, header, name) for column in request.kept}
+    even = _even(rows, header, name, request)
+    first = next(even, None)
+    if first is None:
+        return Source(iter([]))
+    even = chain([first], even)
+    place = _image_column(first, header, request)
+    if place is None:
+        return Source(_batches(even, header, kept_at, name, request), total)
+    items = (
+        Item(str(row), f"{name}, row {row}", _image(fields[place]), {key: fields[at] for key, at in kept_at.items()})
+        for row, fields in enumerate(even)
+    )
+    return Source(images(items, request), total, pixels=True)
+
+
+def _even(rows: Iterable[Sequence[Any]], header: list[str], name: str, request: Request) -> Iterator[Sequence[Any]]:
+    """The rows, with as many fields as the header."""
+    for row, fields in enumerate(rows):
+        if len(fields) == len(header):
+            yield fields
+            continue
+        what = f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}"
+        unread(what, request.marks and row > 0)
+        yield [None] * len(header)
+
+
+def _image_column(first: Sequence[Any], header: list[str], request: Request) -> int | None:
+    """The position of the only column whose cells are images, for a model that takes some."""
+    if request.takes_text or len(getattr(request.spec, "shape", ())) < 3:
+        return None
+    named = listed(request.args.column) if request.args.column else [c for c in header if c not in request.kept]
+    places = [at for at, column in enumerate(header) if column in named and _image(first[at])]
+    return places[0] if len(places) == 1 else None
+
+
+def _image(cell: Any) -> bytes | Path:
+    """The image in a cell: its bytes, alone or beside its path as `datasets` writes them, or the path of its file; else
+    no bytes."""
+    if isinstance(cell, dict):
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, str) and Path(cell).suffix.lower() in IMAGES:
+        return Path(cell)
+    return cell if isinstance(cell, bytes) else b""
+
+
+def _batches(
+    rows: Iterable[Sequence[Any]], header: list[str], kept_at: dict[str, int], name: str, request: Request
+) -> Iterator[Batch]:
+    """The batches of a table of texts or numbers."""
     inputs, start = _inputs(header, name, request), 0
     first = next(iter(inputs.values()))
     for batch in in_batches(rows, request.size):
-        for row, fields in enumerate(batch, start):
-            if len(fields) != len(header):
-                what = f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}"
-                unread(what, request.marks and row > 0)
-                batch[row - start] = [None] * len(header)
         arrays = {key: read(batch, start) for key, read in inputs.items()}
         names = [str(row) for row in range(start, start + len(batch))]
         if request.takes_text:
@@ -273,7 +322,7 @@ class _Input:
             hint = "; the ids of words come from a tokenizer that is not in the file" if self.dtype == "float64" else ""
             if re.search("[0-9],[0-9]", str(error)):
                 hint = "; numbers are written as 1234.5, without commas"
-            what = f"every column must hold numbers for this model ({self.where(cell)}{error}){hint}"
+            what = f"every column must hold numbers for this model ({self.where(cell)}{error!s:.120}){hint}"
         else:
             if self.shape is None:
                 takes = getattr(self.spec, "shape", None) or (None,) * (row.ndim + 1)
