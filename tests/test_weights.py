@@ -504,6 +504,19 @@ def test_what_training_moves_comes_first_in_a_layer_of_ones_own(ending, tmp_path
     np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-6)
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_boundaries_of_a_discretization_are_no_arrays_of_a_legacy_file(by_name, tmp_path):
+    """One that was adapted, in Keras 2, has an array there; one whose boundaries are in its config has none."""
+    x = keras.Input((3,))
+    y = keras.layers.Embedding(3, 2)(keras.layers.Discretization(bin_boundaries=[-0.5, 0.5])(x))
+    keras_model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(y)))
+    keras_model.save(tmp_path / "m.h5")
+    model, params = load_keras(tmp_path / "m.h5")
+    zeros = {key: part if "discretization" in key else tree.map(np.zeros_like, part) for key, part in params.items()}
+    got = load_weights(tmp_path / "m.h5", model, zeros, by_name=by_name)  # without a warning
+    np.testing.assert_allclose(model(got, draw(2, 3)), keras_model(draw(2, 3)), atol=1e-6)
+
+
 def drop_names(file):
     """Remove the names of layers, as in a file of Keras 3.5 or earlier."""
     file.visititems(lambda _, item: item.attrs.pop("name", None) and None)

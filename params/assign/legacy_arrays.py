@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,9 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
     stored = [layer for layer in file.arrays.layers if layer.arrays]
     owned = Slots(work, untracked)
     expected = [(part, slots) for part in stored_layers(converted) if (slots := owned.of(part))]
+    if len(stored) != len(expected):  # without layers that may have an array of which no param is made (Discretization)
+        names_stored = {layer.name for layer in stored}
+        expected = [pair for pair in expected if makes_params(pair[1]) or pair[0].source.name in names_stored]
     if len(stored) != len(expected):
         names = {part.source.name for part, _ in expected}, {layer.name for layer in stored}
         lost = [part.source.label for part, _ in expected if part.source.name not in names[1]]
@@ -84,6 +87,11 @@ class Slots:
         for number in sorted(slots):
             unique.setdefault((slots[number].group, slots[number].number), slots[number])
         return list(unique.values())
+
+
+def makes_params(slots: Iterable[Slot]) -> bool:
+    """Whether some array of these is a param."""
+    return any(slot.path is not None for slot in slots)
 
 
 def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> list[tuple[Slot, StoredArray]]:

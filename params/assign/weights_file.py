@@ -20,7 +20,7 @@ from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
 from fnet.types import Params, ParamTree
 from params.assign.group_names import KERAS_3, Naming, join, namings, stored_layers
-from params.assign.legacy_arrays import Slots, by_order, matched
+from params.assign.legacy_arrays import Slots, by_order, makes_params, matched
 from params.assign.values import compare_with, from_cudnn, values
 from params.assign.weight_paths import (
     Loaded,
@@ -314,7 +314,8 @@ def _load_partly(
         else:
             arrays_by_path |= arrays
             loaded.add(part.source.name)
-    kept = [p.source.name for p in stored_layers(converted) if slots.of(p) and p.source.name not in loaded]
+    asked = [part.source.name for part in stored_layers(converted) if makes_params(slots.of(part))]
+    kept = [name for name in asked if name not in loaded]
     if kept or unknown:
         warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning)
     before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
