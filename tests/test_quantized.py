@@ -17,7 +17,7 @@ from keras import layers
 import fnet
 from fnet import tree
 from fnet.layers import quantized
-from params import UnsupportedLayer, from_keras, load, load_keras, save
+from params import UnsupportedLayer, WeightsMismatch, from_keras, load, load_keras, save
 from params.file.keras_objects import policy
 from tests import hostile, parity
 from tests.golden.archives import config_in
@@ -261,6 +261,19 @@ def test_low_rank_updates_are_quantized_with_the_kernel_when_keras_saves(scheme,
     expected = np.asarray(keras.saving.load_model(tmp_path / "model.keras")(x))
     assert np.abs(expected - np.asarray(model(x))).max() > 1e-4
     assert_equal_in_modes(("numpy-readonly",), *load_keras(tmp_path / "model.keras"), x, expected)
+    model.save(tmp_path / "model.h5")
+    with pytest.raises(UnsupportedLayer, match=r"is quantized and has LoRA: a legacy \.h5 keeps the two apart"):
+        load_keras(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_attention_quantized_in_a_legacy_file_says_so(mode, tmp_path):
+    """Keras cannot load it either: what tells of it is the arrays alone."""
+    x = keras.Input((5, 8))
+    model = quantize(keras.Model(x, layers.Dense(3)(layers.MultiHeadAttention(2, 4)(x, x))), SCHEMES[mode]())
+    model.save(tmp_path / "model.h5")
+    with pytest.raises(WeightsMismatch, match=r"; a layer inside it was quantized, which a legacy \.h5 does not say"):
+        load_keras(tmp_path / "model.h5")
 
 
 def test_other_quantizations_are_refused_by_name():

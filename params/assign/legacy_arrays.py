@@ -61,6 +61,11 @@ def _age(layers: Sequence[LegacyLayer]) -> str:
     return f"; {OF_KERAS_1}" if are_of_keras_1(layers) else ""
 
 
+def _quantized_inside(layer: LegacyLayer) -> str:
+    scales = any(_short(name)[1].endswith("_scale") for name, _ in layer.arrays)
+    return "; a layer inside it was quantized, which a legacy .h5 does not say: save as .keras" if scales else ""
+
+
 class Slots:
     """The slots of a plan by owner, and the params paths of each place in the file."""
 
@@ -106,7 +111,7 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> list[tupl
     if len(arrays) != len(slots):
         raise WeightsMismatch(
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
-            + _age([layer])
+            + (_age([layer]) or _quantized_inside(layer))
         )
     named = _by_name(slots, arrays)
     if named is not None:
@@ -164,7 +169,12 @@ def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iter
         a, b = (named.get((owner, f"lora_{own}_{side}")) for side in "ab")
         config = owners[owner].config if owner in owners else {}
         rank, alpha = config.get("lora_rank"), config.get("lora_alpha")
-        if a is not None and b is not None and rank and array.dtype.startswith("float"):
+        if a is not None and b is not None and not array.dtype.startswith("float"):
+            raise UnsupportedLayer(
+                f"{quoted(owner)} is quantized and has LoRA: a legacy .h5 keeps the two apart; save as .keras, for "
+                "which Keras adds the update to the quantized weights"
+            )
+        if a is not None and b is not None and rank:
             used += [a, b]
             array = _updated(array, a, b, 1 if alpha is None else alpha / rank)  # Keras before 3.10 has no alpha
         converted.append((name, array))

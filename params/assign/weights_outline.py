@@ -13,7 +13,7 @@ from params.file.model_file import LegacyLayer, ModelFile, StoredArray
 from params.table.layers import LAYERS
 
 _CLASSES = {snake_case(name): name for name in LAYERS}
-_KERAS_1 = re.compile(r"_(W|U|b)(_[icfozrh])?(:0)?$")
+_KERAS_1 = re.compile(r"(?<!lora_kernel)(?<!lora_embeddings)_(W|U|b)(_[icfozrh])?(:0)?$")
 
 
 @dataclass(frozen=True, slots=True)
