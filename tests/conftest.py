@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -41,6 +42,14 @@ def each_backend(request):
     """Run the test on NumPy and on JAX."""
     with backend.using(request.param):
         yield request.param
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C ends what the test starts, also where a shell that runs the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(params=["numpy", pytest.param("jax", marks=pytest.mark.slow)])

@@ -479,6 +479,7 @@ def test_commands_of_a_folder_that_is_not_installed(tmp_path):
         ("fnet.py", ["python", "fnet.py"], False),
     ],
 )
+@pytest.mark.usefixtures("interruptible")
 def test_only_the_command_ends_on_ctrl_c_while_it_starts(program, command, expected, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [program, *command[1:]])
     monkeypatch.setattr(sys, "orig_argv", command)

@@ -730,6 +730,7 @@ def test_a_pipe_sees_rows_before_its_end(folder):
         assert running.stderr.read() == ""
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_reader_who_leaves_and_ctrl_c_are_quiet(folder):
     import signal
 

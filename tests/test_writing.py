@@ -343,6 +343,7 @@ def test_a_saved_file_loads_after_all_this(tmp_path):
     ids=["imports", "arguments"],
 )
 @pytest.mark.parametrize("name", ["-m", "/usr/bin/fnet", "somebody-elses.py"])
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_the_command_starts_is_no_traceback(name, then):
     """It comes while `fnet` imports its first module, or before it reads its arguments; in a process that is not the
     command all stays as it is."""
