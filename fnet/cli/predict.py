@@ -82,7 +82,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    form = _checked(args)
+    _check_inputs(args)
+    form = _output_form(args)
     job = _Run(args)
     done = False
     try:
@@ -110,8 +111,8 @@ def _write(form: str, run: _Run) -> None:
         writing.write(output, outputs.npy([y for _, y in run.batches()]))
 
 
-def _checked(args: argparse.Namespace) -> str:
-    """The format of the output. Raises UsageError for arguments that do not fit together."""
+def _check_inputs(args: argparse.Namespace) -> None:
+    """Raise UsageError for arguments about the rows that do not fit together."""
     files = [name for name in args.inputs if name and (name == "-" or Path(name).exists())]
     if args.text and files:
         raise UsageError(f"give either input files or --text: {files[0]} is a file; a text has a --text of its own")
@@ -125,6 +126,10 @@ def _checked(args: argparse.Namespace) -> str:
         raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
     if Path(args.model).suffix.lower() in {*IMAGES, *inputs.READERS}:
         raise UsageError(f"{args.model} is not a model file; the model comes first: fnet predict MODEL INPUT")
+
+
+def _output_form(args: argparse.Namespace) -> str:
+    """The format of the output. Raises UsageError for arguments about it that do not fit together."""
     if str(args.output) in ("-", "/dev/stdout"):
         args.output = None
     form = outputs.form(args.output, args.format)

@@ -80,16 +80,13 @@ def predict(
         if rows == 0:
             return _no_rows(model, params, x)
         if known.advance is not None:
-            _require_whole_batches(rows, settings.batch_size)
+            _require_whole_batches(rows, size)
         runner = Runner(known, program, settings, x, rows)
         outputs = joined(runner.batches(progress), rows)
     except (KeyError, InvalidParams) as error:
         _require_fitting(model, params, x, error)
         raise
-    if runner.marked:
-        marked = sorted(runner.marked)
-        why = runner.whys[marked[0]]
-        warn(InvalidRows(unanswered(marked, rows, why), marked, why))
+    _warn_of_marked(runner, rows)
     if kind is not None and program.calls.most and original is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
     return outputs
@@ -142,6 +139,14 @@ def _require_whole_batches(rows: int, batch_size: int) -> None:
             f"do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows mean, cut "
             "the rows, or carry the states yourself: fnet.streaming"
         )
+
+
+def _warn_of_marked(runner: Runner, rows: int) -> None:
+    """Warn of the rows that are marked in the outputs, if there are some."""
+    if runner.marked:
+        marked = sorted(runner.marked)
+        why = runner.whys[marked[0]]
+        warn(InvalidRows(unanswered(marked, rows, why), marked, why))
 
 
 def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> None:
