@@ -22,6 +22,7 @@ from params.assign.options_from_arrays import options_from_arrays
 from params.assign.values import values
 from params.assign.weight_paths import Loaded, by_groups, fitting, plan
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted, of_file
+from params.convert.generations import NEWEST, Version, ages_of
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
 from params.convert.recognition import own_graphs
@@ -149,7 +150,7 @@ def _load(
         converted = make(from_arrays=options)
         expected = _expected(converted, file, limits)
     if file.keras_version == UNSAID:
-        _warn_of_age(make, converted, file)
+        _warn_of_age(make, converted, file, *ages_of(survey(config, custom).objects))
     if any(rules(step).mask is None for step in custom.values()) and survey(config, custom).masked:
         _warn_of_masks(converted.step, custom, file.label)
     if infer.keeps_states(converted.step):
@@ -177,14 +178,18 @@ def _stored(file: ModelFile, converted: Converted, expected: ParamTree, vocabula
     return fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
 
 
-def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: ModelFile) -> None:
-    """Warn where the version of Keras 3 is unknown and matters: the first would make another model of the config."""
+def _warn_of_age(
+    make: Callable[..., Converted], converted: Converted, file: ModelFile, first: Version, last: Version
+) -> None:
+    """Warn where it matters which of the possible Keras 3 wrote a file: the first would make another model of it."""
     with suppress(ModelFileError, *BROKEN):
-        if make(version=(3, 0)).step == converted.step:
+        if make(version=first).step == converted.step:
             return
+    said = "the newest" if last == NEWEST else f"the last of them, {last[0]}.{last[1]}"
     warn(
-        f"{file.label} does not say which Keras 3 wrote it, and they differ in layers of this model. It is "
-        'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" next to "class_name"'
+        f"{file.label} does not say which Keras 3 wrote it ({first[0]}.{first[1]} or later, by its keys), and they "
+        f"differ in layers of this model. It is taken for {said}; write the version into the JSON, "
+        '"keras_version": "3.6.0" next to "class_name"'
     )
 
 

@@ -26,8 +26,10 @@ from params import (
     load_weights,
 )
 from params.assign import group_names, weights_file
+from params.convert.generations import NEWEST, ages_of, version_of
+from params.file.keras_objects import survey
 from tests import hostile, parity
-from tests.golden.archives import FOLDER, named, npz, read
+from tests.golden.archives import FOLDER, config_in, named, npz, read
 
 ARCHIVES = sorted(FOLDER.glob("weights-*.zip"))
 FILES = [(archive, name) for archive in ARCHIVES for name in zipfile.ZipFile(archive).namelist()]
@@ -272,11 +274,23 @@ def test_a_config_of_keras_3_has_the_age_that_it_or_its_weights_say():
     whole = read(FOLDER / "keras-3.6.0.zip", "images.keras")
     config = read(io.BytesIO(whole), "config.json")
     model, weights = load_keras(whole)[0], weights_of(whole)
-    with pytest.warns(UserWarning, match="does not say which Keras 3 wrote it") as warned:
+    last = json.dumps({**json.loads(config), "keras_version": "3.8.0"}).encode()
+    with pytest.warns(UserWarning, match=r"3.6 or later, by its keys.*for the last of them, 3.8;") as warned:
         newest = load_keras(config, weights=weights)[0]
     assert warned[0].filename == __file__
+    assert newest == load_keras(last, weights=weights)[0]
     said = json.dumps({**json.loads(config), "keras_version": "3.6.0"}).encode()
     assert load_keras(config, weights=whole)[0] == model == load_keras(said, weights=weights)[0] != newest
+
+
+@pytest.mark.parametrize("archive", sorted(FOLDER.glob("*-3.*.zip")), ids=named)
+def test_the_keys_of_a_config_tell_its_age(archive):
+    """A config of `model.to_json()` has no version: models of 3.0 to 3.3 ran by the rules of the newest Keras."""
+    version = version_of(archive.stem.rpartition("-")[2])
+    for name in (name for name in zipfile.ZipFile(archive).namelist() if name.endswith(".keras")):
+        first, last = ages_of(survey(config_in(read(archive, name)), {}).objects)
+        assert first <= version <= last, name
+        assert (first, last) != ((3, 0), NEWEST), name
 
 
 def weights_of(whole):

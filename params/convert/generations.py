@@ -32,6 +32,38 @@ def version_of(text: str | None) -> Version:
     return (2, 4) if text.endswith("-tf") and (2, 2) <= version < (2, 4) else version
 
 
+WRITTEN_SINCE: dict[tuple[str, str], Version] = {
+    ("Resizing", "pad_to_aspect_ratio"): (3, 3),
+    ("RandomFlip", "data_format"): (3, 6),
+    ("InputLayer", "ragged"): (3, 9),
+    ("Resizing", "antialias"): (3, 9),
+    ("InputLayer", "optional"): (3, 13),
+    ("BatchNormalization", "renorm"): (3, 14),
+    ("MultiHeadAttention", "use_gate"): (3, 14),
+}
+"""{(class, key of its config): the first Keras 3 that wrote it}."""
+POLICIES_ARE_OBJECTS: Version = (3, 4)
+"""The first Keras that wrote the dtype policy of most layers as an object; before, all were texts."""
+
+
+def ages_of(objects: Sequence[dict[str, Any]]) -> tuple[Version, Version]:
+    """The first and the last Keras 3 that writes configs with these keys, for one that does not say its version."""
+    there, absent = {(3, 0)}, set[Version]()
+    for item in objects:
+        config, name = item["config"], item["class_name"]
+        if not isinstance(config, dict):
+            continue
+        for (kind, key), version in WRITTEN_SINCE.items():
+            if name == kind:
+                (there if key in config else absent).add(version)
+        dtype = config.get("dtype")
+        if "trainable" in config and (isinstance(dtype, dict) or dtype in POLICIES):
+            (there if isinstance(dtype, dict) else absent).add(POLICIES_ARE_OBJECTS)
+    first = max(there)
+    too_new = min((version for version in absent if version > first), default=None)
+    return first, NEWEST if too_new is None else (too_new[0], too_new[1] - 1)
+
+
 _CASTS = {"casts": True}
 _KEEPS = {"casts": False}
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from params.convert.generations import Version, version_of
+from params.convert.generations import Version, ages_of, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import WRITTEN, as_graphs, is_object, is_triple, policy
-from params.file.model_file import ModelFile
+from params.file.keras_objects import WRITTEN, as_graphs, is_object, is_triple, policy, survey
+from params.file.model_file import UNSAID, ModelFile
 from params.table.entry import ADAPTED, MOST_BINS
 
 DROPPED: dict[str, tuple[Any, ...]] = {
@@ -59,6 +59,8 @@ def in_keras_3_form(file: ModelFile, graphs: Collection[str] = ()) -> tuple[dict
     assert file.config is not None
     config = as_graphs(file.config, graphs) if graphs else file.config
     version = version_of(file.keras_version)
+    if file.keras_version == UNSAID and is_object(file.config):
+        _, version = ages_of(survey(file.config, {}).objects)
     legacy = file.format == "h5" or version < (3, 0)
     return modern(config, version < (3, 0)) if legacy else config, version, legacy
 
