@@ -70,14 +70,17 @@ def _window(x: Array, axis: int, start: int, count: int) -> Array:
     return x[(slice(None),) * axis + (slice(start, start + count),)]
 
 
+def _middle(x: Array, size: Sequence[int], data_format: str | None) -> Array:
+    """The window of (height, width) = `size` in the middle."""
+    for axis, count in zip(height_and_width(x.ndim, data_format), size, strict=True):
+        x = _window(x, axis, (x.shape[axis] - count) // 2, count)
+    return x
+
+
 def _crop_to_aspect(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
     """The largest middle window with the aspect ratio of `size`."""
-    axes = height_and_width(x.ndim, data_format)
-    sizes = tuple(x.shape[axis] for axis in axes)
-    for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
-        count = max(min(have, fits), 1)
-        x = _window(x, axis, (have - count) // 2, count)
-    return x
+    sizes = tuple(x.shape[axis] for axis in height_and_width(x.ndim, data_format))
+    return _middle(x, [max(min(pair), 1) for pair in zip(sizes, _aspect(sizes, size), strict=True)], data_format)
 
 
 def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fill_value: float) -> Array:
@@ -85,8 +88,8 @@ def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fil
     axes = height_and_width(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     widths = [(0, 0)] * x.ndim
-    for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
-        widths[axis] = ((max(have, fits) - have) // 2,) * 2
+    for axis, present, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
+        widths[axis] = ((max(present, fits) - present) // 2,) * 2
     return ops.pad(x, widths, fill_value)
 
 
@@ -119,8 +122,8 @@ def _resizing_room(
     shape, padded = list(x.shape), 0
     if pad_to_aspect_ratio and not crop_to_aspect_ratio:
         sizes = (shape[axes[0]] or 1, shape[axes[1]] or 1)
-        for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
-            shape[axis] = max(have, fits)
+        for axis, *pair in zip(axes, sizes, _aspect(sizes, size), strict=True):
+            shape[axis] = max(pair)
         padded = room.size(Spec(tuple(shape)))
     parts = [Spec((*shape[:axis], resized, *shape[axis + 1 :])) for axis, resized in zip(axes, size, strict=True)]
     memory = padded + 3 * max(map(room.size, parts))
@@ -198,13 +201,10 @@ def center_crop(
     float32 (not so before Keras 2.8). No params. Mask: dropped. Source: keras.layers.CenterCrop.
     """
     x = floats(x) if casts else ops.asarray(x)
-    axes = height_and_width(x.ndim, data_format)
-    spare = [x.shape[axis] - target for axis, target in zip(axes, (height, width), strict=True)]
-    if min(spare) < 0:
-        return resize(_crop_to_aspect(x, (height, width), data_format), (height, width), data_format=data_format)
-    for axis, extra, target in zip(axes, spare, (height, width), strict=True):
-        x = _window(x, axis, extra // 2, target)
-    return x
+    axes, size = height_and_width(x.ndim, data_format), (height, width)
+    if any(x.shape[axis] < target for axis, target in zip(axes, size, strict=True)):
+        return resize(_crop_to_aspect(x, size, data_format), size, data_format=data_format)
+    return _middle(x, size, data_format)
 
 
 def _random_crop_rule(
@@ -246,20 +246,16 @@ def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) 
     axes = height_and_width(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     largest = (int(float(sizes[1] * size[0]) / size[1]), int(float(sizes[0] * size[1]) / size[0]))
-    for axis, have, fits, target in zip(axes, sizes, largest, size, strict=True):
-        x = _window(x, axis, (have - max(min(have, fits), 1)) // 2, target)
+    for axis, present, fits, target in zip(axes, sizes, largest, size, strict=True):
+        x = _window(x, axis, (present - max(min(present, fits), 1)) // 2, target)
     return resize(floats(x), size, data_format=data_format)
 
 
 def _short_side(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
-    axes = height_and_width(x.ndim, data_format)
-    height, width = (x.shape[axis] for axis in axes)
+    height, width = (x.shape[axis] for axis in height_and_width(x.ndim, data_format))
     taller = height / width > size[0] / size[1]
     whole = (int(size[1] * height / width), size[1]) if taller else (size[0], int(size[0] * width / height))
-    x = resize(floats(x), whole, data_format=data_format)
-    for axis, have, target in zip(axes, whole, size, strict=True):
-        x = _window(x, axis, (have - target) // 2, target)
-    return x
+    return _middle(resize(floats(x), whole, data_format=data_format), size, data_format)
 
 
 _AT_INFERENCE: dict[str, Callable[[Array, tuple[int, int], str | None], Array]] = {
