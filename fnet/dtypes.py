@@ -201,6 +201,13 @@ def bounds(dtype: str) -> tuple[float, float]:
     return float(info.min), float(info.max)
 
 
+def saturated(x: Array, dtype: str) -> Array:
+    """`x` as `dtype`, values outside its range moved to the nearest end."""
+    limits, own = bounds(dtype), bounds(x.dtype.name)
+    low, high = max(limits[0], own[0]), min(limits[1], own[1])
+    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
+
+
 # --- floats from integers ---------------------------------------------------------------------------
 
 WIDE = frozenset({np.dtype("float32"), np.dtype("float64")})

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core import room
-from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
+from fnet.dtypes import dtype_of, floating, is_integral, result_type, saturated, tensor, without_bool
 from fnet.operations.rules import Operation, broadcast, like, named, operation
 from fnet.shapes import reduced_shape, require_made, shape_of, stretched
 from fnet.types import Array, Spec
@@ -249,11 +249,7 @@ def cast(x: Array, *, dtype: str) -> Array:
 @operation(like)
 def saturate_cast(x: Array, *, dtype: str) -> Array:
     """`x` as `dtype`, values outside its range moved to the nearest end."""
-    x = tensor(x)
-    x = without_bool(x)
-    limits, own = bounds(dtype), bounds(x.dtype.name)
-    low, high = max(limits[0], own[0]), min(limits[1], own[1])
-    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
+    return saturated(without_bool(tensor(x)), dtype)
 
 
 @operation(lambda x, *, dtype: x.shape)

@@ -13,7 +13,7 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import copies
-from fnet.dtypes import bounds, is_complex, is_float, tensor, together
+from fnet.dtypes import is_complex, is_float, saturated, tensor, together
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, broadcast, named
 from fnet.shapes import broadcast_shapes, joined, shape_of
@@ -396,10 +396,7 @@ to_int32, to_int64 = _cast_to("to_int32", "int32"), _cast_to("to_int64", "int64"
 @function(lambda value, *, dtype: Spec(as_spec(value).shape, dtype), "dtypes.saturate_cast", rows=True)
 def saturate_cast(value: Array, *, dtype: str) -> Array:
     """`value` as `dtype`, values outside its range moved to the nearest end."""
-    x = tensor(value)
-    limits, own = bounds(dtype), bounds(x.dtype.name)
-    low, high = max(limits[0], own[0]), min(limits[1], own[1])
-    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
+    return saturated(tensor(value), dtype)
 
 
 def _cast_rule(x: Any, *, dtype: str | None) -> Spec:
