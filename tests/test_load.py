@@ -729,6 +729,19 @@ def test_subclassed_models_are_refused_with_the_way_out():
         from_keras(distiller)
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_lambda_whose_function_is_a_name_says_so(suffix, tmp_path):
+    """Keras itself finds it only among `custom_objects`."""
+    keras_model = keras.Sequential([vector(), layers.Lambda(keras.ops.square, output_shape=(4,), name="squared")])
+    keras_model.save(path := str(tmp_path / f"model{suffix}"))
+    with pytest.raises(
+        UnsupportedLayer, match=r"its function 'square' is not in the file; give .* custom=\{'squared':"
+    ):
+        load_keras(path)
+    model, params = load_keras(path, custom={"squared": fnet.operations.square})
+    assert_like_keras(model, params, keras_model, X)
+
+
 class Trainer(keras.Model):
     def train_step(self, data):
         return {}

@@ -266,13 +266,19 @@ def test_low_rank_updates_are_quantized_with_the_kernel_when_keras_saves(scheme,
         load_keras(tmp_path / "model.h5")
 
 
-@pytest.mark.parametrize("mode", ["int8", "int4"])
-def test_attention_quantized_in_a_legacy_file_says_so(mode, tmp_path):
+@pytest.mark.parametrize(("how", "told"), [("int8", "was quantized"), ("int4", "was quantized"), ("lora", "has LoRA")])
+def test_attention_changed_after_it_was_built_is_told_in_a_legacy_file(how, told, tmp_path):
     """Keras cannot load it either: what tells of it is the arrays alone."""
-    x = keras.Input((5, 8))
-    model = quantize(keras.Model(x, layers.Dense(3)(layers.MultiHeadAttention(2, 4)(x, x))), SCHEMES[mode]())
+    x, attention = keras.Input((5, 8)), layers.MultiHeadAttention(2, 4)
+    model = keras.Model(x, layers.Dense(3)(attention(x, x)))
+    if how == "lora":
+        attention.query_dense.enable_lora(2)
+    else:
+        quantize(model, SCHEMES[how]())
     model.save(tmp_path / "model.h5")
-    with pytest.raises(WeightsMismatch, match=r"; a layer inside it was quantized, which a legacy \.h5 does not say"):
+    with pytest.raises(
+        WeightsMismatch, match=rf"; a layer inside it {told}, which a legacy \.h5 does not say: save as"
+    ):
         load_keras(tmp_path / "model.h5")
 
 

@@ -61,9 +61,13 @@ def _age(layers: Sequence[LegacyLayer]) -> str:
     return f"; {OF_KERAS_1}" if are_of_keras_1(layers) else ""
 
 
-def _quantized_inside(layer: LegacyLayer) -> str:
-    scales = any(_short(name)[1].endswith("_scale") for name, _ in layer.arrays)
-    return "; a layer inside it was quantized, which a legacy .h5 does not say: save as .keras" if scales else ""
+def _changed_inside(layer: LegacyLayer) -> str:
+    names = [_short(name)[1] for name, _ in layer.arrays]
+    quantized, updated = (
+        any(map(does, names)) for does in (lambda n: n.endswith("_scale"), lambda n: n[:5] == "lora_")
+    )
+    how = "was quantized" if quantized else "has LoRA" if updated else ""
+    return how and f"; a layer inside it {how}, which a legacy .h5 does not say: save as .keras"
 
 
 class Slots:
@@ -111,7 +115,7 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> list[tupl
     if len(arrays) != len(slots):
         raise WeightsMismatch(
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
-            + (_age([layer]) or _quantized_inside(layer))
+            + (_age([layer]) or _changed_inside(layer))
         )
     named = _by_name(slots, arrays)
     if named is not None:

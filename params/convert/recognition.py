@@ -90,7 +90,12 @@ def find_entry(source: KerasObject, conversion: Conversion) -> Entry:
     name = source.class_name
     if name in REFUSED:
         place = f"give a function in its place, {own_function(source.name)}"
-        raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}; or {place}")
+        match source.config.get("function"):
+            case {"class_name": "function", "config": function} if name == "Lambda":
+                why = f"its function {quoted(function)} is not in the file"
+            case _:
+                why, place = REFUSED[name], f"or {place}"
+        raise UnsupportedLayer(f"{source.label} is not supported: {why}; {place}")
     if name in FUNCTION_LAYERS:
         from params.table.tf_functions import tf_entry  # 230 functions, which few files need
 
