@@ -534,7 +534,21 @@ def test_the_header_tells_what_separates_fields(folder, capsys, caplog, name, ma
     assert run(capsys, "numbers.safetensors", name) == expected
     Path(name).write_text(f"a{mark}b{mark}c\n1,5{mark}2{mark}3\n")
     assert run(capsys, "numbers.safetensors", name)[0] == 2
-    assert "'1,5'); numbers are written as 1234.5, without commas" in caplog.text
+    assert "'1,5'); numbers are written as 1234.5, or as 1234,5 with --decimal ," in caplog.text
+    assert run(capsys, "numbers.safetensors", name, "--decimal", ",") == expected
+
+
+def test_with_decimal_commas_a_point_is_no_number(folder, capsys, caplog):
+    """1.234 is 1234 for who writes 1,5."""
+    rows = "a;b;c\n1,5;2;3\n1.234;2;3\n1.234,5;2;3\n"
+    Path("x.csv").write_text(rows)
+    answers = lines(capsys, "numbers.safetensors", "x.csv", "--decimal", ",")
+    assert [row["output"] is None for row in answers] == [False, True, True]
+    assert "numbers are written as 1234,5" in caplog.text
+    Path("x.csv").write_text(f"vorne;hinten;c\n{'1,5e-3;-2;3'}\n")
+    (row,) = lines(capsys, "numbers.safetensors", "x.csv", "--decimal", ",")
+    Path("x.csv").write_text("a,b,c\n0.0015,-2,3\n")
+    assert [row] == lines(capsys, "numbers.safetensors", "x.csv")
 
 
 def test_a_csv_is_read_as_people_write_them(folder, capsys, caplog):

@@ -232,7 +232,7 @@ def _inputs(header: list[str], name: str, request: Request) -> dict[str, _Input]
     else:
         (key,) = request.specs
         places = {key: (_text_column if request.takes_text else _number_columns)(header, name, request)}
-    return {key: _Input(spec, places[key], header, name, request.marks) for key, spec in request.specs.items()}
+    return {key: _Input(spec, places[key], header, name, request) for key, spec in request.specs.items()}
 
 
 def _text_column(header: list[str], name: str, request: Request) -> int:
@@ -265,11 +265,12 @@ class _Input:
     an empty one.
     """
 
-    def __init__(self, spec: Any, places: int | list[int], header: list[str], name: str, marks: bool) -> None:
+    def __init__(self, spec: Any, places: int | list[int], header: list[str], name: str, request: Request) -> None:
         """places: of the column with the whole input, or of the columns with a number each."""
         dtype = getattr(spec, "dtype", "float32")
         self.dtype = "object" if dtype == "string" else "float64" if "int" in dtype else "float32"
-        self.spec, self.places, self.header, self.name, self.marks = spec, places, header, name, marks
+        self.spec, self.places, self.header, self.name, self.marks = spec, places, header, name, request.marks
+        self.commas = request.args.decimal == ","
         self.shape: tuple[int | None, ...] | None = None
         """The shape of a row; None for axes of any size."""
 
@@ -302,7 +303,12 @@ class _Input:
     def array(self, cells: Any) -> np.ndarray[Any, Any]:
         if self.dtype == "object":
             return np.array(cells, object)
-        return np.array(tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells), self.dtype)
+        return np.array(tree.map(self._number, cells), self.dtype)
+
+    def _number(self, cell: Any) -> Any:
+        if cell in ("", None):
+            return np.nan
+        return cell.translate(SWAPPED) if self.commas and isinstance(cell, str) else cell
 
     def where(self, cell: Any) -> str:
         """The first of several columns without a number, for a message."""
@@ -321,7 +327,9 @@ class _Input:
         except UNREADABLE as error:
             hint = "; the ids of words come from a tokenizer that is not in the file" if self.dtype == "float64" else ""
             if re.search("[0-9],[0-9]", str(error)):
-                hint = "; numbers are written as 1234.5, without commas"
+                hint = (
+                    f"; numbers are written as {'1234,5' if self.commas else '1234.5, or as 1234,5 with --decimal ,'}"
+                )
             what = f"every column must hold numbers for this model ({self.where(cell)}{error!s:.120}){hint}"
         else:
             if self.shape is None:
@@ -335,6 +343,9 @@ class _Input:
             unread(f"{self.name}, row {number}: {what}", self.marks and self.shape is not None)
         return None
 
+
+SWAPPED = str.maketrans(",.", ".,")
+"""What makes 3,5 a number, and 1.234, which may be a thousand, none."""
 
 UNREADABLE = (TypeError, ValueError, ArithmeticError, RecursionError)
 """What cells raise that are not numbers, or differ in shape."""
