@@ -120,10 +120,10 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     x = inputs(Path(job["inputs"]))
     y = fnet.predict(model, params, x, batch_size=job["batch_size"])
     done = time.perf_counter()
-    arrays = {f"output {i}": np.asarray(leaf) for i, leaf in enumerate(tree.leaves(y))}
+    arrays = {f"output {i}": leaf for i, leaf in enumerate(tree.leaves(y))}
     if job["layer_rows"]:
         for name, value in fnet.activations(model, params, head(x, job["layer_rows"])).items():
-            arrays |= {f"layer {name} {i}": np.asarray(leaf) for i, leaf in enumerate(tree.leaves(value))}
+            arrays |= {f"layer {name} {i}": leaf for i, leaf in enumerate(tree.leaves(value))}
     facts = {
         "backend": backend.name(),
         "load_seconds": loaded - started,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind
+from fnet import bind, random
 
 
 def model_of():
@@ -43,6 +43,19 @@ def test_keys_that_were_used_are_not_in_the_new_params():
     assert (np.asarray(y) == 0).any()
     assert set(awake) == {"norm", "drop"}
     assert set(new) == {"norm"}
+
+
+@fnet.layer(
+    shape=lambda x, *, inner: (x, {}), children=lambda *, inner: {"inner": inner}, rng=lambda *, inner: True
+)
+def noisy(params, x, *, inner):
+    return x
+
+
+def test_a_step_and_the_step_in_it_draw_from_different_keys():
+    keys = fnet.with_rng(bind(noisy, inner=bind(fnet.dropout, rate=0.5)), {}, 1)
+    of_both = [keys["rng"], keys["inner"]["rng"], *random.split(keys["rng"], 3), *random.split(keys["inner"]["rng"], 3)]
+    assert len({key.tobytes() for key in of_both}) == 8
 
 
 def test_hidden_steps_do_not_count():

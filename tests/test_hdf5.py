@@ -199,6 +199,16 @@ def test_a_structure_that_is_not_what_its_checksum_was_taken_of_is_refused(data,
         load_all(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
 
 
+@pytest.mark.parametrize(("node", "record", "widths"), [
+    (512, 74, [0, 1, 1, 2]),  # of 6, 41, 251 and 1511 records at most
+    (2048, 45, [0, 2, 2, 3]),  # of 45, 1747, 64675 and 2393011
+])  # fmt: skip
+def test_what_a_node_of_a_tree_leaves_for_pointers_decides_how_wide_their_counts_are(node, record, widths):
+    """The prefix of a node takes 10 bytes, a pointer an address and the counts of the levels below it."""
+    levels = hdf5._Levels(node, record, 3)
+    assert (levels.count_width, levels.total_widths) == (1, widths)
+
+
 @pytest.mark.usefixtures("any_checksum")
 def test_a_dense_group_without_members_is_empty():
     assert read(patched(DENSE, b"BTHD", 16, UNDEFINED)).arrays.groups[""].arrays == ()

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import chex
 import h5py
@@ -812,9 +813,13 @@ def test_a_function_for_a_whole_subclassed_model_uses_all_its_arrays_but_those_o
         assert_like_keras(model, params, keras_model, X)
 
 
-def test_from_keras_takes_keras_models_only():
-    with pytest.raises(TypeError, match=r"takes a keras\.Model; got int"):
-        from_keras(3)
+@pytest.mark.parametrize(("value", "got"), [
+    (3, "int$"), ("m.keras", "str; load_keras reads a file"),
+    (SimpleNamespace(save=print), "SimpleNamespace$"), (SimpleNamespace(get_config=dict), "SimpleNamespace$"),
+])  # fmt: skip
+def test_from_keras_takes_keras_models_only(value, got):
+    with pytest.raises(TypeError, match=rf"takes a keras\.Model; got {got}"):
+        from_keras(value)
 
 
 def test_negative_variances_are_refused(tmp_path):

@@ -58,6 +58,12 @@ def test_no_two_boxes_overlap_no_line_crosses_one_and_all_lead_down(seed):
             assert not (left - POINT / 2 < x < right + POINT / 2 and y0 < bottom and top < y1), name
 
 
+def test_boxes_are_near_each_other():
+    drawn = arrange(dict.fromkeys("abc", (80, 30)), [Edge("a", "b"), Edge("a", "c")])
+    assert sorted(drawn.places.values()) == [(52, 99), (104, 23), (156, 99)]
+    assert (drawn.width, drawn.height) == (208, 152)
+
+
 @pytest.mark.parametrize(("wanted", "half", "places"), [
     ([0, 100], [10, 10], [0, 100]),
     ([0, 5, 100], [10, 10, 10], [-7.5, 12.5, 100]),

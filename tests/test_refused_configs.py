@@ -172,7 +172,7 @@ REFUSED = {
             UnsupportedLayer,
             f"has the dtype policy {dtype}",
         )
-        for dtype in ("bool", "int32", "string", "complex64")
+        for dtype in ("bool", "int32", "string", "complex64", "complex128")
         for name, options in (
             *(("BatchNormalization", {}), ("LSTM", {"units": 2}), ("LayerNormalization", {}), ("RandomFlip", {})),
             *(("Rescaling", {"scale": 0.5}), ("CenterCrop", {"height": 2, "width": 2})),

@@ -158,6 +158,7 @@ def test_the_table_shares_configurations_and_asks_for_enough_seeds():
     assert counts == [8, 6, 6, 6, 6]
     assert [len(studies.runs(_of(*arm))) for arm in arms] == [8 * 3, 6 * 5, 6 * 5, 6 * 5, 6 * 10]
     assert len(studies.runs(_of("rnn", "proper"), seeds=2)) == 6 * 2
+    assert len(studies.runs(_of("rnn", "printed") + _of("lstm", "proper"))) == 6 * 5 + 6 * 10  # each its own seeds
 
 
 def _of(family, arm):

@@ -25,7 +25,7 @@ from params import (
     load_keras,
     load_weights,
 )
-from params.assign import group_names, weights_file
+from params.assign import group_names, weight_paths, weights_file
 from params.convert.generations import NEWEST, ages_of, version_of
 from params.file.keras_objects import survey
 from tests import hostile, parity
@@ -678,6 +678,16 @@ def test_a_message_shows_the_end_of_a_long_path():
     path = "layers/sequential" + "/layers/sequential" * 4 + "/layers/dense_7"
     with pytest.raises(WeightsMismatch, match=r"'\.\.\.\S+/layers/dense_7/vars/0'"):
         load_keras(hostile.keras_zip(weights=hostile.h5(lambda file: hostile.dense_vars(file, path=path))))
+    whole, cut = weight_paths.listing([], ["a" * 64, "b" * 65]).split(", ")
+    assert (whole, cut) == (f"{LEFT}'{'a' * 64}'", f"'...{'b' * 61}'")
+
+
+@pytest.mark.parametrize(("count", "end"), [(3, "2'"), (4, "2' and 1 more")])
+def test_a_message_shows_three_arrays(count, end):
+    assert weight_paths.listing([], [str(i) for i in range(count)]) == f"{LEFT}'0', '1', '{end}"
+
+
+LEFT = "the arrays of the file are not those of its model; not used by the model: "
 
 
 def test_a_file_of_keras_1_with_other_layers_is_said_to_be_one():

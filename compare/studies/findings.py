@@ -194,7 +194,7 @@ class Variant:
     @property
     def scores(self) -> tuple[float, ...]:
         """Macro-F1 on test for each seed."""
-        return tuple(float(row["test"]["macro_f1"]) for row in self.rows)
+        return tuple(row["test"]["macro_f1"] for row in self.rows)
 
     @cached_property
     def scored(self) -> Scored:

@@ -52,7 +52,7 @@ def _select(backend: str) -> None:
     with needing("jax", "FNET_BACKEND=jax", MissingBackend):
         module = importlib.import_module(f"fnet.backend.{backend}_backend")
     # vars, not dir: numpy lists submodules that it imports when asked for them (f2py, testing, ma, ...: 0.2 s)
-    arrays = [*vars(module.xp).keys() - {"fft"}, "linalg"]
+    arrays = [*vars(module.xp), "linalg"]
     for namespace, source, names in ((xp, module.xp, arrays), (ops, module, module.__all__)):
         vars(namespace).clear()
         vars(namespace).update({n: getattr(source, n) for n in names if not n.startswith("_")})
