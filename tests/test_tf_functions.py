@@ -298,6 +298,12 @@ def test_bounds_of_slices_may_be_tensors(start, stop, step):
     assert fnet.infer(fnet.bind(tf_functions.getitem), (x, given))[0].shape == expected.shape
 
 
+@pytest.mark.parametrize("how", [{"type": 3}, {"axis": 0}])
+def test_another_cosine_transform_is_refused(how):
+    with pytest.raises(NotImplementedError, match="only type 2 of the last axis is known"):
+        tf_functions.dct({}, np.ones((2, 3), "float32"), **how)
+
+
 BOUNDS = ("start", "stop", "step")
 
 
@@ -413,6 +419,7 @@ OF_NUMBERS = ("reshape", "broadcast_to")
         ("roll", {"shift": [1, 2], "axis": [1, 3]}),
         ("roll", {"shift": None, "axis": 1}),
         ("roll", {"shift": [1, 2], "axis": 1}),
+        *(("signal.dct", how) for how in ({"n": 0}, {"norm": "ORTHO"})),
         ("signal.frame", {"frame_length": 2, "frame_step": -1}),
         ("signal.stft", {"frame_length": -5, "frame_step": 1}),
     ],
@@ -461,6 +468,7 @@ def made(*args, **kwargs):
             "with data_format='NCHW'",
         ),
         ("strings.regex_replace", {"pattern": "a", "rewrite": r"\1"}, "a backslash in the rewrite"),
+        *(("signal.dct", how, "only type 2 of the last axis") for how in ({"type": 3}, {"axis": 0})),
     ],
 )
 def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -184,14 +184,16 @@ def stft(
     return tensor(y, _COMPLEX[x.dtype.name])
 
 
-def _dct_rule(x: Any, *, n: int | None) -> Spec:
+def _dct_rule(x: Any, *, type: int, n: int | None, axis: int) -> Spec:  # noqa: A002
+    if type != 2 or axis != -1:
+        raise NotImplementedError(f"dct of type {type}, axis {axis}: only type 2 of the last axis is known")
     spec = as_spec(x)
     return Spec((*spec.shape[:-1], spec.shape[-1] if n is None else n), spec.dtype)
 
 
-def _dct_room(x: Any, *, n: int | None) -> tuple[int, int]:
+def _dct_room(x: Any, *, type: int, n: int | None, axis: int) -> tuple[int, int]:  # noqa: A002
     """A table of float64 is made in three steps; the input is multiplied by it."""
-    y = _dct_rule(x, n=n)
+    y = _dct_rule(x, type=type, n=n, axis=axis)
     table = 3 * bytes_of(Spec((y.shape[-1], y.shape[-1]), "float64"))
     return table, table + work_of_products(y, y.shape[-1] or 1)[1]
 
@@ -201,15 +203,13 @@ def dct(
     x: Array,
     *,
     type: int = 2,  # noqa: A002 - TensorFlow's name
-    n: int | None = None,
+    n: Positive | None = None,
     axis: int = -1,
-    norm: str | None = None,
+    norm: Literal["ortho"] | None = None,
 ) -> Array:
     """The discrete cosine transform (II) of the last axis, cut or filled with 0 to `n`; `norm` "ortho"."""
-    if type != 2 or axis != -1:
-        raise ValueError(f"dct of type {type}, axis {axis}: only type 2 of the last axis is known")
     x = tensor(x)
-    size = x.shape[-1] if n is None else n
+    size: int = _dct_rule(x, type=type, n=n, axis=axis).shape[-1]
     x = x[..., :size] if size <= x.shape[-1] else xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
     k = np.arange(size)
     table = 2 * np.cos(np.pi * k[None, :] * (2 * k[:, None] + 1) / (2 * size))
