@@ -45,9 +45,7 @@ def test_keys_that_were_used_are_not_in_the_new_params():
     assert set(new) == {"norm"}
 
 
-@fnet.layer(
-    shape=lambda x, *, inner: (x, {}), children=lambda *, inner: {"inner": inner}, rng=lambda *, inner: True
-)
+@fnet.layer(shape=lambda x, *, inner: (x, {}), children=lambda *, inner: {"inner": inner}, rng=lambda *, inner: True)
 def noisy(params, x, *, inner):
     return x
 

@@ -33,6 +33,10 @@ def boxes(svg, kind):
     return [e for e in ElementTree.fromstring(svg).iter(f"{SVG}rect") if e.get("class") == kind]
 
 
+def numbers(element, *names):
+    return [float(element.get(name)) for name in names]
+
+
 # --- the layout ---------------------------------------------------------------------------------------------
 
 
@@ -151,6 +155,14 @@ def test_boxes_say_what_runs_and_lines_what_flows():
     assert texts(svg, "shape") == ["8×8×3", "6×6×4", "144", "2"]
     tops = [float(e.get("y")) for e in ElementTree.fromstring(svg).iter(f"{SVG}text") if e.get("class") == "title"]
     assert tops == sorted(tops)
+    rects = [
+        numbers(e, "x", "y", "width", "height")
+        for e in ElementTree.fromstring(svg).iter(f"{SVG}rect")
+        if e.get("class")
+    ]
+    shapes = [numbers(e, "x", "y") for e in ElementTree.fromstring(svg).iter(f"{SVG}text") if e.get("class") == "shape"]
+    expected = [(x + width / 2 + 6, y + height + 13) for x, y, width, height in rects[:-1]]  # right below its box
+    np.testing.assert_allclose(shapes, expected, atol=0.2)
     assert svg == fnet.plot(model, fnet.init(model, 0))
     assert svg._repr_svg_() == svg
     svg = fnet.plot(sequential(x=bind(fnet.input_layer, shape=(None, 5, 4)), l=bind(fnet.lstm, units=2, unroll=True)))
