@@ -209,7 +209,7 @@ def dct(
 ) -> Array:
     """The discrete cosine transform (II) of the last axis, cut or filled with 0 to `n`; `norm` "ortho"."""
     x = tensor(x)
-    size: int = _dct_rule(x, type=type, n=n, axis=axis).shape[-1]
+    size: Any = _dct_rule(x, type=type, n=n, axis=axis).shape[-1]
     x = x[..., :size] if size <= x.shape[-1] else xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
     k = np.arange(size)
     table = 2 * np.cos(np.pi * k[None, :] * (2 * k[:, None] + 1) / (2 * size))
