@@ -482,6 +482,9 @@ QUERY, KEY = fnet.Spec((1, 8, 500, 4)), fnet.Spec((1, 8, 300, 4))
     (bind(fnet.conv_lstm1d, filters=5, kernel_size=7), fnet.Spec((1, 10, 20, 3)),
      4 * 10 * 14 * 5 * 4 + 10 * (2 * 20 * 3 * 4) + 7 * 3 * 4 + 2 * 20 * 5 * 4 + 7 * 5 * 4,
      10 * ((1 << 16) + 7 * (3 + 5) * 20 + 20 + 480 + 800 + 14 * 7 * (3 + 5) * (4 + 5 * 4 / room.PRODUCTS))),
+    # the images as whole tiles, here 16 by 10, and a map of 256 numbers for each of the tiles and those around them
+    (bind(fnet.contrast_limited_adaptive_histogram_equalization, tile_grid_size=(4, 2)), fnet.Spec((2, 13, 10, 3)),
+     *(8 * 4 * (2 * 16 * 10 * 3 + 256 * 2 * 6 * 4 * 3),) * 2),
     (fnet.operations.dot_product_attention, (fnet.Spec((3, 500, 8, 16)), *(fnet.Spec((3, 300, 8, 16)),) * 2),
      2 * 3 * 8 * 500 * 300 * 4, 3 * 8 * 500 * 300 * (2 * 4 + 1)),
 ])  # fmt: skip

@@ -330,6 +330,15 @@ def test_segments_take_one_id_for_each_row(name, rows, ids, each_backend):
         getattr(operations, name)({}, (data, np.zeros(ids, "int32")), num_segments=3)
 
 
+@pytest.mark.parametrize(("name", "x"), [
+    ("segment_sum", (np.ones((1, 2), "float32"), np.int32([10**9]))),
+    ("bincount", np.int32([0, 10**9])), ("arange", (0, np.int32(10**9), 1)),
+])  # fmt: skip
+def test_values_make_no_more_than_an_array_should_have(name, x):
+    with pytest.raises(fnet.InvalidInput, match="numbers ask for an array of the sizes .*at most 268435456 entries"):
+        getattr(operations, name)({}, x)
+
+
 @pytest.mark.parametrize("strategy", ["greedy", "beam_search"])
 def test_the_blank_of_ctc_decode_is_the_last_class_where_no_index_is_given(strategy):
     logits = 9 * np.eye(4, dtype="float32")[None, [3, 0, 0, 3, 0, 2]]

@@ -306,6 +306,22 @@ def test_bounds_of_slices_may_be_tensors(start, stop, step):
     assert fnet.infer(fnet.bind(tf_functions.getitem), (x, given))[0].shape == expected.shape
 
 
+PIXEL, ROW, MANY = np.ones((1, 1, 1, 1), "float32"), np.ones((1, 2), "float32"), np.int32(10**9)
+
+
+@pytest.mark.parametrize(("name", "x", "options"), [
+    ("repeat", (ROW, MANY), {}), ("range", (0, MANY), {}), ("pad", (ROW, np.array([[0, MANY], [0, 0]])), {}),
+    ("fill", (MANY[None], 1.0), {}), ("zeros", MANY[None], {}), ("tile", (ROW, np.array([MANY, 1])), {}),
+    ("one_hot", (np.int32([0]), MANY), {}), ("broadcast_to", (ROW, np.array([MANY, 2])), {}),
+    ("sequence_mask", MANY[None], {}), ("linspace", (0.0, 1.0, MANY), {}),
+    ("image.resize", (PIXEL, np.array([MANY, 1])), {}),
+    ("nn.conv2d_transpose", (PIXEL, PIXEL, np.array([1, MANY, 1, 1])), {"strides": 1}),
+])  # fmt: skip
+def test_values_make_no_more_than_an_array_should_have(name, x, options):
+    with pytest.raises(fnet.InvalidInput, match="numbers ask for an array of the sizes .*at most 268435456 entries"):
+        FUNCTIONS[name]({}, x, **options)
+
+
 @pytest.mark.parametrize("how", [{"type": 3}, {"axis": 0}])
 def test_another_cosine_transform_is_refused(how):
     with pytest.raises(NotImplementedError, match="only type 2 of the last axis is known"):
