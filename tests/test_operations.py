@@ -335,7 +335,7 @@ def test_segments_take_one_id_for_each_row(name, rows, ids, each_backend):
     ("bincount", np.int32([0, 10**9])), ("arange", (0, np.int32(10**9), 1)),
 ])  # fmt: skip
 def test_values_make_no_more_than_an_array_should_have(name, x):
-    with pytest.raises(fnet.InvalidInput, match="numbers ask for an array of the sizes .*at most 268435456 entries"):
+    with pytest.raises(fnet.InvalidInput, match=r"numbers ask for an array of the sizes .*at most 268435456 entries"):
         getattr(operations, name)({}, x)
 
 

@@ -318,7 +318,7 @@ PIXEL, ROW, MANY = np.ones((1, 1, 1, 1), "float32"), np.ones((1, 2), "float32"),
     ("nn.conv2d_transpose", (PIXEL, PIXEL, np.array([1, MANY, 1, 1])), {"strides": 1}),
 ])  # fmt: skip
 def test_values_make_no_more_than_an_array_should_have(name, x, options):
-    with pytest.raises(fnet.InvalidInput, match="numbers ask for an array of the sizes .*at most 268435456 entries"):
+    with pytest.raises(fnet.InvalidInput, match=r"numbers ask for an array of the sizes .*at most 268435456 entries"):
         FUNCTIONS[name]({}, x, **options)
 
 
@@ -337,6 +337,8 @@ def test_a_slice_has_its_three_parts_and_a_range_is_of_numbers():
         _named_arguments(tf_functions.getitem, {}, {"slice_spec": {"start": 1}})
     with pytest.raises(ValueError, match="takes numbers"):
         fnet.infer(fnet.bind(FUNCTIONS["range"]), (fnet.Spec((None, 4)), 3, 1))
+    for x, spec in (((7,), (7, "int32")), ((1, 7, 2), (3, "int32")), ((1.0, 7.0), (None, "float32"))):
+        assert fnet.infer(fnet.bind(FUNCTIONS["range"]), x)[0] == fnet.Spec(spec[:1], spec[1])
 
 
 def test_models_are_values():
