@@ -70,6 +70,8 @@ class PlannedStep(NamedTuple):
     key: str
     """The key of its params."""
     step: Any
+    run: Any
+    """The step, a layer function as a `Bound`."""
     sources: Any
     unread: tuple[str, ...]
     """Names of the values that no later step reads."""
@@ -114,6 +116,7 @@ class Model:
                 name,
                 node.params or name,
                 node.step,
+                run=_bound(node.step) if type(node.step) is FunctionType else node.step,
                 sources=name if node.sources is None else node.sources,
                 unread=unread.get(name, ()),
             )
@@ -123,7 +126,7 @@ class Model:
     def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
         """The outputs of the model for the input `x`, where `visit` gives the output of each step."""
         values = self.feed(x)
-        for name, key, step, sources, unread in self.plan:
+        for name, key, step, _, sources, unread in self.plan:
             x = values[sources] if type(sources) is str else resolve(sources, values)
             values[name] = visit(name, key, step, x)
             for read in unread:
@@ -194,11 +197,9 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
         return step(params, x)
 
     values = step.feed(x)
-    for name, key, inner, sources, unread in step.plan:
+    for name, key, _, inner, sources, unread in step.plan:
         entry = params.get(key, EMPTY)
         x = values[sources] if type(sources) is str else resolve(sources, values)
-        if type(inner) is FunctionType:
-            inner = _bound(inner)
         try:
             if type(inner) is not Bound:
                 y = flow(inner, entry, x, tap, f"{path}{name}/")
