@@ -201,11 +201,21 @@ def bounds(dtype: str) -> tuple[float, float]:
     return float(info.min), float(info.max)
 
 
-def saturated(x: Array, dtype: str) -> Array:
-    """`x` as `dtype`, values outside its range moved to the nearest end."""
+def saturated(x: Array, dtype: str, inside: bool = False) -> Array:
+    """`x` as `dtype`, values outside its range moved to the nearest end.
+
+    inside: an end that the floats of `x` do not have is the next one inside the range, not one outside it.
+    """
     limits, own = bounds(dtype), bounds(x.dtype.name)
-    low, high = max(limits[0], own[0]), min(limits[1], own[1])
-    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
+    ends: list[Any] = [max(limits[0], own[0]), min(limits[1], own[1])]
+    if is_float(x):
+        ends = [_float_within(end, x.dtype) if inside else float(end) for end in ends]
+    return ops.cast(xp.clip(x, *ends), dtype)
+
+
+def _float_within(end: float, dtype: Any) -> Any:
+    nearest = np.asarray(end).astype(dtype)[()]
+    return nearest if abs(float(nearest)) <= abs(float(end)) else np.nextafter(nearest, nearest * 0)
 
 
 # --- floats from integers ---------------------------------------------------------------------------

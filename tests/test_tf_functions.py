@@ -683,3 +683,17 @@ def test_a_constant_of_the_file_is_a_param():
     found = convert(modern(config("math.multiply", {"y": [[0.5] * 6] * 4})), version=(2, 15), legacy=True)
     assert found.preset["tf.f_constant"]["value"].shape == (4, 6)
     assert "0.5" not in repr(found.step)
+
+
+@pytest.mark.parametrize(
+    ("floats", "dtype"),
+    [(f, d) for f in ("float16", "float32") for d in ("int8", "uint8", "int16", "uint16")]
+    + [("float32", "int32"), ("float32", "uint32")],
+)
+def test_floats_beyond_the_integers_are_saturated(floats, dtype):
+    """The ends of most integers are no floats: rounded to one outside, they became the other end."""
+    tf = pytest.importorskip("tensorflow")
+    wide = [2**31, -(2**31) - 256, 2**32, 1e10, -1e10, 1e19, np.inf, -np.inf] if floats == "float32" else []
+    x = np.array([-6e4, -40000, -300.5, -1.5, 0, 3.7, 300, 32768, 6e4, *wide], floats)
+    y = tf_functions.saturate_cast({}, x, dtype=dtype)
+    np.testing.assert_array_equal(y, tf.saturate_cast(x, dtype).numpy())

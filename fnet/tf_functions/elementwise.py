@@ -396,7 +396,7 @@ to_int32, to_int64 = _cast_to("to_int32", "int32"), _cast_to("to_int64", "int64"
 @function(lambda value, *, dtype: Spec(as_spec(value).shape, dtype), "dtypes.saturate_cast", rows=True)
 def saturate_cast(value: Array, *, dtype: str) -> Array:
     """`value` as `dtype`, values outside its range moved to the nearest end."""
-    return saturated(tensor(value), dtype)
+    return saturated(tensor(value), dtype, inside=True)
 
 
 def _cast_rule(x: Any, *, dtype: str | None) -> Spec:
