@@ -19,7 +19,7 @@ from params.explaining.pictured import picture
 from params.explaining.sizes import by_path, sizes
 from params.store.keras_file import keras_bytes
 from tests.golden.archives import FOLDER, config_in, files, golden, read
-from tests.hostile import dense_weights, keras_zip, legacy
+from tests.hostile import dense_weights, keras_zip, legacy, legacy_config
 from tests.hostile_sizes import NO_WEIGHTS, chain, packed
 
 
@@ -87,6 +87,10 @@ def test_shapes_that_a_model_of_several_inputs_was_built_for():
     for weights, although in ((NO_WEIGHTS, ""), (dense_weights(), " although it holds 2 arrays")):
         with pytest.raises(UnsupportedLayer, match=f"{message}{although}; call it once, or begin with keras.Input"):
             fnet.load_keras(keras_zip(built, weights))
+    config = legacy_config()
+    del config["config"]["layers"][0]["config"]["batch_input_shape"]
+    with pytest.raises(UnsupportedLayer, match=r"saved before it was built.* although it holds 2 arrays; call it once"):
+        fnet.load_keras(legacy(config))
 
 
 def test_sizes_after_a_refused_layer_are_not_guessed():

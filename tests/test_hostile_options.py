@@ -811,7 +811,7 @@ def test_a_sequential_model_has_layers():
 @pytest.mark.parametrize("vocabulary", [{"a": 1}, 3, True, 1.5])
 def test_a_vocabulary_is_a_list_of_tokens(vocabulary):
     config = sequential_config(input_entry(1, dtype="string"), entry("StringLookup", "look", vocabulary=vocabulary))
-    with pytest.raises(CorruptFile, match="not a list of tokens"):
+    with pytest.raises(CorruptFile, match=r"^the model file: the vocabulary of 'look' is .*, not a list of tokens$"):
         load_keras(keras_zip(config, NO_WEIGHTS))
 
 
