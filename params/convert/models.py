@@ -187,7 +187,8 @@ def _implied(
         options.pop("masked_moments", None)  # moving moments ignore masks
     if not operation:
         options |= _dtype(source, entry, conversion)
-    if source.class_name == "Lambda" and entry.rules.mask is None and not source.config.get("mask"):
+    says = entry.rules.mask is not None or "masks" in option_names(entry.layer)
+    if source.class_name == "Lambda" and not says and not source.config.get("mask"):
         options["masks"] = "drop"  # a function in its place that does not say what becomes of masks
     return options
 
