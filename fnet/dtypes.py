@@ -206,11 +206,12 @@ def saturated(x: Array, dtype: str, inside: bool = False) -> Array:
 
     inside: an end that the floats of `x` do not have is the next one inside the range, not one outside it.
     """
+    x = ops.asarray(x)  # on JAX integers of 64 bits become int32; those that do not fit stay NumPy's
     limits, own = bounds(dtype), bounds(x.dtype.name)
     ends: list[Any] = [max(limits[0], own[0]), min(limits[1], own[1])]
     if is_float(x):
         ends = [_float_within(end, x.dtype) if inside else float(end) for end in ends]
-    return ops.cast(xp.clip(x, *ends), dtype)
+    return ops.cast((np if isinstance(x, np.ndarray) else xp).clip(x, *ends), dtype)
 
 
 def _float_within(end: float, dtype: Any) -> Any:

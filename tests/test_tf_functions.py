@@ -697,3 +697,13 @@ def test_floats_beyond_the_integers_are_saturated(floats, dtype):
     x = np.array([-6e4, -40000, -300.5, -1.5, 0, 3.7, 300, 32768, 6e4, *wide], floats)
     y = tf_functions.saturate_cast({}, x, dtype=dtype)
     np.testing.assert_array_equal(y, tf.saturate_cast(x, dtype).numpy())
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("int64", 70000), ("uint32", 2**40 + 1), ("int16", 2**40 + 1)])
+@pytest.mark.parametrize("name", backend.BACKENDS)
+def test_integers_of_64_bits_are_saturated_on_both_backends(name, dtype, large):
+    """JAX, whose integers have 32 bits, was asked to clip at ends of int64."""
+    with backend.using(name):
+        for x in (np.array([-7, 70000]), np.array([-7, large])):
+            y = tf_functions.saturate_cast({}, x, dtype=dtype)
+            np.testing.assert_array_equal(np.asarray(y), np.clip(x, np.iinfo(dtype).min, np.iinfo(dtype).max))
