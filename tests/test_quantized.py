@@ -178,6 +178,12 @@ def test_files_of_an_attention_layer_alone_are_alike_and_mean_the_default_of_ker
         np.testing.assert_array_equal(leaf, arrays[1][path])
 
 
+@pytest.mark.parametrize(("kernel", "stored"), [((7, 3, 4), (4, 3, 4)), ((None, 3, 4), (None, 3, 4))])
+def test_two_rows_share_the_bytes_of_attention(kernel, stored):
+    params = quantized.kernel_params("int4_rows", kernel, (0,), (3, 4), {})
+    assert {name: param.shape for name, param in params.items()} == {"kernel": stored, "kernel_scale": (3, 4)}
+
+
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "float8"])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("size", [7, slowly(10)])
