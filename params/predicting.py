@@ -76,7 +76,7 @@ class Predict:
         return {**columns, **{"_".join(map(str, (self.output, *path))): leaf for path, leaf in tree.items(y)}}
 
     def _run(self, model: _Model, x: Any) -> Any:
-        x = Scaling(model.scale if self.scale is None else self.scale, self.offset)(x)
+        x = Scaling(model.scale if self.scale is None else self.scale, self.offset).of(model.model)(x)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fnet.InvalidRows)  # rows are marked
             return fnet.predict(model.model, model.params, x, batch_size=self.batch_size, invalid=self.invalid)

@@ -366,6 +366,51 @@ def test_whole_numbers_are_not_rounded_to_float32(folder, capsys):
     assert lines(capsys, "ids.safetensors", "x.csv")[0]["output"] == [16777217]
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int64", 1234567890123456789),
+        ("uint64", 2**64 - 1),
+        ("float64", 0.1234567890123456),
+    ],
+)
+def test_numbers_that_float32_or_float64_would_round_are_read_as_the_model_takes_them(dtype, value):
+    import pyarrow
+    import pyarrow.parquet
+
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype=dtype), y=fnet.identity)
+    Path("x.csv").write_text(f"id\n{value}\n5\n")
+    Path("x.jsonl").write_text(f'{{"id": {value}}}\n{{"id": 5}}\n')
+    pyarrow.parquet.write_table(pyarrow.table({"id": np.array([value, 5], dtype)}), "x.parquet")
+    np.save("x.npy", np.array([[value], [5]], dtype))
+    for name in ("x.csv", "x.jsonl", "x.parquet", "x.npy"):
+        args = cli.parser().parse_args(["predict", "m", name, "--scale", "1"])
+        source = cli.predict.inputs.source(cli.predict.inputs.request(model, args, 32))
+        rows = cli.predict.inputs.scaling(model, args, {}, False)(next(source.batches).rows)
+        assert rows.dtype == dtype or int(rows[1, 0]) == 5, name
+        assert rows[0, 0] == np.dtype(dtype).type(value), name
+
+
+def test_large_ids_next_to_an_empty_cell_are_told_not_rounded(folder, capsys, caplog):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int64"), y=fnet.identity)
+    fnet.save("ids.safetensors", model, {})
+    Path("x.csv").write_text('id\n1234567890123456789\n""\n')
+    assert run(capsys, "ids.safetensors", "x.csv")[0] == 2
+    assert "rows from 0 on hold whole numbers beyond 2^53, which empty cells would round" in caplog.text
+
+
+def test_a_scale_that_would_cut_ids_to_zero_is_refused(folder, capsys, caplog):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int32"), y=fnet.identity)
+    fnet.save("ids.safetensors", model, {})
+    Path("x.csv").write_text("id\n7\n")
+    assert lines(capsys, "ids.safetensors", "x.csv", "--offset", "-1")[0]["output"] == [6]
+    assert run(capsys, "ids.safetensors", "x.csv", "--scale", "1/255")[0] == 1
+    assert "the model takes int32, whole numbers: scale 0.00392" in caplog.text
+    with pytest.raises(fnet.InvalidInput, match="would be cut"):
+        fnet.Predict("ids.safetensors", scale=0.5)(np.array([[7]]))
+
+
 def test_an_option_that_a_command_lacks_is_said_by_that_command(folder, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["predict", "numbers.safetensors", "x.csv", "--nope"])

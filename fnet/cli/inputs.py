@@ -61,7 +61,7 @@ def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str]
 
 def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixels: bool) -> Scaling:
     """The scaling in --scale and --offset, or in the file. Warns where the model scales too, and where nothing does."""
-    scaling = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
+    scaling = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset).of(model)
     warn_of_two_scales(model, *scaling)
     if pixels and scaling == (None, None) and not scales(_functions(model)):
         log.warning(

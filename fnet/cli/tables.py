@@ -268,7 +268,9 @@ class _Input:
     def __init__(self, spec: Any, places: int | list[int], header: list[str], name: str, request: Request) -> None:
         """places: of the column with the whole input, or of the columns with a number each."""
         dtype = getattr(spec, "dtype", "float32")
-        self.dtype = "object" if dtype == "string" else "float64" if "int" in dtype else "float32"
+        self.whole = "int" in dtype
+        self.dtype = "object" if dtype == "string" else "float64" if self.whole or dtype == "float64" else "float32"
+        self.widest = "uint64" if dtype == "uint64" else "int64"
         self.spec, self.places, self.header, self.name, self.marks = spec, places, header, name, request.marks
         self.commas = request.args.decimal == ","
         self.shape: tuple[int | None, ...] | None = None
@@ -298,12 +300,19 @@ class _Input:
             raise UsageError(f"{what}: pad them, or add --batch-size 1")
         empty = np.nan if self.dtype != "object" else None
         missing = np.full(next(iter(sizes), sized(self.shape or (), 1)), empty, self.dtype)
-        return np.stack([missing if row is None else row for row in each])
+        stacked = np.stack([missing if row is None else row for row in each])
+        if stacked.dtype.kind == "f" and any(row is not None and row.dtype.kind in "iu" for row in each):
+            what = f"{self.name}: rows from {start} on hold whole numbers beyond 2^53, which empty cells would round"
+            raise UsageError(f"{what}: leave out the rows with such, or add --batch-size 1")
+        return stacked
 
     def array(self, cells: Any) -> np.ndarray[Any, Any]:
         if self.dtype == "object":
             return np.array(cells, object)
-        return np.array(tree.map(self._number, cells), self.dtype)
+        numbers = tree.map(self._number, cells)
+        read = np.array(numbers, self.dtype)
+        # ids of 18 digits, which float64 rounds; empty cells need it
+        return np.array(numbers, self.widest) if self.whole and (abs(read) > EXACT).any() else read
 
     def _number(self, cell: Any) -> Any:
         if cell in ("", None):
@@ -343,6 +352,9 @@ class _Input:
             unread(f"{self.name}, row {number}: {what}", self.marks and self.shape is not None)
         return None
 
+
+EXACT = 2**53
+"""Up to here float64 holds all whole numbers."""
 
 SWAPPED = str.maketrans(",.", ".,")
 """What makes 3,5 a number, and 1.234, which may be a thousand, none."""

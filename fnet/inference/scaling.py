@@ -9,25 +9,45 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnet import tree
+from fnet.core import infer
+from fnet.errors import InvalidInput
 
 ARITHMETIC = {"add", "bias_add", "divide", "multiply", "subtract", "true_divide", "truediv"}
 
 
 class Scaling(NamedTuple):
-    """scale * x + offset in float32, of what is not None; texts stay as they are."""
+    """scale * x + offset, of what is not None, in float32, or float64 where float32 would round x; texts stay."""
 
     scale: float | None
     offset: float | None
 
     def __call__(self, x: Any) -> Any:
-        return x if self == (None, None) else tree.map(self._scaled, x)
+        return tree.map(self._scaled, x) if self.changes else x
+
+    @property
+    def changes(self) -> bool:
+        """Whether this does anything."""
+        return self.scale not in (None, 1) or self.offset not in (None, 0)
+
+    def of(self, model: Any) -> Scaling:
+        """This, for a model. Raises InvalidInput where the model would cut what it gives to whole numbers: pixels to 0,
+        ids to others."""
+        whole = all(float(number or 0).is_integer() for number in self)
+        cut = {spec.dtype for spec in tree.leaves(infer.input_spec(model)) if "int" in getattr(spec, "dtype", "")}
+        if cut and not whole:
+            raise InvalidInput(
+                f"the model takes {', '.join(sorted(cut))}, whole numbers: scale {self.scale} and offset {self.offset} "
+                "would be cut to such; leave them out"
+            )
+        return self
 
     def _scaled(self, a: Any) -> Any:
         a = np.asarray(a)
-        if a.dtype.kind in "USO":
+        if a.dtype.kind in "USOmM":
             return a
         scale, offset = (1.0 if self.scale is None else self.scale), self.offset or 0.0
-        return a.astype(np.float32) * np.float32(scale) + np.float32(offset)
+        dtype = np.result_type(a, np.float32).type
+        return a.astype(dtype) * dtype(scale) + dtype(offset)
 
 
 def scales(functions: Iterable[tuple[str, bool]]) -> bool:
