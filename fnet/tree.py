@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet.records import dataclass
+from fnet.records import dataclass, same
 
 Path = tuple[str | int, ...]
 
@@ -26,7 +26,7 @@ class FrozenList(tuple[Any, ...]):
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FrozenList) and tuple.__eq__(self, other)
+        return isinstance(other, FrozenList) and len(self) == len(other) and all(map(same, self, other))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -39,7 +39,7 @@ class FrozenList(tuple[Any, ...]):
 
 
 class FrozenDict(Mapping[str, Any]):
-    """A dict as a value: hashable; keeps its order, compares without it."""
+    """A dict as a value: hashable; keeps its order, compares without it, items by `same`."""
 
     __slots__ = ("_dict", "_hash")
 
@@ -55,6 +55,11 @@ class FrozenDict(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._dict)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.keys() == other.keys() and all(same(item, other[key]) for key, item in self._dict.items())
 
     def __hash__(self) -> int:
         return self._hash

@@ -167,3 +167,18 @@ def test_who_looked_in_vain_does_not_look_again_at_once(monkeypatch):
         result = Result(due)
         assert jax_backend.awaited(result) == [1.0]
         assert result.looks == looks
+
+
+def test_what_is_compiled_is_not_shared_by_models_whose_numbers_differ_in_type_or_sign():
+    """2 == 2.0 and 0.0 == -0.0, but not what they give."""
+
+    def model(operation, number):
+        return fnet.graph(inputs="x", y=(operation, ("x", number)), outputs="y")
+
+    ones = np.ones((2, 3), "int32")
+    with backend.using("jax"):
+        for run in (lambda *args: fnet.predict(*args), lambda model, *args: fnet.jit(model)(*args)):
+            dtypes = [run(model(fnet.operations.multiply, number), {}, ones).dtype for number in (2, 2.0)]
+            assert dtypes == ["int32", "float32"]
+            signs = [float(run(model(fnet.operations.divide, zero), {}, ones)[0, 0]) for zero in (0.0, -0.0)]
+            assert signs == [np.inf, -np.inf]

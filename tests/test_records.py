@@ -6,8 +6,11 @@ import inspect
 import pickle
 from dataclasses import field
 
+import numpy as np
 import pytest
 
+import fnet
+from fnet import tree
 from fnet.records import dataclass
 
 KINDS = {
@@ -96,3 +99,17 @@ def test_classes_are_inherited_and_what_they_define_themselves_stays():
     assert pickle.loads(pickle.dumps([Base(1), Derived(1, 2)])) == [Base(1), Derived(1, 2)]
     with pytest.raises(ValueError, match="negative"):
         Derived(-1)
+
+
+@pytest.mark.parametrize(("one", "other"), [(2, 2.0), (1, True), (0.0, -0.0), (2.0, np.float32(2)), (0j, 0.0)])
+def test_values_with_numbers_of_other_types_or_signs_are_not_equal(one, other):
+    """What is cached for the one, as what XLA compiled, gives wrong values or dtypes for the other."""
+    assert one == other
+    for holder in (
+        lambda c: fnet.graph(inputs="x", y=(fnet.operations.multiply, ("x", c)), outputs="y"),
+        lambda c: fnet.bind(fnet.rescaling, scale=c),
+        lambda c: tree.freeze({"a": [1, (c, slice(c))]}),
+    ):
+        assert holder(one) == holder(one)
+        assert holder(one) != holder(other)
+    assert tree.freeze({"a": one}) == {"a": one} != tree.freeze({"b": one})

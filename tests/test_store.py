@@ -190,9 +190,9 @@ def test_graphs_come_back():
     "value", [float("inf"), -float("inf"), np.float32(0.5), np.int64(3), (1, [2, (3,)]), {"a": {1: "b"}}, True, ""]
 )
 def test_option_values_come_back(value):
-    step = fnet.Bound(fnet.dense, tree.freeze({"activation": value}))
-    again = through_json(step)
-    assert again == step
+    again = through_json(fnet.Bound(fnet.dense, tree.freeze({"activation": value})))
+    as_python = value.item() if isinstance(value, np.generic) else value
+    assert again == fnet.Bound(fnet.dense, tree.freeze({"activation": as_python}))
     assert through_json(again) == again
 
 
