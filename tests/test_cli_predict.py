@@ -319,7 +319,12 @@ def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, ro
         (["numbers.safetensors", "n.csv", "--truth", "is"], "'maybe' is none of the labels no, yes"),
         (["numbers.safetensors", "t.csv", "--wrong"], "--wrong needs the right classes: --truth COLUMN"),
         (["numbers.safetensors", "t.csv", "--keep", "score"], "--keep score: the outputs have a column of that name"),
-        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is not a class number: name the classes, --labels"),
+        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is no class number from 0 to 1: name the classes"),
+        (["three.safetensors", "n3.csv", "--truth", "is"], "'3' is no class number from 0 to 2: name the classes"),
+        (
+            ["numbers.safetensors", "blank.csv", "--truth", "is", "--invalid", "raise"],
+            "'' is none of the labels no, yes",
+        ),
         ([TEXTS, "--text", "satu", "--truth", "is"], "--text has no columns"),
         ([IMAGES, "photos", "--resize", "--truth", "is"], "--truth folder"),
         (["numbers.safetensors", "t.csv", "--truth", "is", "--wrong", "--output", "x.npy"], "leave --wrong and --keep"),
@@ -339,10 +344,58 @@ def test_a_truth_that_cannot_be_judged_is_told(folder, capsys, caplog, arguments
     Path("t.csv").write_text("a,b,c,is\n1,2,3,yes\n")
     Path("n.csv").write_text("a,b,c,is\n1,2,3,maybe\n")
     Path("two.csv").write_text("a,b,is\n1,2,yes\n")
+    Path("n3.csv").write_text("a,b,c,is\n1,2,3,3\n")
+    Path("blank.csv").write_text("a,b,c,is\n1,2,3,\n")
+    fnet.save("three.safetensors", sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=fnet.softmax), {})
     nodes = {"x": bind(fnet.input_layer, shape=(None, 3)), "y": (fnet.relu, "x"), "z": (fnet.flatten, "x")}
     fnet.save("both.safetensors", fnet.graph(nodes, inputs="x", outputs=["y", "z"]), {})
     assert run(capsys, *arguments)[0] == 2
     assert message in caplog.text
+
+
+def test_class_numbers_are_compared_as_numbers_and_rows_without_a_truth_are_not_counted(folder, capsys, caplog):
+    fnet.save("three.safetensors", sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=fnet.softmax), {})
+    Path("t.csv").write_text("a,b,c,is\n1,2,3,02\n3,2,1,1\n3,2,1,\n")
+    rows = lines(capsys, "three.safetensors", "t.csv", "--truth", "is")
+    assert [(row["label"], row["truth"]) for row in rows] == [("2", "2"), ("0", "1"), ("0", "")]
+    assert "1 rows have no right class and are not counted" in caplog.text
+    assert "1 of 2 rows are right: accuracy 0.5000" in caplog.text
+    rows = lines(capsys, "three.safetensors", "t.csv", "--truth", "is", "--wrong")
+    assert [row["truth"] for row in rows] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "more"),
+    [
+        ("output_0", ["--format", "csv"]),
+        ("label_1", ["--top", "2", "--output", "y.parquet"]),
+        ("top", ["--top", "2", "--json"]),
+    ],
+)
+def test_a_kept_column_that_an_output_would_replace_is_refused(folder, capsys, caplog, kept, more):
+    Path("t.csv").write_text(f"a,b,c,{kept}\n1,2,3,mine\n")
+    assert run(capsys, "numbers.safetensors", "t.csv", "--keep", kept, *more)[0] == 2
+    assert f"--keep {kept}: the outputs have a column of that name" in caplog.text
+    assert f"{kept}\t" not in run(capsys, "numbers.safetensors", "t.csv", "--keep", kept)[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("predict", ["numbers.safetensors", "g1*.csv", "--output", "g1.csv"]),
+        ("predict", ["numbers.safetensors", "g1.csv", "--labels", "l.txt", "--output", "l.txt"]),
+        ("export", ["cfg.json", "w.keras", "--weights", "w.keras"]),
+        ("convert", ["cnn.keras", "l.safetensors", "--labels", "l.safetensors"]),
+        ("export", ["cnn.keras", "f.py", "--to", "keras", "--custom", "my>F=f.py:f"]),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(folder, caplog, command, arguments):
+    for name in ("g1.csv", "l.txt", "l.safetensors", "f.py", "w.keras", "cfg.json"):
+        Path(name).write_text("a,b,c\n1,2,3\n" if name == "g1.csv" else "no\nyes\n")
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert main([command, *arguments]) == 2
+    assert "which is read; give it another name" in caplog.text
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
 def test_several_inputs_are_columns_by_name(folder, capsys):
@@ -611,6 +664,12 @@ def test_a_csv_is_read_as_people_write_them(folder, capsys, caplog):
     assert run(capsys, reviews, "x.csv", "--batch-size", "1")[0] == 2
     assert caplog.messages[-1].startswith('x.csv: a quote (") in the row that begins in line 3 is not closed')
     assert csv.field_size_limit() == 131_072  # the process's own
+
+
+def test_more_labels_than_a_name_of_a_file_has_letters_are_labels(folder, capsys):
+    Path("x.csv").write_text("a,b,c\n1,2,3\n")
+    names = ["n" * 150, "y" * 150]
+    assert lines(capsys, "numbers.safetensors", "x.csv", "--labels", ",".join(names))[0]["label"] in names
 
 
 def test_labels_are_read_whatever_editor_wrote_them(folder, capsys):

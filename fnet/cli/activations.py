@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         if args.output.suffix.lower() != ".png" or len(args.at or ()) != 1:
             raise UsageError("--output writes one step as a .png: give --at NAME once, and a name that ends in .png")
-        check_target(args.output, args.model, *args.inputs)
+        check_target(args.output, args, inputs.files(args))
     model, params, info = load_model(args)
     source = inputs.source(inputs.request(model, args, args.rows))
     x = Door(model).admit(inputs.scaling(model, args, info, source.pixels)(next(source.batches).rows))

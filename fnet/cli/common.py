@@ -7,8 +7,9 @@ import codecs
 import io
 import logging
 import math
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,21 @@ def near(name: str) -> str:
     return next((f"; is {other} meant?" for other in meant if other.exists()), "")
 
 
-def check_target(path: Path, *sources: str) -> None:
-    """Refuse, before any work, to write where there is no folder, or over a file that is read."""
+def exists(name: str) -> bool:
+    """Whether there is a file or folder of that name; not where it can be none, as a long text or list of labels."""
+    return os.path.exists(name)  # noqa: PTH110 - Path.exists raises for those
+
+
+def check_target(path: Path, args: argparse.Namespace, inputs: Iterable[str] = ()) -> None:
+    """Refuse, before any work, to write where there is no folder, or over a file that is read: one of the inputs, or
+    what other arguments name."""
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent} to write it to")
     if path.exists() and not path.is_file():
         raise UsageError(f"{path}: not a regular file, so not written over")
-    for source in sources:
-        if path.exists() and Path(source).exists() and path.samefile(source):
+    custom = [text.partition("=")[2].rpartition(":")[0] for text in args.custom]
+    for source in (args.model, *inputs, getattr(args, "weights", None), getattr(args, "labels", None), *custom):
+        if source and path.exists() and exists(source) and path.samefile(source):
             raise UsageError(f"{path}: the file to write is {source}, which is read; give it another name")
 
 
@@ -118,7 +126,7 @@ def read_labels(text: str | None) -> list[str] | None:
     if text is None:
         return None
     path = Path(text)
-    if path.is_file():
+    if exists(text) and path.is_file():
         names = "".join(lines(path)).rstrip().splitlines()
         numbered = all(line.startswith(f"{row} ") for row, line in enumerate(names))  # as in Teachable Machine
         return [line.split(" ", 1)[1] for line in names] if numbered else names

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.output.endswith(".safetensors"):
         raise UsageError(f"{args.output}: the file to write ends in .safetensors; `fnet export` writes other kinds")
-    check_target(Path(args.output), args.model)
+    check_target(Path(args.output), args)
     custom = custom_layers(args)
     model, weights = fnet.load_keras(args.model, weights=args.weights, custom=custom)
     labels = read_labels(args.labels)

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.size is not None and (args.size < 1 or kind == "keras"):
         raise UsageError("--size is at least 1, and for ONNX and StableHLO: a .keras file leaves sizes free")
-    check_target(Path(args.output), args.model)
+    check_target(Path(args.output), args)
     model, params, _ = load_model(args)
     if kind == "keras":
         classes = {name: layer for name, layer in custom_layers(args).items() if ">" in name}

@@ -19,7 +19,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.cli import tables
-from fnet.cli.common import UsageError, listed, log, number
+from fnet.cli.common import UsageError, exists, listed, log, number
 from fnet.cli.image_files import FOLDER, IMAGES, images, images_of, items_of
 from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, require_size
 from fnet.core import infer, sources
@@ -94,7 +94,7 @@ def source(request: Request) -> Source:
         _require_columns(request, "--text")
         texts = [_argument(text) for text in (*args.text, *args.inputs)]
         return Source(_texts(texts, request.size), len(texts))
-    names = [file for name in args.inputs for file in _files_of(name)]
+    names = files(args)
     kinds = {kind_of(name, args) for name in names}
     if kinds <= IMAGES:
         if request.takes_text:
@@ -119,9 +119,14 @@ def source(request: Request) -> Source:
     return rows._replace(batches=_read(names[0], rows.batches))
 
 
+def files(args: argparse.Namespace) -> list[str]:
+    """The files that the arguments name."""
+    return [] if args.text else [file for name in args.inputs for file in _files_of(name)]
+
+
 def _files_of(name: str) -> list[str]:
     """The files that an argument names: the images of a folder, or what a pattern means, which Windows leaves."""
-    if name != "-" and Path(name).is_dir():
+    if name != "-" and exists(name) and Path(name).is_dir():
         return images_of(Path(name))
     return [name] if os.path.lexists(name) else sorted(glob.glob(name)) or [name]  # noqa: PTH207
 
@@ -159,7 +164,7 @@ PIPED = "| fnet predict MODEL - --stdin-format csv"
 def _hint(name: str, request: Request) -> str:
     quoted = f"'{name}'" if "'" not in name else f'"{name}"'
     suffix = Path(name).suffix.lower()
-    if not Path(name).exists():
+    if not exists(name):
         words = f"; for words, use --text {quoted}" if request.takes_text else ""
         numbers = f"; for numbers, echo 1.5,2 {PIPED} --no-header" if re.fullmatch(r"[-+.,\deE]+", name) else ""
         return f"no such file{words or numbers}"

@@ -74,6 +74,10 @@ class Scores:
     def __init__(self, labels: list[str] | None, middle: float, top: int) -> None:
         self.labels, self.middle, self.top = labels, middle, top
 
+    def classes(self, y: Any) -> list[str]:
+        """The labels, or the numbers of the classes."""
+        return self.labels or list(map(str, range(max(2, math.prod(y.shape[1:])))))
+
     def best(self, y: Any) -> list[list[tuple[str, float]]] | None:
         """[(label, score), ...] of each row, the best first; None for outputs that are not class scores."""
         if not isinstance(y, np.ndarray) or y.ndim > 2 or y.dtype.kind != "f":
@@ -111,7 +115,7 @@ def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
         if answer.best is not None:
             value["label"] = answer.best[0][0] if answer.best else None
             if top > 1:
-                value["top"] = [{"label": label, "score": round(score, 6)} for label, score in answer.best]
+                _add(value, "top", [{"label": label, "score": round(score, 6)} for label, score in answer.best])
         yield json.dumps({**value, "output": answer.values}, ensure_ascii=False) + "\n"
 
 
@@ -121,10 +125,23 @@ def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"input": answer.name, **answer.kept}
         for place, (label, score) in enumerate(answer.best or (), 1):
             end = f"_{place}" if top > 1 else ""
-            row |= {f"label{end}": label, f"score{end}": round(score, 6)}
+            _add(row, f"label{end}", label)
+            _add(row, f"score{end}", round(score, 6))
         for path, value in tree.items({"output": answer.values}):
-            row["_".join(map(str, path))] = value
+            _add(row, "_".join(map(str, path)), value)
         yield row
+
+
+def _add(row: dict[str, Any], name: str, cell: Any) -> None:
+    """Add a cell to a row. Raises UsageError where it has one of that name."""
+    if name in row:
+        raise taken(name)
+    row[name] = cell
+
+
+def taken(name: str) -> UsageError:
+    """The error for two columns of one name."""
+    return UsageError(f"--keep {name}: the outputs have a column of that name")
 
 
 def header(y: Any, scores: Scores | None, kept: Iterable[str], top: int) -> list[str]:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     output = Path(args.output or f"{Path(args.model).stem}.svg")
     if output.suffix != ".svg":
         raise UsageError(f"{output}: the picture is an SVG, so a name that ends in .svg")
-    check_target(output, args.model)
+    check_target(output, args)
     writing.write(output, picture(args.model, depth=args.depth, custom=custom).encode())
     log.info("wrote %s", output)
     return 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from fnet import writing
 from fnet.cli import inputs, outputs
-from fnet.cli.common import UsageError, add_model, check_target, listed, load_model, log, read_labels
+from fnet.cli.common import UsageError, add_model, check_target, exists, listed, load_model, log, read_labels
 from fnet.cli.image_files import IMAGES
 from fnet.cli.journal import Entry, Journal
 from fnet.cli.request import Batch
@@ -84,7 +84,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _check_inputs(args)
     form = _output_form(args)
-    job = _Run(args)
+    job = _Run(args, form)
     done = False
     try:
         _write(form, job)
@@ -113,7 +113,7 @@ def _write(form: str, run: _Run) -> None:
 
 def _check_inputs(args: argparse.Namespace) -> None:
     """Raise UsageError for arguments about the rows that do not fit together."""
-    files = [name for name in args.inputs if name and (name == "-" or Path(name).exists())]
+    files = [name for name in args.inputs if name == "-" or exists(name)]
     if args.text and files:
         raise UsageError(f"give either input files or --text: {files[0]} is a file; a text has a --text of its own")
     if not args.inputs and not args.text:
@@ -123,7 +123,7 @@ def _check_inputs(args: argparse.Namespace) -> None:
     if args.wrong and args.truth is None:
         raise UsageError("--wrong needs the right classes: --truth COLUMN")
     if taken := set(listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
-        raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
+        raise outputs.taken(taken.pop())
     if Path(args.model).suffix.lower() in {*IMAGES, *inputs.READERS}:
         raise UsageError(f"{args.model} is not a model file; the model comes first: fnet predict MODEL INPUT")
 
@@ -136,7 +136,7 @@ def _output_form(args: argparse.Namespace) -> str:
     if form == ".parquet":
         outputs.parquet([], [])  # where a package for it is missing, that is said before the work is done
     if args.output is not None:
-        check_target(args.output, args.model, *args.inputs)
+        check_target(args.output, args, inputs.files(args))
         if form == ".npy" and (args.wrong or args.keep):
             raise UsageError("a .npy holds the outputs of all rows and nothing else: leave --wrong and --keep out")
     elif args.resume:
@@ -147,10 +147,10 @@ def _output_form(args: argparse.Namespace) -> str:
 class _Run:
     """A model on one source of rows."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, form: str) -> None:
         import fnet
 
-        self.args = args
+        self.args, self.form = args, form
         self.model, self.params, info = load_model(args)
         # states go on from batch to batch of one call
         size = sys.maxsize if infer.keeps_states(self.model) else args.batch_size
@@ -159,7 +159,7 @@ class _Run:
         self.scaling = inputs.scaling(self.model, args, info, self.source.pixels)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
-        self.rows, self.right, self.unanswered, self.why = 0, 0, list[str](), ""
+        self.rows, self.judgeable, self.right, self.unanswered, self.why = 0, 0, 0, list[str](), ""
         self.header = list[str]()
         """The columns of a table, once the first batch is there."""
         settings = self.scaling, args.invalid, fnet.backend.name()
@@ -184,36 +184,34 @@ class _Run:
             many = isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > MANY
             if first and printed and many and scores is None:
                 log.info("a row is %d numbers: --top 5 prints the best classes, --labels names them", y.shape[1])
-            kept = self.columns(batch)
+            classes = [] if scores is None else scores.classes(y)
+            kept = self.columns(batch, classes)
             of_batch = outputs.answers(batch.names, y, marked, scores, kept)
-            self.header += [] if self.header else outputs.header(y, scores, kept, self.top)
-            yield of_batch if self.args.truth is None else self.judged(of_batch)
+            if not self.header and self.form in outputs.TABLES:
+                self.header += outputs.header(y, scores, kept, self.top)
+            yield of_batch if self.args.truth is None else self.judged(of_batch, classes)
 
-    def columns(self, batch: Batch) -> dict[str, list[Any]]:
+    def columns(self, batch: Batch, classes: list[str]) -> dict[str, list[Any]]:
         """The columns of a batch that go with its answers."""
         columns = {name: batch.kept[name] for name in listed(self.args.keep)}
         if self.args.truth is None:
             return columns
-        return {**columns, outputs.TRUTH: [self.class_of(cell) for cell in batch.kept[self.args.truth]]}
+        return {**columns, outputs.TRUTH: [_class_of(cell, classes) for cell in batch.kept[self.args.truth]]}
 
-    def class_of(self, cell: Any) -> str:
-        """The right class in a cell: a label, or the number of one if there is no such label."""
-        text, labels = str(cell), self.labels or []
-        by_number = text not in labels and text.isdecimal() and int(text) < len(labels)
-        return labels[int(text)] if by_number else text
-
-    def judged(self, answers: Iterator[outputs.Answer]) -> Iterator[outputs.Answer]:
+    def judged(self, answers: Iterator[outputs.Answer], classes: list[str]) -> Iterator[outputs.Answer]:
         """The answers, counting right ones; with --wrong only the wrong ones."""
         for answer in answers:
             if answer.best is None:
                 raise UsageError("--truth is for scores of classes, (rows, classes) of floats; this model gives others")
             truth = answer.kept[outputs.TRUTH]
-            if truth not in self.labels if self.labels else not truth.isdigit():
-                known = f"none of the labels {', '.join(self.labels)}" if self.labels else "not a class number"
-                hint = "" if self.labels else ": name the classes, --labels (Keras numbers folders by the alphabet)"
-                raise UsageError(f"--truth {self.args.truth}: {truth!r} is {known}{hint}")
+            blank = not truth and self.args.invalid == "mark"
+            if truth not in classes and not blank:
+                known = "none of the labels " if self.labels else f"no class number from 0 to {len(classes) - 1}"
+                more = ", ".join(classes) if self.labels else HINT
+                raise UsageError(f"--truth {self.args.truth}: {truth!r} is {known}{more}")
+            self.judgeable += not blank and answer.is_right is not None
             self.right += answer.is_right is True
-            if not (self.args.wrong and answer.is_right):
+            if not (self.args.wrong and (answer.is_right or blank)):
                 yield answer
 
     def batches(self) -> Iterator[tuple[tuple[Batch, set[int]], Any]]:
@@ -277,9 +275,21 @@ class _Run:
         if self.unanswered:
             log.warning("%s", unanswered(self.unanswered, self.rows, self.why))
         answered = self.rows - len(self.unanswered)
-        if self.args.truth is not None and answered:
-            log.info("%d of %d rows are right: accuracy %.4f", self.right, answered, self.right / answered)
+        if self.args.truth is not None and self.judgeable < answered:
+            log.warning("%d rows have no right class and are not counted", answered - self.judgeable)
+        if self.judgeable:
+            log.info("%d of %d rows are right: accuracy %.4f", self.right, self.judgeable, self.right / self.judgeable)
         return int(0 < self.rows == len(self.unanswered))
+
+
+HINT = ": name the classes, --labels (Keras numbers folders by the alphabet)"
+
+
+def _class_of(cell: Any, classes: list[str]) -> str:
+    """The right class in a cell: a class, or that of a number if no class has that name; "" in an empty one."""
+    text = "" if cell is None or cell != cell else str(cell)  # NaN is not itself
+    by_number = text not in classes and text.isdecimal() and int(text) < len(classes)
+    return classes[int(text)] if by_number else text
 
 
 class _Progress:
