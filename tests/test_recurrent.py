@@ -39,6 +39,25 @@ def test_no_rows_give_no_rows(each_backend, layer):
     assert run(params, X[:0]).shape == (0, *run(params, X).shape[1:])
 
 
+@pytest.mark.parametrize("layer", [LAYERS[2], LAYERS[4]], ids=repr)
+def test_initial_states_are_those_of_the_rows(each_backend, layer):
+    """More of them would be rows that no sequence has; a state of one row is that of every row, as in Keras."""
+    params = fnet.init(layer, 0, X.shape)
+    states = [np.full((4, 4), 0.5, "float32")] * (1 if layer.function is fnet.gru else 3)
+    for rows in (4, 2, 0):
+        with pytest.raises(fnet.InvalidInput, match=rf"states of \(3, 4\); got one of \({rows}, 4\)"):
+            layer(params, (X, *(state[:rows] for state in states)))
+    y = layer(params, (X, *(state[:3] for state in states)))
+    np.testing.assert_array_equal(layer(params, (X, *(state[:1] for state in states))), y)
+
+
+@pytest.mark.parametrize("steps", [5, 1, 7])
+def test_a_mask_has_every_time_step(each_backend, steps):
+    mask = np.ones((3, steps), bool)
+    with pytest.raises(fnet.InvalidInput, match=f"6 time steps, and a mask of {steps}"):
+        LAYERS[2](fnet.init(LAYERS[2], 0, X.shape), {"sequences": X, "mask": mask})
+
+
 @pytest.mark.parametrize("layer", LAYERS[:4], ids=repr)
 def test_float64_stays_float64(layer):
     params = {key: value.astype("float64") for key, value in fnet.init(layer, 0, X.shape).items()}

@@ -187,6 +187,8 @@ def run_over_time(cell: Cell, params: Params, x: Any, options: SequenceOptions) 
         raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(inputs.values.shape)}")
     xs = inputs.values if options.time_major else xp.swapaxes(inputs.values, 0, 1)
     mask = mask_as_given = _time_first(inputs.mask, options.time_major)
+    if mask is not None and len(mask) != len(xs):
+        raise InvalidInput(f"a recurrent layer got {len(xs)} time steps, and a mask of {len(mask)}")
     if options.go_backwards:
         xs, mask = xs[::-1], None if mask is None else mask[::-1]
     y, ys, states = sweep(cell, params, xs, inputs.states, mask, inputs.previous, keep=options.return_sequences)
@@ -245,11 +247,16 @@ def sweep(
 def _like(zero_states: Any, states: list[Array]) -> Any:
     """The first of the arrays `states` as states, with the structure and dtypes of `zero_states`.
 
-    Raises InvalidInput where there are too few.
+    A state of one row is that of every row, as in Keras. Raises InvalidInput where there are too few, and for those of
+    other shapes: NumPy would compute rows that no sequence has.
     """
-    if len(states) < len(tree.leaves(zero_states)):
+    expected = tree.leaves(zero_states)
+    if len(states) < len(expected):
         raise InvalidInput(_COUNT.format("few"))
-    left = iter(states)
+    pairs = zip(states, expected, strict=False)
+    whole = [xp.broadcast_to(a, z.shape) if shape_of(a) == (1, *z.shape[1:]) else a for a, z in pairs]
+    require_states(whole, expected)
+    left = iter(whole)
     return tree.map(lambda zero: ops.asarray(next(left), zero.dtype), zero_states)
 
 
