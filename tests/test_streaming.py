@@ -48,6 +48,14 @@ def joined(pieces, layer):
     return (y, *strip(pieces[-1])[1:]) if options["return_state"] else y
 
 
+def test_an_optimized_model_is_not_streamed():
+    """Its recurrent layers run as one, which keeps no states: every piece would start from zeros."""
+    model = fnet.sequential(l=bind(fnet.lstm, units=4, return_sequences=True), d=bind(fnet.dense, units=2))
+    fast, _ = fnet.optimize(model, fnet.init(model, 0, X.shape))
+    with pytest.raises(ValueError, match="stream the model that `optimize` was given"):
+        streaming(fnet.sequential(fast))
+
+
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_pieces_equal_one_pass(each_backend_slowly, layer, masked):

@@ -16,6 +16,7 @@ from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.layers.recurrence import sequence_spec, unpack, zeros
+from fnet.layers.recurrence_stack import recurrent_stack
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.layers.wrappers import bidirectional
 from fnet.masks import masked, strip
@@ -46,7 +47,7 @@ def streaming(model: Any) -> Streaming:
     go_backwards take the last piece first.
 
     Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half needs the
-    end of the sequence first.
+    end of the sequence first; and for models of `fnet.optimize`, which computes recurrent layers as one.
 
     >>> model, x = sequential(lstm=bind(lstm, units=2)), np.ones((1, 8, 3))
     >>> params, step = init(model, 0, x.shape), streaming(model)
@@ -81,7 +82,9 @@ def is_recurrent(step: Any) -> bool:
 
 
 def _directions(step: Any) -> list[bool]:
-    """`go_backwards` of every recurrent layer in a step."""
+    """`go_backwards` of every recurrent layer in a step. Raises ValueError for layers that are computed as one."""
+    if (step.function if isinstance(step, Bound) else step) is recurrent_stack:
+        raise ValueError("an optimized model keeps no states between pieces; stream the model that `optimize` was given")
     if (step.function if isinstance(step, Bound) else step) is bidirectional:
         return [False, True]
     if is_recurrent(step):
