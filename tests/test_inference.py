@@ -425,6 +425,24 @@ def test_texts_become_numbers_first_and_their_rows_are_sorted_by_length(each_bac
     parity.assert_close(np.delete(marked, 40, axis=0), y)
 
 
+@pytest.mark.parametrize("masks", ["ids", "values"])
+def test_rows_are_sorted_by_length_also_where_the_last_axis_is_left_out_or_added(each_backend, masks):
+    """predict counts steps before the input layer has brought the rows to the axes of the model."""
+    x = np.array([[1, 2, 3, 0], [4, 0, 0, 0], [5, 6, 0, 0]], "float32")
+    if masks == "ids":
+        first = {
+            "i": bind(input_layer, shape=(None, 4)),
+            "m": bind(embedding, input_dim=7, output_dim=3, mask_zero=True),
+        }
+    else:
+        first = {"i": bind(input_layer, shape=(None, 4, 1)), "m": fnet.masking}
+    model = sequential(**first, h=bind(fnet.lstm, units=2))
+    params = fnet.init(model, 0)
+    for rows in (x, x[..., None]):
+        parity.assert_close(fnet.predict(model, params, rows), model(params, x))
+        parity.assert_close(fnet.predict(model, tree.map(constant, params), rows), model(params, x))
+
+
 def test_among_texts_in_the_order_of_their_lengths_the_row_without_tokens_is_named(each_backend):
     states = bind(fnet.lstm, units=2, return_sequences=True)
     model, params = of_texts(states, fnet.global_average_pooling1d, output_sequence_length=9)

@@ -26,15 +26,17 @@ class Lengths(NamedTuple):
     """How long the rows of a model are.
 
     steps: rows (n, time, ...) -> bool (n, time), the steps that the model does not mask. shrinks: whether masked steps
-    may be removed, because only a recurrent stack reads them, and it returns its last output.
+    may be removed, because only a recurrent stack reads them, and it returns its last output. rank: the number of axes
+    that the model declares, to which its input layer brings the rows.
     """
 
     steps: Callable[[Array], Array]
     shrinks: bool
+    rank: int | None
 
     def of(self, x: Array) -> Array:
         """(n, time, ...) -> (n,), the number of steps of each row."""
-        return np.count_nonzero(self.steps(np.asarray(x)), axis=1)
+        return np.count_nonzero(self.steps(self._declared(x)), axis=1)
 
     def shrunk(self, x: Any) -> Any:
         """Rows with their valid steps first, cut to the longest; to few widths, so that XLA compiles few shapes.
@@ -43,8 +45,13 @@ class Lengths(NamedTuple):
         """
         return tree.map(self._shrunk, x) if self.shrinks else x
 
-    def _shrunk(self, x: Array) -> Array:
+    def _declared(self, x: Any) -> Array:
+        """Rows with the axes of the model; as given, they may lack or add one of size 1 at the end."""
         x = np.asarray(x)
+        return x if self.rank in (None, x.ndim) else x[..., None] if x.ndim < self.rank else x[..., 0]
+
+    def _shrunk(self, x: Array) -> Array:
+        x = self._declared(x)
         steps = self.steps(x)
         lengths = np.count_nonzero(steps, axis=1)
         width = min(_width(lengths.max(initial=1)), x.shape[1])
@@ -78,14 +85,15 @@ def lengths(model: Any) -> Lengths | None:
     step = first(model)
     if step is None:
         return None
-    options = bind(step).all_options
+    options, takes = bind(step).all_options, tree.leaves(infer.input_spec(model))
+    rank = len(takes[0].shape) if takes else None
     if step.function is masking:
-        return Lengths(lambda x: (x != options["mask_value"]).any(axis=-1), shrinks=False)
+        return Lengths(lambda x: (x != options["mask_value"]).any(axis=-1), False, rank)
     if step.function is embedding:
-        return Lengths(lambda x: x != 0, shrinks=False) if options["mask_zero"] else None
+        return Lengths(lambda x: x != 0, False, rank) if options["mask_zero"] else None
     if step.function is recurrent_stack and is_lookup(options["layers"][0]):
         ids, recurrent = parts(options["layers"])
-        return Lengths(lambda x: x != 0, not recurrent[-1].return_sequences) if ids["mask_zero"] else None
+        return Lengths(lambda x: x != 0, not recurrent[-1].return_sequences, rank) if ids["mask_zero"] else None
     return None
 
 
