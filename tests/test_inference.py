@@ -133,6 +133,33 @@ def test_batches_are_filled_up_only_where_rows_stay_apart():
     assert not rows_independent(sequential(total))
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(bind(getattr(operations, name), axis=-1) for name in ("softmax", "sort", "flip", "argsort", "cumsum")),
+        bind(operations.roll, shift=1, axis=-1),
+        bind(fnet.softmax),
+        bind(fnet.unit_normalization),
+        bind(fnet.activation, activation="softmax"),
+    ],
+    ids=str,
+)
+def test_the_last_axis_of_one_number_a_row_is_that_of_the_rows(each_backend, step):
+    """So a batch is neither padded nor shared out to threads; along the last of two axes, it may be."""
+    takes = bind(input_layer, shape=(None, 1))
+    assert rows_independent(sequential(takes=takes, step=step, last=bind(operations.squeeze, axis=-1)))
+    mixing = sequential(takes=takes, last=bind(operations.squeeze, axis=-1), step=step)
+    assert not rows_independent(mixing)
+    x = np.random.default_rng(0).random((5, 1), "float32")
+    parity.assert_close(fnet.predict(mixing, {}, x), mixing({}, x))
+
+
+def test_what_a_row_is_at_the_values_of_all_rows_is_not_by_row():
+    takes = bind(input_layer, shape=(None, 3))
+    read = bind(operations.quantile, axis=-1), ("x", "q")
+    assert not rows_independent(graph({"x": takes, "q": takes, "y": read}, inputs=("x", "q"), outputs="y"))
+
+
 def of_rows(step, x):
     """A model of a step that declares the spec of a row; None for inputs with different numbers of rows."""
     arrays = {f"x{n}": a for n, a in enumerate(arrays_of(x))}

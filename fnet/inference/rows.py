@@ -12,7 +12,7 @@ from fnet import tree
 from fnet.core import infer, room
 from fnet.core.diagnosis import FAILURES
 from fnet.errors import InvalidInput
-from fnet.layers.wrappers import by_row, mixes_rows
+from fnet.layers.wrappers import by_row, mixes_rows, works_along
 from fnet.types import Array
 
 ROWS = 1_000_003
@@ -38,12 +38,21 @@ def _rows_lead(model: Any) -> bool:
         seen = infer.trace(model, of_rows)
     except FAILURES:
         return False
-    return not any(
-        spec.shape[:1] != (ROWS,) or len(spec.shape) < (by_row(traced.step) or 0)
-        for traced in seen
-        if any(spec.shape[:1] == (ROWS,) for spec in room.arrays(traced.inputs))
-        for spec in room.arrays(traced.outputs)
-    )
+    return all(map(_keeps_rows, seen))
+
+
+def _keeps_rows(traced: infer.TracedStep) -> bool:
+    """Whether the rows of the inputs of a step, if it has some, are those of its outputs, and it works along no axis
+    that is theirs: -1 of one number a row."""
+    inputs, outputs = ([spec.shape for spec in room.arrays(specs)] for specs in (traced.inputs, traced.outputs))
+    if not any(shape[:1] == (ROWS,) for shape in inputs):
+        return True
+    least = by_row(traced.step) or 0
+    if any(shape[:1] != (ROWS,) or ROWS in shape[1:] or len(shape) < least for shape in outputs):
+        return False
+    of_inputs, of_outputs = sorted(map(len, inputs)), sorted(map(len, outputs))
+    ranks = of_outputs if of_outputs[-1:] > of_inputs[-1:] else of_inputs  # an axis of `stack` is one of its output
+    return not works_along(traced.step, -ranks[0])
 
 
 # --- rows without an answer -----------------------------------------------------------------------

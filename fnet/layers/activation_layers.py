@@ -37,7 +37,7 @@ KEEP_INTEGERS = (None, "linear", "relu", "relu6")
 """Activations that give integers for integers; the others compute in floats."""
 
 
-@layer(shape=_activation_rule, rounding=OF_FLOATS)
+@layer(shape=_activation_rule, rounding=OF_FLOATS, by_row=2)  # softmax of one number a row mixes them
 def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     """(...) -> (...): a named function of `fnet.activation_functions`, or an activation layer.
 

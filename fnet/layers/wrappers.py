@@ -205,17 +205,26 @@ def by_row(step: Any) -> int | None:
 def _rows_stay(layer: Bound) -> bool:
     """Whether a layer is known to keep rows independent."""
     options = layer.all_options
-    axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
-    if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
+    if options.get("training") or options.get("time_major") or not all(map(_not_rows, _axes(layer))):
         return False
     least = by_row(layer)
-    return "axis" in axes or is_own(layer.function) if least is None else least > 0
+    return "axis" in options or is_own(layer.function) if least is None else least > 0
 
 
 def _not_rows(axis: Any) -> bool:
-    """Whether an option cannot mean axis 0: -2 is axis 0 of a matrix, None often means all axes."""
-    axes = axis if isinstance(axis, list | tuple) else [axis]
-    return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
+    """Whether an axis cannot be axis 0 of arrays of two axes or more: -2 is axis 0 of a matrix, None often all axes."""
+    return isinstance(axis, int) and (axis == -1 or axis > 0)
+
+
+def _axes(layer: Bound) -> list[Any]:
+    """The axes that the options of a layer name."""
+    named = [axis for name, axis in layer.all_options.items() if name in ("axis", "axes")]
+    return [axis for axes in named for axis in (axes if isinstance(axes, list | tuple) else [axes])]
+
+
+def works_along(step: Any, axis: int) -> bool:
+    """Whether an option of a layer or operation names this axis."""
+    return not isinstance(step, Model) and axis in _axes(bind(step))
 
 
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
