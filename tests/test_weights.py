@@ -25,7 +25,7 @@ from params import (
     load_keras,
     load_weights,
 )
-from params.assign import group_names, weight_paths, weights_file
+from params.assign import group_names, weight_paths
 from params.convert.generations import NEWEST, ages_of, version_of
 from params.file.keras_objects import survey
 from tests import hostile, parity
@@ -440,7 +440,7 @@ def test_a_layer_with_fewer_or_more_arrays_than_the_file_is_no_match(bias, suffi
     (keras_model.save_weights if suffix == "weights.h5" else keras_model.save)(path)
     model = fnet.sequential(a=bind(dense, units=4), b=bind(dense, units=2, use_bias=not bias))
     params = fnet.init(model, 0, (None, 3))
-    message = "'b' has . arrays" if suffix == "h5" else "not used.*dense_1/vars/1'" if bias else "missing: 'b/bias'"
+    message = "'b' has . arrays" if suffix == "h5" else "not used.*dense_1/vars/1'" if bias else "missing: 'b/bias "
     with pytest.raises(WeightsMismatch, match=message):
         load_weights(path, model, params, (None, 3), by_name=True)
     for by_name in (False, True):
@@ -773,12 +773,54 @@ def test_outputs_by_name_are_ordered_by_their_names_in_a_weights_file(tmp_path):
         np.testing.assert_allclose(model(again, values)[name], y, atol=1e-6)
 
 
+SOME = [{"by_name": True}, {"skip_mismatch": True}, {"by_name": True, "skip_mismatch": True}]
+
+
+@pytest.mark.parametrize("suffix", ["weights.h5", "keras", "h5"])
+def test_loading_what_fits_loads_what_a_complete_load_does(suffix, tmp_path):
+    """A graph that lists two layers of one shape the other way round got the arrays of one in the other."""
+    x = keras.Input((4,))
+    p, q = keras.layers.Dense(4, name="p"), keras.layers.Dense(4, name="q")
+    keras_model = keras.Model(x, keras.layers.Dense(2, name="head")(keras.layers.Add(name="sum")([p(x), q(x)])))
+    path = tmp_path / f"w.{suffix}"
+    (keras_model.save_weights if suffix == "weights.h5" else keras_model.save)(path)
+
+    def model(units):
+        branches = {name: (bind(dense, units=4), "x") for name in "qp"}
+        nodes = {"x": bind(fnet.input_layer, shape=(None, 4)), **branches, "sum": (fnet.add, ["q", "p"])}
+        return fnet.graph({**nodes, "head": (bind(dense, units=units), "sum")}, inputs="x", outputs="head")
+
+    params = fnet.init(model(2), 0)
+    for options in [{}, *SOME]:
+        got = load_weights(path, model(2), params, **options)  # without a warning
+        np.testing.assert_array_equal(got["p"]["kernel"], p.kernel)
+        np.testing.assert_array_equal(got["q"]["kernel"], q.kernel)
+    with pytest.warns(WeightsWarning, match="of 2 layers.*kept as they were: head;"):
+        got = load_weights(path, model(3), fnet.init(model(3), 0), skip_mismatch=True)
+    np.testing.assert_array_equal(got["p"]["kernel"], p.kernel)
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_layer_that_two_models_share_is_found_with_each_option(outside, tmp_path):
+    """A file has it once, in the first; the model does not record that it is one layer."""
+    x, shared = keras.Input((4,)), keras.layers.Dense(4, name="d")
+    one = keras.Sequential([keras.Input((4,)), shared], name="one")
+    two = keras.Sequential([keras.Input((4,)), shared, keras.layers.Dense(3, name="e")], name="two")
+    keras.Model(x, [(shared if outside else one)(x), two(x)]).save(tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    for before in (params, tree.map(np.zeros_like, params)):
+        for options in SOME:
+            got = load_weights(tmp_path / "m.keras", model, before, **options)  # without a warning
+            for (path, leaf), (_, expected) in zip(tree.items(got), tree.items(params), strict=True):
+                np.testing.assert_array_equal(leaf, expected, str(path))
+
+
 def test_each_array_of_a_part_of_the_layers_is_looked_for_once(tmp_path, monkeypatch):
     """For each layer all of them were gone through: 800 layers took seconds."""
     keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2) for _ in range(20))]).save(tmp_path / "m.keras")
     model, loaded = load_keras(tmp_path / "m.keras")
     looked_for = []
-    array_of = weights_file.array_of
-    monkeypatch.setattr(weights_file, "array_of", lambda found, slot: looked_for.append(slot) or array_of(found, slot))
+    array_of = weight_paths.array_of
+    monkeypatch.setattr(weight_paths, "array_of", lambda found, slot: looked_for.append(slot) or array_of(found, slot))
     fnet.load_weights(tmp_path / "m.keras", model, loaded, by_name=True)
     assert len(looked_for) == 40

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ METRICS = r"(.*/)?_metrics/"
 ParamPath = tuple[Any, ...]
 Loaded = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
+Result = TypeVar("Result")
 
 
 NO_ARRAYS = Variables(None)
@@ -85,6 +86,7 @@ class _Layer(NamedTuple):
 class Plan:
     """The slots of all parameters, in the order of Keras's variables, and the parameters that are not in arrays."""
 
+    whole: Converted
     vocabularies: Vocabularies
     walk: Walk
     slots: list[Slot] = field(default_factory=list)
@@ -171,13 +173,16 @@ def plan(
     """The slots of a model with the params `expected`."""
     walk = Walk(naming)
     walk.visit(converted, "", expected)
-    work = Plan(vocabularies, walk)
+    work = Plan(converted, vocabularies, walk)
     work.add(converted, expected, ())
     return work
 
 
-def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
-    """{params path: stored array or value} for the Keras 3 layout. names: whether layer names must agree too."""
+def by_groups(work: Plan, file: WeightTree, names: bool = True, every: Iterable[StoredArray] | None = None) -> Loaded:
+    """{params path: stored array or value} for the Keras 3 layout.
+
+    names: whether layer names must agree too. every: the arrays that must be used, by default all of the file.
+    """
     arrays, missing, used = dict(work.preset), [], set()
     for slot in work.slots:
         array = array_of(_variables(file, slot), slot)
@@ -191,7 +196,8 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
         _check_names(work, file)
     used |= copies(work.slots, file)
     training = of_training(work)
-    extra = sorted({array.place for array in file.every if not training.match(array.place)} - used)
+    every = file.every if every is None else every
+    extra = sorted({array.place for array in every if not training.match(array.place)} - used)
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
     _warn_of_twins(work, arrays)
@@ -230,21 +236,26 @@ def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
         warn_of_twins(slots[0].owner.source.label, [(slot.name, arrays[slot.path]) for slot in slots if slot.path])
 
 
-def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Loaded], file: WeightTree) -> Loaded:
-    """The result of `fill` for the first plan that fits the file; where several fit, for that with the most similar
-    groups."""
-    fits: list[tuple[int, Loaded]] = []
+def fitting(
+    plans: Iterable[Callable[[], Plan]],
+    fill: Callable[[Plan], Result],
+    file: WeightTree,
+    layers: Callable[[Result], int] = lambda _: 0,
+) -> Result:
+    """The result of `fill` for the plan that fits the file; where several fit, for that with the most `layers`, and of
+    these for that with the most similar groups."""
+    fits: list[tuple[int, int, Result]] = []
     errors: list[ModelFileError] = []
     for make in plans:
         try:
             work = make()
-            arrays = fill(work)
-            fits.append((len(set(work.walk.groups.values()) ^ file.groups.keys()), arrays))
+            result = fill(work)
+            fits.append((-layers(result), len(set(work.walk.groups.values()) ^ file.groups.keys()), result))
         except (WeightsMismatch, UnsupportedLayer) as error:
             errors.append(error)
     if not fits:
         raise errors[0]
-    return min(fits, key=lambda fit: fit[0])[1]
+    return min(fits, key=lambda fit: fit[:2])[2]
 
 
 def copies(slots: Iterable[Slot], file: WeightTree) -> set[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from fnet import tree
 from fnet.core import infer
@@ -26,22 +25,17 @@ from params.assign.weight_paths import (
     Loaded,
     Plan,
     Slot,
-    array_of,
     by_groups,
-    copies,
     entry_of,
     fitting,
-    listing,
-    of_training,
     plan,
     split_name,
-    variables_of,
 )
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
 from params.errors import CorruptFile, ModelFileError, WeightsMismatch, WeightsWarning, quoted
 from params.file.keras_objects import KerasObject, elements, snake_case
-from params.file.model_file import Limits, ModelFile, Variables, WeightTree
+from params.file.model_file import Limits, ModelFile, StoredArray, WeightTree
 from params.table.entry import ADAPTED, Entry
 from params.table.layers import OTHER_NAMES, class_of
 
@@ -75,8 +69,7 @@ def load_weights(
         raise CorruptFile(f"{file.label} is the config of a model: it holds no weights")
     try:
         if by_name or skip_mismatch:
-            work = _plan(converted, params, expected, namings(file.arrays.version, file.arrays.groups)[0])
-            return _load_partly(work, converted, expected, params, file, by_name=by_name, skip=skip_mismatch)
+            return _load_partly(converted, expected, params, file, by_name=by_name, skip=skip_mismatch)
         if file.format == "h5":
             arrays = by_order(_plan(converted, params, expected), converted, _in_order(converted, file))
         else:
@@ -87,31 +80,38 @@ def load_weights(
 
 
 def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: ModelFile) -> Loaded:
-    """The arrays of a file with groups, by any version of Keras.
-
-    An fnet model does not record which of its layers are one object. These are tried in turn: none; those with the
-    same name and step whose params are the same arrays, as from the loader; all with the same name and step. Nor does
-    it record which layers had another class in Keras 2 (CuDNN's): all for which the file has such a group, or those
-    named after it where the file has both. The combination that fits the file completely is right.
-    """
-    ways = namings(file.arrays.version, file.arrays.groups)
+    """The arrays of a file with groups, by any version of Keras: the first combination that fits the file completely is
+    right."""
     errors: list[WeightsMismatch] = []
-    classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
-    renamed = _renamed(converted, classes)
 
     def fill(work: Plan) -> Loaded:
         return by_groups(_regrouped(work, file.arrays), file.arrays, names=False)
 
-    for arrays in SHARED_BY:
-        as_shared = renamed if arrays is None else _shared(renamed, params, arrays)
-        if as_shared is None:
-            continue
-        plans = [partial(_plan, as_shared, params, expected, way) for way in ways]
+    for plans in _plans(converted, params, expected, file):
         try:
             return fitting(plans, fill, file.arrays)
         except WeightsMismatch as error:
             errors.append(error)
     raise errors[0]
+
+
+def _plans(
+    converted: Converted, params: Params, expected: ParamTree, file: ModelFile
+) -> Iterator[list[Callable[[], Plan]]]:
+    """What a file with groups may mean, the likeliest first: each a plan for every way to name the groups.
+
+    An fnet model does not record which of its layers are one object. These are tried in turn: none; those with the
+    same name and step whose params are the same arrays, as from the loader; all with the same name and step. Nor does
+    it record which layers had another class in Keras 2 (CuDNN's): all for which the file has such a group, or those
+    named after it where the file has both.
+    """
+    ways = namings(file.arrays.version, file.arrays.groups)
+    classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
+    renamed = _renamed(converted, classes)
+    for arrays in SHARED_BY:
+        as_shared = renamed if arrays is None else _shared(renamed, params, arrays)
+        if as_shared is not None:
+            yield [partial(_plan, as_shared, params, expected, way) for way in ways]
 
 
 def _renamed(converted: Converted, classes: Container[str]) -> Converted:
@@ -173,11 +173,15 @@ def _in_order(converted: Converted, file: ModelFile) -> ModelFile:
     return replace(file, arrays=replace(file.arrays, layers=ordered))
 
 
-def _regrouped(work: Plan, file: WeightTree) -> Plan:
+NOWHERE = "\0"
+"""The group of a layer whose name the file lacks: no file has a group of this name."""
+
+
+def _regrouped(work: Plan, file: WeightTree, by_name: bool = False) -> Plan:
     """The plan with the groups that the file has for layers with these names.
 
     Groups number the layers of a class in Keras's order, which may differ from that of a graph of fnet. So where the
-    names of all layers of a class match, they decide.
+    names of all layers of a class match, they decide; by_name: those of the model's own layers always do.
     """
     siblings: dict[tuple[str, str], dict[str, str]] = {}
     for owner, group in work.walk.named:
@@ -185,6 +189,10 @@ def _regrouped(work: Plan, file: WeightTree) -> Plan:
         siblings.setdefault((parent, split_name(last)[0]), {})[group] = owner.source.name
     moved: dict[str, str] = {}
     for (parent, base), names in siblings.items():  # outer models first
+        if by_name and parent == work.walk.naming.layers:
+            named = {file.groups[place].name: place for place in _tops(work, file)}
+            moved |= {group: named.get(name, NOWHERE) for group, name in names.items()}
+            continue
         home = _moved(parent, moved)
         places = [join(home, group.removeprefix(parent).strip("/")) for group in names]
         if not any(place in file.groups for place in places):
@@ -194,7 +202,14 @@ def _regrouped(work: Plan, file: WeightTree) -> Plan:
         agree = set(there) == set(names.values())
         moved |= {g: there[name] if agree else place for (g, name), place in zip(names.items(), places, strict=True)}
     work.slots = [replace(slot, group=_moved(slot.group, moved), home=_moved(slot.home, moved)) for slot in work.slots]
+    work.walk.groups = {key: _moved(group, moved) for key, group in work.walk.groups.items()}
+    work.walk.models = [_moved(group, moved) for group in work.walk.models]
     return work
+
+
+def _tops(work: Plan, file: WeightTree) -> set[str]:
+    """The groups of the layers of the model itself in a file."""
+    return {group for group in file.groups if group.rpartition("/")[0] == work.walk.naming.layers}
 
 
 def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count: int) -> list[str]:
@@ -281,26 +296,65 @@ Layer = tuple[Converted | None, str, Callable[[], Loaded]]
 """(layer of the model, name in the file, its arrays); no layer where the model has none of the name."""
 
 
+class _Found(NamedTuple):
+    """What of a file fits the layers of a model."""
+
+    arrays: Loaded
+    loaded: set[str]
+    """The names of the layers with these arrays."""
+    skipped: list[str]
+    unknown: list[str]
+
+
 def _load_partly(
-    work: Plan, converted: Converted, expected: ParamTree, params: Params, file: ModelFile, *, by_name: bool, skip: bool
+    converted: Converted, expected: ParamTree, params: Params, file: ModelFile, *, by_name: bool, skip: bool
 ) -> dict[str, Any]:
     """`params` with the arrays of the matching layers of a file, and a WeightsWarning that lists all others.
 
-    by_name: layers are matched by name, else by order. skip: layers whose arrays have other shapes stay unchanged.
-    Raises WeightsMismatch for these without skip, and for a file without names.
+    by_name: layers are matched by name, else as without these options. skip: layers whose arrays have other shapes stay
+    unchanged. Raises WeightsMismatch for these without skip, and for a file without names.
     """
-    slots = Slots(work)
-    layers = list(
-        _legacy_layers(slots, converted, file, by_name)
-        if file.format == "h5"
-        else _group_layers(slots, work, converted, file, by_name)
-    )
     specs = dict(tree.items(expected))
-    arrays_by_path: Loaded = {}
-    skipped, unknown, loaded = [], [], set()
+    slots = Slots(_plan(converted, params, expected))
+    if file.format == "h5":
+        layers = _legacy_layers(slots, converted, _in_order(converted, file), by_name)
+        found = _found(layers, specs, skip)
+    else:
+        found = _most(converted, params, expected, file, by_name=by_name, skip=skip)
+    asked = [part.source.name for part in stored_layers(converted) if makes_params(slots.of(part))]
+    kept = [name for name in asked if name not in found.loaded]
+    if kept or found.unknown:
+        warn(_report(file.label, len(found.loaded), kept, found.skipped, found.unknown), WeightsWarning)
+    before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
+    return values({**before, **found.arrays}, expected)
+
+
+def _most(
+    converted: Converted, params: Params, expected: ParamTree, file: ModelFile, *, by_name: bool, skip: bool
+) -> _Found:
+    """What is found in a file with groups, in the combination that fits the most layers."""
+    specs, fits, errors = dict(tree.items(expected)), list[_Found](), list[ModelFileError]()
+
+    def fill(work: Plan) -> _Found:
+        work = _regrouped(work, file.arrays, by_name)
+        return _found(_group_layers(work, file.arrays, by_name), specs, skip)
+
+    for plans in _plans(converted, params, expected, file):
+        try:
+            fits.append(fitting(plans, fill, file.arrays, lambda found: len(found.loaded)))
+        except ModelFileError as error:
+            errors.append(error)
+    if not fits:
+        raise errors[0]
+    return max(fits, key=lambda found: len(found.loaded))
+
+
+def _found(layers: Iterable[Layer], specs: Mapping[tuple[Any, ...], Any], skip: bool) -> _Found:
+    """The arrays of `layers`. skip: without those of layers whose arrays differ from `specs`, else WeightsMismatch."""
+    found = _Found({}, set(), [], [])
     for part, name, read in layers:
         if part is None:
-            unknown.append(name)
+            found.unknown.append(name)
             continue
         try:
             arrays = read()
@@ -310,16 +364,11 @@ def _load_partly(
         except WeightsMismatch as error:
             if not skip:
                 raise
-            skipped.append(f"{part.source.name} ({error})")
+            found.skipped.append(f"{part.source.name} ({error})")
         else:
-            arrays_by_path |= arrays
-            loaded.add(part.source.name)
-    asked = [part.source.name for part in stored_layers(converted) if makes_params(slots.of(part))]
-    kept = [name for name in asked if name not in loaded]
-    if kept or unknown:
-        warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning)
-    before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
-    return values({**before, **arrays_by_path}, expected)
+            found.arrays.update(arrays)
+            found.loaded.add(part.source.name)
+    return found
 
 
 def _report(label: str, loaded: int, kept: list[str], skipped: list[str], unknown: list[str]) -> str:
@@ -353,52 +402,39 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
         yield part, layer.name, read
 
 
-def _group_layers(slots: Slots, work: Plan, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
+def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
-    groups, depth = file.arrays.groups, work.walk.naming.layers.count("/") + 2
+    tops, depth = _tops(work, file), work.walk.naming.layers.count("/") + 2
+    if by_name and not any(file.groups[place].name for place in tops):
+        raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
 
     def top(group: str) -> str:
         """The group of the layer that `group` is in."""
         return "/".join(group.split("/", depth)[:depth])
 
-    tops = {group for group in groups if group.rpartition("/")[0] == work.walk.naming.layers}
-    named = {variables.name: group for group, variables in groups.items() if group in tops and variables.name}
-    if by_name and not named:
-        raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
-    inside: dict[str, dict[str, Variables]] = defaultdict(dict)
-    for group, variables in groups.items():
-        inside[top(group)][group] = variables
-    slots_in: dict[str, list[Slot]] = defaultdict(list)
+    inside: dict[str, list[StoredArray]] = defaultdict(list)
+    for group, variables in file.groups.items():
+        inside[top(group)] += [*variables.arrays, *variables.named.values()]
+    slots_at: dict[str, list[Slot]] = defaultdict(list)
     for slot in work.slots:
-        slots_in[top(slot.group)].append(slot)
-    training, used = of_training(work), set()
-    for part in stored_layers(converted):
-        home = work.walk.groups[work.walk.identity(part)]
-        place = named.get(part.source.name) if by_name else home
-        if not slots.of(part) or place is None or place not in tops:
+        for place in {slot.group, top(slot.group)}:
+            slots_at[place].append(slot)
+    slots, used = Slots(work), set()
+    for part in stored_layers(work.whole):
+        place = work.walk.groups[work.walk.identity(part)]
+        own = slots.of(part)
+        if not own or place not in file.groups:
             continue
         used.add(place)
-        moved = {home + group.removeprefix(place): item for group, item in inside[place].items()}
-        yield (
-            part,
-            quoted(place),
-            partial(_from_group, slots.of(part), slots_in[top(home)], replace(file.arrays, groups=moved), training),
-        )
+        elsewhere = dict.fromkeys(slot.group for slot in own if top(slot.group) != place)  # shared with another model
+        every = [slot for home in (place, *elsewhere) for slot in slots_at[home]]
+        yield part, quoted(place), partial(_from_groups, replace(work, slots=every), file, inside[place])
     for place in sorted(tops - used):
-        if any(variables.arrays for variables in inside[place].values()):
-            yield None, groups[place].name or place, dict
+        if inside[place]:
+            yield None, file.groups[place].name or place, dict
 
 
-def _from_group(slots: Sequence[Slot], every: Sequence[Slot], file: WeightTree, training: re.Pattern[str]) -> Loaded:
-    """The arrays of a layer from its groups. every: with the slots that another layer owns, too, or that a file has
-    twice; training: the places of what only training reads."""
-    pairs = ((slot, array_of(variables_of(file, slot.group), slot)) for slot in every)
-    stored = {id(slot): array for slot, array in pairs if array is not None}
-    needed = [slot for slot in slots if slot.path is not None]
-    missing = ["/".join(slot.path or ()) for slot in needed if id(slot) not in stored]
-    used = {array.place for array in stored.values()} | copies(every, file)
-    left = [item for group, item in file.groups.items() if not training.match(f"{group}/")]
-    extra = sorted({array.place for item in left for array in (*item.arrays, *item.named.values())} - used)
-    if missing or extra:
-        raise WeightsMismatch(listing(missing, extra))
-    return {slot.path: stored[id(slot)] for slot in needed if slot.path is not None}
+def _from_groups(work: Plan, file: WeightTree, inside: Iterable[StoredArray]) -> Loaded:
+    """The arrays of the slots of a plan. inside: those that must have a slot."""
+    arrays = by_groups(work, file, names=False, every=inside)
+    return {slot.path: arrays[slot.path] for slot in work.slots if slot.path in arrays}
