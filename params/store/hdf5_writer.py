@@ -8,7 +8,7 @@ Specification 3.0.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
@@ -25,6 +25,8 @@ SYMBOLS, CHILDREN = 8, 32
 DATASPACE, DATATYPE, FILL, LAYOUT, ATTRIBUTE, SYMBOL_TABLE = 0x01, 0x03, 0x05, 0x08, 0x0C, 0x11
 HEADER = 96
 """The size of the superblock."""
+COLLECTION = 4096
+"""The least size of a collection of the global heap."""
 FLOATS = {2: (15, 10, 5, 10, 15), 4: (31, 23, 8, 23, 127), 8: (63, 52, 11, 52, 1023)}
 """{size: sign bit, place and size of the exponent, size of the mantissa, bias of the exponent}."""
 
@@ -42,9 +44,9 @@ class Group:
 def write(root: Group) -> bytes:
     """The bytes of a file with the root group `root`. Arrays hold bool, integers, floats, or two opaque bytes ("V2").
 
-    Raises TypeError for an array of another dtype, ValueError for a name or a text that HDF5 cannot hold.
+    Raises TypeError for an array of another dtype, ValueError for a name that HDF5 cannot hold.
     """
-    file = _File()
+    file = _File(_texts(root))
     tree, heap, header = file.group(root)
     entry = struct.pack("<QQIIQQ", 0, header, 1, 0, tree, heap)
     versions = struct.pack("<8B", 0, 0, 0, 0, 0, 8, 8, 0)
@@ -56,9 +58,14 @@ def write(root: Group) -> bytes:
 class _File:
     """The bytes after the superblock; the address of each structure is a multiple of eight."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Iterable[str]) -> None:
+        """texts: those of all attributes."""
         self.parts: list[bytes | memoryview] = []
         self.size = HEADER
+        self.places = {"": bytes(16)}
+        """{text: where it is in the global heap}."""
+        for part in _parts(sorted(set(texts) - {""}), 0xFFFF):
+            self.heap({text: text.encode() for text in part})
 
     def put(self, data: bytes | memoryview) -> int:
         """Append a structure and return its address."""
@@ -66,6 +73,19 @@ class _File:
         self.parts += [data, bytes(-len(data) % 8)]
         self.size += len(data) + -len(data) % 8
         return address
+
+    def heap(self, texts: Mapping[str, bytes]) -> None:
+        """Append a collection of the global heap."""
+        address = self.size
+        self.places |= {
+            text: struct.pack("<IQI", len(data), address, i) for i, (text, data) in enumerate(texts.items(), 1)
+        }
+        objects = b"".join(
+            struct.pack("<HHIQ", i, 0, 0, len(data)) + _padded(data) for i, data in enumerate(texts.values(), 1)
+        )
+        free = max(COLLECTION - 16 - len(objects), 16)
+        head = b"GCOL" + struct.pack("<B3xQ", 1, 16 + len(objects) + free)
+        self.put(head + objects + struct.pack("<HHIQ", 0, 0, 0, free).ljust(free, b"\0"))
 
     def group(self, group: Group) -> tuple[int, int, int]:
         """Append a group; the addresses of its B-tree, heap and header."""
@@ -85,7 +105,7 @@ class _File:
         data = self.put(bytes(names))
         heap = self.put(b"HEAP" + struct.pack("<B3xQQQ", 0, len(names), 1, data))  # 1: nothing in it is free
         tree = self.tree(entries)
-        messages = [(SYMBOL_TABLE, struct.pack("<QQ", tree, heap)), *_attributes(group.attributes)]
+        messages = [(SYMBOL_TABLE, struct.pack("<QQ", tree, heap)), *self.attributes(group.attributes)]
         return tree, heap, self.put(_header(messages))
 
     def tree(self, entries: Sequence[tuple[int, bytes]]) -> int:
@@ -123,7 +143,26 @@ class _File:
             (FILL, struct.pack("<BBBBI", 2, 2, 2, 1, 0)),
             (LAYOUT, struct.pack("<BBQQ", 3, 1, address, plain.nbytes)),
         ]
-        return self.put(_header([*messages, *_attributes(attributes)]))
+        return self.put(_header([*messages, *self.attributes(attributes)]))
+
+    def attributes(self, attributes: Mapping[str, str]) -> Iterator[tuple[int, bytes]]:
+        """Messages of attributes, each a text of variable length, which h5py gives as str and not as bytes: Keras looks
+        for the str "bfloat16"."""
+        kind = struct.pack("<BBBBI", 0x19, 1, 1, 0, 16) + _datatype(np.dtype("uint8"))  # 1, 1: a text, in UTF-8
+        for name, text in attributes.items():
+            key, space = name.encode() + b"\0", _dataspace(())
+            sizes = struct.pack("<BxHHH", 1, len(key), len(kind), len(space))
+            yield ATTRIBUTE, sizes + _padded(key) + _padded(kind) + _padded(space) + self.places[text]
+
+
+def _texts(group: Group) -> Iterator[str]:
+    """The texts of all attributes in a group."""
+    yield from group.attributes.values()
+    for attributes in group.described.values():
+        yield from attributes.values()
+    for member in group.members.values():
+        if isinstance(member, Group):
+            yield from _texts(member)
 
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -151,19 +190,6 @@ def _header(messages: Sequence[tuple[int, bytes]]) -> bytes:
         struct.pack("<HHB3x", kind, len(padded), 0) + padded for kind, data in messages for padded in [_padded(data)]
     )
     return struct.pack("<BxHII4x", 1, len(messages), 1, len(body)) + body
-
-
-def _attributes(attributes: Mapping[str, str]) -> Iterator[tuple[int, bytes]]:
-    """Messages of attributes, each a text of fixed length."""
-    for name, text in attributes.items():
-        key, value = name.encode() + b"\0", text.encode() or b"\0"
-        kind = struct.pack("<BBBBI", 0x13, 0x11, 0, 0, len(value))  # a text padded with zeros, in UTF-8
-        space = _dataspace(())
-        sizes = struct.pack("<BxHHH", 1, len(key), len(kind), len(space))
-        data = sizes + _padded(key) + _padded(kind) + _padded(space) + value
-        if len(data) > 0xFFF0:
-            raise ValueError(f"the attribute {name!r} of {len(value)} bytes is longer than an HDF5 file can hold")
-        yield ATTRIBUTE, data
 
 
 def _dataspace(shape: Sequence[int]) -> bytes:
