@@ -151,6 +151,25 @@ NESTED = residual(
 )
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (bind(dense, units=4), bind(batch_normalization, masks="drop")),
+        (bind(dense, units=4), bind(fnet.activation, activation="relu", masks="drop")),
+        (bind(rescaling, scale=3.0), bind(dense, units=4, masks="drop")),
+        (bind(fnet.dropout, rate=0.5, masks="drop"),),
+        (bind(fnet.lstm, units=4, return_sequences=True), bind(fnet.gaussian_noise, stddev=0.5, masks="drop")),
+    ],
+    ids=str,
+)
+def test_a_layer_that_is_to_lose_the_mask_still_does(steps):
+    embed = bind(fnet.embedding, input_dim=9, output_dim=4, mask_zero=True)
+    model = sequential(embed, *steps, bind(fnet.simple_rnn, units=3))
+    params, x = fnet.init(model, 0, (None, 4)), np.array([[3, 5, 0, 0], [1, 0, 0, 0]])
+    fast, values = fnet.optimize(model, params)
+    parity.assert_close(fast(values, x), model(params, x))
+
+
 def test_graphs_and_nested_models_are_rewritten_and_what_is_left_keeps_its_values(each_backend):
     params, x = drawn(NESTED, (6, 6, 3))
     before = repr(NESTED), [a.copy() for a in tree.leaves(params)]

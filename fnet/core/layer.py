@@ -198,8 +198,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     """Fix options of a layer: `bind(dense, activation="relu")` is again `(params, x) -> y`.
 
     Equal and hashable by value, picklable; its repr is the call that makes it. Every layer also takes `dtype=`, the
-    Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...), and `masks="drop"`, to lose a
-    mask whatever its own rule, as a Lambda of Keras does.
+    Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...), and, unless it has an option
+    `masks` of its own, `masks="drop"`, to lose a mask whatever its rule, as a Lambda of Keras does.
 
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """

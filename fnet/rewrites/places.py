@@ -104,11 +104,11 @@ def _merged_graph(model: Graph, params: Params, rule: PairRule) -> tuple[Any, Pa
 def _merged_step(
     rule: PairRule, first: tuple[str, Any], second: tuple[str, Any], params: Params
 ) -> tuple[Bound, Params] | None:
-    """The result of `rule` for two (params name, step)."""
+    """The result of `rule` for two (params name, step); None where the second loses the mask that the first keeps."""
     if any(isinstance(step, Sequential | Graph) for _, step in (first, second)):
         return None
-    a, b = (params.get(name, EMPTY) for name, _ in (first, second))
-    return rule(bind(first[1]), a, bind(second[1]), b)
+    (a, before), (b, after) = ((params.get(name, EMPTY), bind(step)) for name, step in (first, second))
+    return None if after.options.get("masks") == "drop" else rule(before, a, after, b)
 
 
 def read_only(x: Array) -> Array:
