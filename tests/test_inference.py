@@ -452,8 +452,38 @@ def test_texts_become_numbers_first_and_their_rows_are_sorted_by_length(each_bac
     parity.assert_close(np.delete(marked, 40, axis=0), y)
 
 
+IDS = bind(input_layer, shape=(None, 1), dtype="int32")
+TABLE = bind(embedding, input_dim=5, output_dim=2)
+JOINED = graph(inputs=("u", "v"), u=fnet.identity, c=(fnet.concatenate, ("u", "v")), e=(TABLE, "c"), outputs="e")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        graph(inputs=("a", "b"), a=IDS, b=IDS, c=(fnet.concatenate, ("b", "a")), e=(TABLE, "c"), outputs="e"),
+        graph(inputs=("a", "b"), a=IDS, b=IDS, n=(JOINED, ("b", "a")), outputs="n"),
+        graph(inputs=("a", "b"), a=IDS, b=IDS, f=(fnet.flatten, "b"), e=(TABLE, "f"), outputs=("a", "e")),
+    ],
+    ids=["joined", "nested", "rearranged"],
+)
+def test_ids_are_checked_also_where_layers_rearrange_them_first(model):
+    """An embedding that does not see them first would take the last row for -1 and, on JAX, NaN for 5."""
+    params, good = fnet.init(model, 0), np.array([[1], [4]])
+    assert len(fnet.predict(model, params, (good, good))[-1]) == 2
+    for wrong in (-1, 5):
+        with pytest.raises(fnet.InvalidInput, match=f"input 'b', row 1 has id {wrong}, which is none of the 5 rows"):
+            fnet.predict(model, params, (good, np.array([[0], [wrong]])))
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_an_id_of_64_bits_is_no_other_row(stacked):
+    layer = bind(fnet.recurrent_stack, layers=(TABLE, bind(fnet.lstm, units=1))) if stacked else TABLE
+    with pytest.raises(fnet.InvalidInput, match="picks what is not there"):
+        layer(fnet.init(layer, 0, (1, 1)), np.array([[2**32 + 1]]))
+
+
 @pytest.mark.parametrize("masks", ["ids", "values"])
-def test_rows_are_sorted_by_length_also_where_the_last_axis_is_left_out_or_added(each_backend, masks):
+def test_rows_are_sorted_by_length_also_where_the_last_axis_is_left_out_or_added(each_backend_slowly, masks):
     """predict counts steps before the input layer has brought the rows to the axes of the model."""
     x = np.array([[1, 2, 3, 0], [4, 0, 0, 0], [5, 6, 0, 0]], "float32")
     if masks == "ids":

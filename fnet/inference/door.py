@@ -20,10 +20,12 @@ from fnet.core.compose import Graph, Sequential, input_names
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.rules import rules
-from fnet.core.sources import Ref, describe, feed, only_item, references
+from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.inference.arrays import array, columns, is_none, is_table, table
+from fnet.layers.merging import concatenate
+from fnet.layers.reshaping import flatten, permute, repeat_vector, reshape
 from fnet.shapes import fits
 from fnet.types import Array, Spec
 
@@ -32,6 +34,9 @@ Rule = Callable[[Array], Any]
 
 FEW = 8192
 """Up to so many numbers one dot product tells whether all are finite; a longer one would use several threads."""
+
+REARRANGING = frozenset({concatenate, flatten, permute, repeat_vector, reshape})
+"""Layers whose output has the values of their inputs, and only those."""
 
 MISSING = re.compile(r"nan.*|is_?(nan|inf|finite|posinf|neginf)")
 """Names of operations that are defined for NaN or infinity."""
@@ -55,7 +60,7 @@ class Door:
         self.inputs = input_names(model)
         specs = infer.input_spec(model)
         self.specs = {} if specs is None else feed(self.inputs, specs)
-        self.rules = list(_door_rules(model))
+        self.rules = list(_door_rules(model, tree.map(lambda name: frozenset({name}), self.inputs)))
         self.missing = any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(model))
         """Whether a part of the model is defined for NaN or infinity."""
 
@@ -302,25 +307,36 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
     raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
 
 
-def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
-    """(input name, rule) for every layer with an `Entrance.faults` that reads an input directly."""
-    if isinstance(model, Graph):
-        yield from _graph_rules(model)
-    elif isinstance(model, Sequential):
-        step = next((s for _, s in model.steps if not passes_on(s)), None)
-        if step is not None:
-            yield from _door_rules(step)
-    elif (door := rules(model).entrance.faults) is not None:
-        yield "x", bind(model).fill(door)
+def _door_rules(step: Any, reads: Any) -> Iterator[tuple[str, Rule]]:
+    """(input name, rule) for every layer with an `Entrance.faults` that reads the values of an input.
+
+    reads: a tree like the inputs of the step, with the names of the inputs of the model whose values each consists of.
+    """
+    if isinstance(step, Graph):
+        names = references(step.inputs)
+        known = feed(step.inputs, reads) if not isinstance(reads, frozenset) else dict.fromkeys(names[:1], reads)
+        reach = known if len(known) == len(names) else {}
+        for name, node in step.nodes:
+            if node.sources is not None:
+                given = tree.map(lambda s: reach.get(next(iter(references(s)), ""), frozenset()), node.sources)
+                yield from _door_rules(node.step, given)
+                reach[name] = _passed(node.step, given)
+    elif isinstance(step, Sequential):
+        for _, inner in step.steps:
+            yield from _door_rules(inner, reads)
+            reads = _passed(inner, reads)
+    elif (door := rules(step).entrance.faults) is not None:
+        yield from ((name, bind(step).fill(door)) for name in _all(reads))
 
 
-def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
-    for _, node in model.nodes:
-        sources = node.sources.node if isinstance(node.sources, Ref) else node.sources
-        if isinstance(sources, str) and sources in references(model.inputs):
-            for name, rule in _door_rules(node.step):
-                if name in ("x", input_names(node.step)):
-                    yield sources, rule
+def _passed(step: Any, reads: Any) -> frozenset[str]:
+    """The inputs of which all values, and nothing else, are in the output of a step that reads them."""
+    whole = passes_on(step) or (not isinstance(step, Model) and bind(step).function in REARRANGING)
+    return _all(reads) if whole else frozenset()
+
+
+def _all(reads: Any) -> frozenset[str]:
+    return frozenset[str]().union(*tree.leaves(reads))
 
 
 def passes_on(step: Any) -> bool:
