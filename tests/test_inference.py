@@ -196,6 +196,18 @@ def test_where_rows_are_said_to_stay_apart_each_is_answered_alone():
     assert count > 1500
 
 
+def test_no_rows_give_the_shape_and_dtype_of_some(each_backend):
+    words = bind(fnet.string_lookup, invert=True)
+    names = sequential(x=bind(input_layer, shape=(None, None), dtype="int64"), y=words)
+    steps = sequential(x=bind(input_layer, shape=(None, None, 3)), y=bind(dense, units=2))
+    for model, params, x in (
+        (names, {"y": fnet.vocabulary_params(words, ["a", "b"])}, np.ones((1, 7), "int64")),
+        (steps, fnet.init(steps, 0), np.ones((1, 7, 3), "float32")),
+    ):
+        some, none = fnet.predict(model, params, x), fnet.predict(model, params, x[:0])
+        assert (none.shape, none.dtype) == ((0, *some.shape[1:]), some.dtype)
+
+
 def test_what_is_not_by_rows_stays_whole(each_backend):
     quantiles = bind(operations.quantile, axis=1), ("x", [0.2, 0.5])
     quantiles = graph(inputs="x", x=bind(input_layer, shape=(None, 4)), y=quantiles, outputs="y")

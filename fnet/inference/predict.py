@@ -20,7 +20,7 @@ from fnet.inference.optimized import Remembered, optimized
 from fnet.inference.prepared import prepared
 from fnet.inference.rows import joined
 from fnet.latest import Latest
-from fnet.types import Params
+from fnet.types import Params, Spec
 
 
 def predict(
@@ -159,5 +159,7 @@ def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> No
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:
     """Zero rows in, zero rows out, with the right shapes and dtypes."""
-    outputs, _ = infer.infer(in_predict(model), infer.input_spec(model) or infer.spec(x))
-    return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)
+    takes = tree.map(lambda spec: Spec((None, *(d or None for d in spec.shape[1:])), spec.dtype), infer.spec(x))
+    outputs, _ = infer.infer(in_predict(model), takes)
+    dtypes = {"string": "object", "bfloat16": "float32"}
+    return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), dtypes.get(s.dtype, s.dtype)), outputs)
