@@ -160,6 +160,37 @@ def test_what_a_row_is_at_the_values_of_all_rows_is_not_by_row():
     assert not rows_independent(graph({"x": takes, "q": takes, "y": read}, inputs=("x", "q"), outputs="y"))
 
 
+OF_INPUTS = {
+    "the input": (graph(inputs="x", x=bind(input_layer, shape=(None, 3)), outputs=("x", {"again": "x"})), 2),
+    "a view of it": (sequential(takes=bind(input_layer, shape=(None, 3, 1)), flat=fnet.flatten), 1),
+    "a constant": (
+        graph(
+            inputs="x",
+            x=bind(input_layer, shape=(None, 3)),
+            c=(bind(fnet.constant, shape=(2, 2)), ()),
+            outputs=("c", "x"),
+        ),
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_INPUTS)
+@pytest.mark.parametrize("as_constants", [True, False])
+def test_what_predict_gives_has_memory_of_its_own(each_backend, name, as_constants):
+    """A caller may write to it, and to the input afterwards."""
+    model, count = OF_INPUTS[name]
+    params = tree.map(lambda leaf: constant(np.asarray(leaf)) if as_constants else leaf, fnet.init(model, 0))
+    x = np.ones((2, *infer.input_spec(model).shape[1:]), "float32")
+    for _ in range(3):
+        outputs = tree.leaves(fnet.predict(model, params, x))
+        given = [x, *map(np.asarray, tree.leaves(params))]
+        assert len(outputs) == count
+        assert not any(np.shares_memory(y, array) for y in outputs for array in given)
+        assert count == 1 or each_backend == "jax" or not np.shares_memory(*outputs)
+        assert all(y.flags.writeable == (each_backend == "numpy") for y in outputs)
+
+
 def of_rows(step, x):
     """A model of a step that declares the spec of a row; None for inputs with different numbers of rows."""
     arrays = {f"x{n}": a for n, a in enumerate(arrays_of(x))}

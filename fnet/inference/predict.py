@@ -18,7 +18,7 @@ from fnet.inference.device import require_values
 from fnet.inference.in_predict import in_predict
 from fnet.inference.optimized import Remembered, optimized
 from fnet.inference.prepared import prepared
-from fnet.inference.rows import joined
+from fnet.inference.rows import joined, own
 from fnet.latest import Latest
 from fnet.types import Params, Spec
 
@@ -82,12 +82,14 @@ def predict(
         if known.advance is not None:
             _require_whole_batches(rows, size)
         runner = Runner(known, program, settings, x, rows)
-        outputs = joined(runner.batches(progress), rows)
+        answers = joined(runner.batches(progress), rows)
+        outputs = own(answers, [x, program.params]) if backend.name() == "numpy" else answers  # JAX's are read-only
     except (KeyError, InvalidParams) as error:
         _require_fitting(model, params, x, error)
         raise
     _warn_of_marked(runner, rows)
-    if kind is not None and program.calls.most and original is x and (again := runner.again()) is not None:
+    repeats = kind is not None and program.calls.most and original is x and outputs is answers
+    if repeats and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
     return outputs
 

@@ -121,6 +121,32 @@ def joined(batches: Iterator[tuple[Any, int, Any]], rows: int) -> Any:
     return tree.map(lambda output: output.value(), outputs)
 
 
+def own(y: Any, given: Any) -> Any:
+    """NumPy arrays that a model gives, copied where their memory is constant, or that of another one or of an array in
+    `given`: what `predict` gives is the caller's to keep and to change. `y` itself where there is nothing to copy."""
+    owners = {id(_owner(leaf)) for leaf in tree.flatten(given)[0]}
+    copies = 0
+
+    def kept(a: Array) -> Array:
+        nonlocal copies
+        owner = _owner(a)
+        if owner.base is None and id(owner) not in owners:
+            owners.add(id(owner))
+            return a
+        copies += 1
+        return a.copy()
+
+    owned = tree.map(kept, y)
+    return owned if copies else y
+
+
+def _owner(a: Any) -> Any:
+    """The array whose memory `a` is a view of, itself if of none."""
+    while isinstance(getattr(a, "base", None), np.ndarray):
+        a = a.base
+    return a
+
+
 class _Output:
     """One output over all batches: written in place while it has a row for each input row, else concatenated."""
 
