@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,17 @@ def named(pairs: Iterable[str], option: str) -> dict[str, str]:
     if not all(name and place for name, place in places.items()):
         raise ImportFailed(f"{option} takes NAME=PLACE, such as 'my>Shifted=pure.py:shifted'; got {' '.join(pairs)!r}")
     return places
+
+
+def file_of(module: str) -> str | None:
+    """The file with the code of a module; None where there is none. Nothing is run but packages around the module."""
+    if module.endswith(".py"):
+        return module if os.path.isfile(module) else None  # noqa: PTH113 - Path raises for long names
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return spec.origin if spec is not None and spec.has_location else None
 
 
 @functools.cache

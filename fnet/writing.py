@@ -67,6 +67,18 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
         _flush_folder(target.parent)
 
 
+def lock(number: int) -> bool:
+    """Lock an open file until it is closed; False if another process has. True where there are no locks."""
+    if sys.platform not in NO_LOCKS:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # file systems without locks
+    return True
+
+
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Errors of the operating system in a `with` block name the file of the user, not the temporary one."""

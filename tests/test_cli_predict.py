@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind, cli, sequential
+from fnet import bind, cli, sequential, writing
 from fnet.cli import main
 from tests.golden.archives import golden
 
@@ -185,7 +185,7 @@ def test_a_table_holds_images_or_the_paths_of_some(folder, capsys, caplog):
         pyarrow.parquet.write_table(pyarrow.table({"id": [7, 8, 9], "image": column}), "t.parquet")
         for options in (["--keep", "id"], ["--column", "image", "--keep", "id", "--batch-size", "2"]):
             rows = lines(capsys, IMAGES, "t.parquet", "--resize", *options)
-            assert [row["output"] for row in rows] == expected
+            assert np.allclose([row["output"] for row in rows], expected, rtol=0, atol=1e-6)
             assert [(row["input"], row["id"]) for row in rows] == [("0", 7), ("1", 8), ("2", 9)]
     pyarrow.parquet.write_table(pyarrow.table({"image": [cells[0], b"no image", None]}), "t.parquet")
     Path("t.csv").write_text('image\nphotos/0.png\nphotos/none.png\n""\n')
@@ -790,9 +790,9 @@ def test_a_config_and_weights_in_two_files_are_one_model(folder, capsys):
 def test_convert_keeps_an_offset_as_a_layer(folder, capsys, caplog):
     shape = fnet.core.infer.input_spec(fnet.load_keras("cnn.keras")[0]).shape
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, (2, *shape[1:])))
-    expected = run(capsys, "cnn.keras", "x.npy", "--json", "--scale", "1/127.5", "--offset", "-1")
+    expected = run(capsys, "cnn.keras", "x.npy", "--scale", "1/127.5", "--offset", "-1")
     assert main(["convert", "cnn.keras", "cnn.safetensors", "--scale", "1/127.5", "--offset", "-1"]) == 0
-    assert run(capsys, "cnn.safetensors", "x.npy", "--json") == expected
+    assert run(capsys, "cnn.safetensors", "x.npy") == expected
     assert fnet.load_info("cnn.safetensors")["scale"] is None
     fnet.to_keras(*fnet.load("two.safetensors"), "two.keras")
     assert main(["convert", "two.keras", "y.safetensors", "--offset", "-1"]) == 2
@@ -963,13 +963,62 @@ def test_a_line_that_was_torn_off_is_none_to_the_runs_after_it(folder, capsys, m
     assert run(capsys, *arguments, "--batch-size", 2, "--resume") == (0, "")
 
 
-def test_without_resume_nothing_of_an_interrupted_run_is_left(folder, capsys, monkeypatch):
+def test_finished_work_is_not_thrown_away_without_resume(folder, capsys, caplog, monkeypatch):
     np.save("x.npy", np.arange(27, dtype="float32").reshape(9, 3))
-    for _ in range(2):
-        calls = interrupted(folder, monkeypatch, "numbers.safetensors", "x.npy", "--output", "y.csv")
-        assert len(Path("y.csv.part").read_text().splitlines()) == 2
-    run(capsys, "numbers.safetensors", "x.npy", "--batch-size", 2, "--output", "y.csv")
+    interrupted(folder, monkeypatch, "numbers.safetensors", "x.npy", "--output", "y.csv")
+    part = Path("y.csv.part")
+    kept = part.read_bytes()
+    assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv") == (2, "")
+    assert "y.csv.part keeps what an interrupted run has finished: --resume goes on" in caplog.text
+    assert part.read_bytes() == kept
+    part.write_text('{"key": "torn off')  # nothing is finished
+    assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv") == (0, "")
+    assert not part.exists()
+
+
+@pytest.mark.skipif(sys.platform in writing.NO_LOCKS, reason="no locks")
+def test_two_runs_do_not_write_one_file(folder, capsys, caplog, monkeypatch):
+    np.save("x.npy", np.zeros((4, 3), "float32"))
+    predict, seen = fnet.predict, []
+
+    def twice(*args, **options):
+        monkeypatch.setattr(fnet, "predict", predict)
+        seen.append(run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv", "--resume"))
+        return predict(*args, **options)
+
+    monkeypatch.setattr(fnet, "predict", twice)
+    assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", 2) == (0, "")
+    assert seen == [(2, "")]
+    assert "y.csv.part: another fnet predict is writing it" in caplog.text
+    assert len(Path("y.csv").read_text().splitlines()) == 5
+
+
+def test_changed_code_of_custom_layers_is_computed_again(folder, capsys, monkeypatch):
+    np.save("x.npy", np.ones((9, 3), "float32") * np.arange(9)[:, None].astype("float32"))
+    layer = "import fnet\n@fnet.layer(shape=lambda x: x)\ndef f(x): return x"
+    Path("mine.py").write_text(layer)
+    arguments = ["numbers.safetensors", "x.npy", "--custom", "my>F=mine.py:f", "--output", "y.jsonl"]
+    calls = interrupted(folder, monkeypatch, *arguments)
+    Path("mine.py").write_text(f"{layer} + 1")
+    assert run(capsys, *arguments, "--batch-size", 2, "--resume")[0] == 0
     assert calls == [2, 2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_file_keeps_all_digits_of_its_numbers(folder, capsys, suffix):
+    np.save("x.npy", np.array([[0.1, -9, 2], [8, 0.3, -9]], "float32"))
+    run(capsys, "numbers.safetensors", "x.npy", "--output", f"y.{suffix}")
+    y = fnet.predict(*fnet.load("numbers.safetensors"), np.load("x.npy"))
+    if suffix == "parquet":
+        table = pytest.importorskip("pyarrow.parquet").read_table("y.parquet").to_pylist()
+    elif suffix == "csv":
+        table = list(csv.DictReader(Path("y.csv").read_text().splitlines()))
+    else:
+        table = [json.loads(line) for line in Path("y.jsonl").read_text().splitlines()]
+        table = [{f"output_{i}": value for i, value in enumerate(row["output"])} for row in table]
+    assert [[np.float32(row[f"output_{i}"]) for i in range(2)] for row in table] == y.tolist()
+    if suffix != "jsonl":
+        assert [np.float32(row["score"]) for row in table] == y.max(axis=1).tolist()
 
 
 def test_rows_of_a_killed_process_are_kept(folder):

@@ -733,6 +733,7 @@ CHOICES = {
     "completion shell": "bash zsh fish tcsh powershell", "export to": "keras onnx stablehlo",
     "predict format": "txt csv tsv jsonl", "predict invalid": "mark raise",
     **dict.fromkeys(("activations stdin_format", "predict stdin_format"), "txt csv tsv jsonl"),
+    **dict.fromkeys(("activations decimal", "predict decimal"), ". ,"),
     "compare split": "test valid train", "train family": "cnn rnn lstm", "train recipe": "adam one-cycle",
     "train pooling": "max average", "train head": "last pool attention",
     **dict.fromkeys(("compare language", "report language", "run language", "train language"), " ".join(LANGUAGES)),

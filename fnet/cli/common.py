@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fnet.importing import ImportFailed, imported, named
+from fnet.importing import ImportFailed, file_of, imported, named
 
 log = logging.getLogger("fnet")
 
@@ -44,9 +44,23 @@ def add_custom(command: argparse.ArgumentParser) -> None:
 def custom_layers(args: argparse.Namespace) -> dict[str, Any]:
     """{name: function} of --custom. Raises UsageError where there is no such function."""
     try:
-        return {name: imported(place) for name, place in named(args.custom, "--custom").items()}
+        return {name: imported(place) for name, place in _custom(args).items()}
     except ImportFailed as error:
         raise UsageError(error) from error
+
+
+def _custom(args: argparse.Namespace) -> dict[str, str]:
+    """{name: place} of --custom."""
+    try:
+        return named(args.custom, "--custom")
+    except ImportFailed as error:
+        raise UsageError(error) from error
+
+
+def custom_files(args: argparse.Namespace) -> list[str]:
+    """The files of --custom, also of modules."""
+    modules = {place.rpartition(":")[0] for place in _custom(args).values()}
+    return [file for module in sorted(modules) if (file := file_of(module)) is not None]
 
 
 def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
@@ -102,8 +116,8 @@ def check_target(path: Path, args: argparse.Namespace, inputs: Iterable[str] = (
         raise UsageError(f"{path}: there is no folder {path.parent} to write it to")
     if path.exists() and not path.is_file():
         raise UsageError(f"{path}: not a regular file, so not written over")
-    custom = [text.partition("=")[2].rpartition(":")[0] for text in args.custom]
-    for source in (args.model, *inputs, getattr(args, "weights", None), getattr(args, "labels", None), *custom):
+    named = (args.model, *inputs, getattr(args, "weights", None), getattr(args, "labels", None), *custom_files(args))
+    for source in named:
         if source and path.exists() and exists(source) and path.samefile(source):
             raise UsageError(f"{path}: the file to write is {source}, which is read; give it another name")
 

@@ -1,7 +1,7 @@
 """The file FILE.part, with a line for each batch of an interrupted `fnet predict --output FILE`, for `--resume`.
 
 A line is JSON: a digest of the model, the settings and the rows of a batch, and the outputs for them. So the next run
-reuses exactly what it would compute: changed rows, or another scale or model, have another digest.
+reuses exactly what it would compute: changed rows, or another scale, model or file of --custom, have another digest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -42,10 +42,16 @@ class Journal:
         for path, leaf in tree.items(params):
             _feed(whole, (path, np.asarray(leaf)))
         self.of_model = whole.digest()
-        stored = _kept(self.path) if os.path.lexists(self.path) else {}
         self.resumed = resume and self.path.exists()
-        self.kept = stored if resume else {}
-        self.file = self.path.open("a" if self.resumed else "w", encoding="utf-8")
+        self.file = _opened(self.path)
+        try:
+            self.kept = _kept(self.path)
+            if self.kept and not resume:
+                what = f"{self.path} keeps what an interrupted run has finished"
+                raise UsageError(f"{what}: --resume goes on, and computes again what has changed; or remove the file")
+        except UsageError:
+            self.file.close()
+            raise
         self.rows = self.taken = 0
 
     def key(self, rows: Any) -> str:
@@ -73,8 +79,8 @@ class Journal:
         """Leave the file for `--resume`, or remove it if everything is done."""
         with contextlib.suppress(OSError):  # of what `add` could not write, and told
             self.file.close()
-        if done or not self.path.stat().st_size:
-            self.path.unlink()
+        if done or not (self.path.exists() and self.path.stat().st_size):
+            self.path.unlink(missing_ok=True)
 
 
 def part_of(output: Path) -> Path:
@@ -82,14 +88,26 @@ def part_of(output: Path) -> Path:
     return output.with_name(f"{output.name}.part")
 
 
+def _opened(path: Path) -> TextIO:
+    """The file, to add to it, for this process alone. Raises UsageError where it is another's, or no file."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UsageError(WRONG.format(path))
+    file = path.open("a", encoding="utf-8")
+    if not writing.lock(file.fileno()):
+        file.close()
+        raise UsageError(f"{path}: another fnet predict is writing it; give this one another --output")
+    return file
+
+
+WRONG = "{} is not what an interrupted fnet predict leaves: move it, as its name is needed"
+
+
 def _kept(path: Path) -> dict[str, Entry]:
     """{key: entry} of the complete lines of the file; an incomplete last line of a killed process is cut off.
 
     Raises UsageError for any other file, and leaves it as it is, as it would be overwritten and at the end removed.
     """
-    wrong = f"{path} is not what an interrupted fnet predict leaves: move it, as its name is needed"
-    if path.is_symlink() or not path.is_file():
-        raise UsageError(wrong)
+    wrong = WRONG.format(path)
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     torn = data[len(whole) :]

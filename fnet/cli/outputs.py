@@ -43,9 +43,14 @@ OWN = ("input", "label", "score", "output")
 
 
 def answers(
-    names: list[str], y: Any, unanswered: set[int], scores: Scores | None, kept: dict[str, list[Any]]
+    names: list[str],
+    y: Any,
+    unanswered: set[int],
+    scores: Scores | None,
+    kept: dict[str, list[Any]],
+    digits: int | None = None,
 ) -> Iterator[Answer]:
-    """An answer for each row of a batch."""
+    """An answer for each row of a batch; digits: the decimals of its numbers, or None for all."""
     if any(a.shape[:1] != (len(names),) for a in tree.leaves(y)):
         raise UsageError("the model does not give one answer for each row; fnet.predict in Python gives what it gives")
     best = None if scores is None else scores.best(y)
@@ -54,25 +59,30 @@ def answers(
         if row in unanswered:
             yield Answer(name, None if best is None else [], None, cells)
         else:
-            values = tree.map(lambda a: _plain(a[row]), y)  # noqa: B023 - called at once
+            values = tree.map(lambda a: _plain(a[row], digits), y)  # noqa: B023 - called at once
             yield Answer(name, None if best is None else best[row], values, cells)
 
 
-def _plain(a: Any) -> Any:
-    """Python numbers, rounded to six decimals, and texts; None for NaN and infinity, which JSON lacks."""
+def _plain(a: Any, digits: int | None) -> Any:
+    """Python numbers and texts; None for NaN and infinity, which JSON lacks."""
     if a.dtype.kind != "f":
         return tree.map(lambda item: item.decode() if isinstance(item, bytes) else item, a.tolist())
-    values = np.round(a.astype(float), 6).tolist()
+    values = _decimals(a, digits).tolist()
     if np.isfinite(a).all():
         return values
     return tree.map(lambda value: value if math.isfinite(value) else None, values)
 
 
+def _decimals(a: Any, digits: int | None) -> Any:
+    """Floats as float64 with so many decimals; None: as few as tell them from others of their dtype, 0.1 as 0.1."""
+    return a.astype(str).astype(float) if digits is None else np.round(a.astype(float), digits)
+
+
 class Scores:
     """The best classes of each row."""
 
-    def __init__(self, labels: list[str] | None, middle: float, top: int) -> None:
-        self.labels, self.middle, self.top = labels, middle, top
+    def __init__(self, labels: list[str] | None, middle: float, top: int, digits: int | None = None) -> None:
+        self.labels, self.middle, self.top, self.digits = labels, middle, top, digits
 
     def classes(self, y: Any) -> list[str]:
         """The labels, or the numbers of the classes."""
@@ -88,8 +98,9 @@ class Scores:
         if scores.shape[1] == 1:  # one unit: a probability or a logit of the second of two classes
             scores = np.concatenate([2 * self.middle - scores, scores], 1)
         order = np.argsort(-scores, axis=1, kind="stable")[:, : self.top]
+        names, scores = self.classes(y), _decimals(scores, self.digits)
         return [
-            [] if np.isnan(row).any() else [(self.labels[i] if self.labels else str(i), float(row[i])) for i in chosen]
+            [] if np.isnan(row).any() else [(names[i], float(row[i])) for i in chosen]
             for row, chosen in zip(scores, order, strict=True)
         ]
 
@@ -115,7 +126,7 @@ def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
         if answer.best is not None:
             value["label"] = answer.best[0][0] if answer.best else None
             if top > 1:
-                _add(value, "top", [{"label": label, "score": round(score, 6)} for label, score in answer.best])
+                _add(value, "top", [{"label": label, "score": score} for label, score in answer.best])
         yield json.dumps({**value, "output": answer.values}, ensure_ascii=False) + "\n"
 
 
@@ -126,7 +137,7 @@ def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
         for place, (label, score) in enumerate(answer.best or (), 1):
             end = f"_{place}" if top > 1 else ""
             _add(row, f"label{end}", label)
-            _add(row, f"score{end}", round(score, 6))
+            _add(row, f"score{end}", score)
         for path, value in tree.items({"output": answer.values}):
             _add(row, "_".join(map(str, path)), value)
         yield row

@@ -15,7 +15,17 @@ import numpy as np
 
 from fnet import writing
 from fnet.cli import inputs, outputs
-from fnet.cli.common import UsageError, add_model, check_target, exists, listed, load_model, log, read_labels
+from fnet.cli.common import (
+    UsageError,
+    add_model,
+    check_target,
+    custom_files,
+    exists,
+    listed,
+    load_model,
+    log,
+    read_labels,
+)
 from fnet.cli.image_files import IMAGES
 from fnet.cli.journal import Entry, Journal
 from fnet.cli.request import Batch
@@ -32,8 +42,9 @@ input by its name; .txt with a text on each line; - for standard input."""
 
 EPILOG = """exit status: 0 if some row has an answer, 1 if none has or something failed, 2 for wrong usage, 130 after
 Ctrl-C. A file of --output appears complete or not at all; until then FILE.part keeps each finished batch. After Ctrl-C
-or a crash, the same command with --resume reuses what is still valid and computes the rest: changed rows, weights or
---scale are computed again.
+or a crash, the same command with --resume reuses what is still valid and computes the rest: changed rows, weights,
+--scale or files of --custom are computed again. Without --resume it is refused while FILE.part is there.
+Numbers have six decimals in txt, and all their digits in the other formats.
 
 examples:
   fnet predict examples/models/nusax-lstm.safetensors --text 'pelayanannya ramah' 'makanan dingin' --top 2
@@ -159,10 +170,13 @@ class _Run:
         self.scaling = inputs.scaling(self.model, args, info, self.source.pixels)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
+        self.digits = 6 if form == ".txt" else None  # lines for people
         self.rows, self.judgeable, self.right, self.unanswered, self.why = 0, 0, 0, list[str](), ""
         self.header = list[str]()
         """The columns of a table, once the first batch is there."""
-        settings = self.scaling, args.invalid, fnet.backend.name()
+        code = [Path(file).read_bytes() for file in custom_files(args)]
+        batch = args.batch_size if size == sys.maxsize else None  # at which states are carried over
+        settings = self.scaling, args.invalid, fnet.backend.name(), fnet.__version__, code, batch
         self.journal = (
             None if args.output is None else Journal(args.output, args.resume, self.model, self.params, *settings)
         )
@@ -172,7 +186,11 @@ class _Run:
         from fnet.inference.labels import middle
 
         for_classes = self.args.labels or self.args.top or self.args.truth
-        scores = outputs.Scores(self.labels, middle(self.model), self.top) if self.labels or for_classes else None
+        scores = (
+            outputs.Scores(self.labels, middle(self.model), self.top, self.digits)
+            if self.labels or for_classes
+            else None
+        )
         for (batch, marked), y in self.batches():
             if scores is not None and not isinstance(y, np.ndarray):
                 if for_classes:
@@ -186,7 +204,7 @@ class _Run:
                 log.info("a row is %d numbers: --top 5 prints the best classes, --labels names them", y.shape[1])
             classes = [] if scores is None else scores.classes(y)
             kept = self.columns(batch, classes)
-            of_batch = outputs.answers(batch.names, y, marked, scores, kept)
+            of_batch = outputs.answers(batch.names, y, marked, scores, kept, self.digits)
             if not self.header and self.form in outputs.TABLES:
                 self.header += outputs.header(y, scores, kept, self.top)
             yield of_batch if self.args.truth is None else self.judged(of_batch, classes)
