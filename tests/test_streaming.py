@@ -56,6 +56,33 @@ def test_an_optimized_model_is_not_streamed():
         streaming(fnet.sequential(fast))
 
 
+@pytest.mark.parametrize("made", ["list", "states", "name", "part", "rows", "text", "array"])
+def test_what_is_no_state_of_the_model_is_refused(made):
+    """A name of no step and a part of a state were taken without a word, as zeros."""
+    layer = bind(fnet.gru, units=4, return_sequences=True)
+    model = fnet.sequential(a=layer, inner=fnet.sequential(b=layer))
+    params = fnet.init(model, 0, X.shape)
+    step, good = streaming(model), initial_state(model, X.shape)
+    wrong = {
+        "list": {**good, "a": good["a"]["states"]},
+        "states": {**good, "inner": {"b": {"states": good["a"]["states"]}}},
+        "name": {**good, "c": good["a"]},
+        "part": {"a": good["a"]},
+        "rows": initial_state(model, (5, *X.shape[1:])),
+        "text": "abc",
+        "array": X,
+    }
+    assert step(params, X, {})[0].shape == step(params, X, good)[0].shape == (3, 8, 4)
+    with pytest.raises(fnet.InvalidInput, match=r"no state of this model|state of another model|states of"):
+        step(params, X, wrong[made])
+
+
+@pytest.mark.parametrize("size", ["3", 2.5, -1])
+def test_the_size_of_a_batch_is_a_whole_number(size):
+    with pytest.raises(fnet.InvalidInput, match="batch_size is a number of sequences"):
+        initial_state(LAYERS[0], (None, 8, 5), batch_size=size)
+
+
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_pieces_equal_one_pass(each_backend_slowly, layer, masked):

@@ -5,6 +5,8 @@ What Keras keeps inside `stateful=True` layers is an argument and a result here:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from fnet import tree
@@ -15,6 +17,8 @@ from fnet.core.layer import Bound, bind
 from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
 from fnet.core.rules import rules
+from fnet.core.sources import describe
+from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack, zeros
 from fnet.layers.recurrence_stack import recurrent_stack
 from fnet.layers.state_passing import Advance, State, advance
@@ -31,7 +35,12 @@ class Streaming:
     model: Any
 
     def __call__(self, params: Params, x: Any, state: State | None = None) -> tuple[Any, dict[str, Any]]:
-        y, after = ops.exactly(advance, self.model, params, x, state or EMPTY, _ways)
+        state = EMPTY if state is None else state
+        if not _is_state(state):
+            raise InvalidInput(f"no state of this model; give the one that the call before returned: {describe(state)}")
+        y, after = ops.exactly(advance, self.model, params, x, state, _ways)
+        if state and _paths(state) != _paths(after):
+            raise InvalidInput(f"a state of another model: {describe(state)}; this one has {describe(after)}")
         return strip(y), after
 
 
@@ -47,7 +56,8 @@ def streaming(model: Any) -> Streaming:
     go_backwards take the last piece first.
 
     Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half needs the
-    end of the sequence first; and for models of `fnet.optimize`, which computes recurrent layers as one.
+    end of the sequence first; and for models of `fnet.optimize`, which computes recurrent layers as one. A call raises
+    InvalidInput for what is no state of the model.
 
     >>> model, x = sequential(lstm=bind(lstm, units=2)), np.ones((1, 8, 3))
     >>> params, step = init(model, 0, x.shape), streaming(model)
@@ -97,6 +107,17 @@ def _directions(step: Any) -> list[bool]:
     return []
 
 
+def _is_state(state: Any) -> bool:
+    """Whether this has the form of a state: {"states": ..., "output": ...} of a layer, under the names of the steps."""
+    if not isinstance(state, Mapping):
+        return False
+    return state.keys() == {"states", "output"} or all(map(_is_state, state.values()))
+
+
+def _paths(state: State) -> set[tree.Path]:
+    return {path for path, _ in tree.items(state)}
+
+
 # --- one piece ------------------------------------------------------------------------------------
 
 
@@ -131,6 +152,8 @@ def _sized(spec: Spec, batch_size: int | None) -> Spec:
     size = spec.shape[0] if batch_size is None else batch_size
     if size is None:
         raise ValueError(f"how many sequences? give batch_size=, or an input shape that says it; got {spec}")
+    if not isinstance(size, Integral) or size < 0:
+        raise InvalidInput(f"batch_size is a number of sequences; got {size!r:.40}")
     return Spec((size, *spec.shape[1:]), spec.dtype)
 
 
