@@ -567,3 +567,14 @@ def test_a_missing_text_of_a_table_is_told_as_a_plain_nan():
     with pytest.warns(fnet.InvalidRows, match="no answer for 2 of 4 rows, which are marked: 1, 3"):
         marked = fnet.predict(model, {}, ["a", "b\ud800", "", None], invalid="mark")
     np.testing.assert_array_equal(marked[[0, 2]], fnet.predict(model, {}, ["a", ""]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ids", ["int32", "uint8"])
+def test_a_number_just_beyond_an_integer_dtype_is_refused(dtype, ids):
+    """The largest int32 is no float32: 2**31, the float next to it, became -2**31."""
+    model, most = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype=ids)), int(np.iinfo(ids).max)
+    least = np.nextafter(np.array([[most + 1]], dtype), 0, dtype=dtype)
+    assert fnet.predict(model, {}, least) == int(least[0, 0])
+    with pytest.raises(fnet.InvalidInput, match=f"which does not fit in {ids}"):
+        fnet.predict(model, {}, np.array([[most + 1]], dtype))

@@ -64,7 +64,7 @@ def test_hidden_steps_do_not_count():
     np.testing.assert_allclose(new["norm"]["moving_mean"], X[:3].mean(0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("momentum", [1.1, -0.1, float("nan"), "0.9", None])
+@pytest.mark.parametrize("momentum", [1.1, -0.1, float("nan"), "0.9", None, np.float32(5)])
 def test_momentum_is_a_share(momentum):
     model = fnet.sequential(norm=fnet.batch_normalization)
     with pytest.raises(ValueError, match=r"from 0 to 1; got"):

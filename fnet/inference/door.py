@@ -192,7 +192,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool) ->
     if kind in "iuf" and dtype.startswith(("int", "uint")) and value.dtype != dtype:
         limits = np.iinfo(dtype)
         value = ops.to_numpy(value)
-        wrong = (value < limits.min) | (value > limits.max)
+        wrong = (value < limits.min) | (value >= int(limits.max) + 1)  # a power of two, exact in floats of any size
         faults += _fault(name, value, wrong, lambda item: f"{item}, which does not fit in {dtype}")
     return faults
 

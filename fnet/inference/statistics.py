@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
@@ -27,7 +29,8 @@ def with_statistics(model: Any, params: Params, x: Any, momentum: float = 0.99) 
     that is not from 0 to 1.
     """
     require_order("with_statistics(model, params, x)", model, params)
-    if not (0 <= momentum <= 1 if isinstance(momentum, int | float) else hasattr(momentum, "dtype")):  # or traced
+    known = isinstance(momentum, int | float | np.number)
+    if not (0 <= momentum <= 1 if known else hasattr(momentum, "dtype")):  # an array may be traced
         raise ValueError(f"momentum is the share that stays of the old statistics, from 0 to 1; got {momentum!r:.40}")
     y, new = ops.exactly(_step, model, params, x, momentum)
     return strip(y), tree.nest({path: leaf for path, leaf in tree.items(new) if path[-1] != "rng"})
