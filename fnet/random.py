@@ -24,20 +24,24 @@ def arrays_for(rng: Array) -> Any:
     return xp if ops.is_traced(rng) else np
 
 
-def key(seed: int) -> Array:
-    """uint32[2] from an integer seed."""
+def key(seed: int | np.integer[Any]) -> Array:
+    """uint32[2] from an integer seed. Raises InvalidInput for one of more than 64 bits."""
+    seed = int(seed)
+    if not -(1 << 63) <= seed < 1 << 64:
+        raise InvalidInput(f"a seed has at most 64 bits; got {hex(seed):.40}")
     return ops.asarray(np.array([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF], "uint32"))
 
 
-def as_key(key_or_seed: Array | int) -> Array:
-    """uint32[2] from a key (on JAX also a typed one) or a seed. Raises InvalidInput for any other array."""
-    if isinstance(key_or_seed, int):
+def as_key(key_or_seed: Array | int | np.integer[Any]) -> Array:
+    """uint32[2] from a key (on JAX also a typed one) or a seed of up to 64 bits. Raises InvalidInput for all else."""
+    if isinstance(key_or_seed, int | np.integer):
         return key(key_or_seed)
     key_or_seed = ops.key_data(key_or_seed)
-    if getattr(key_or_seed, "shape", None) != (2,):
-        shown = f"{key_or_seed.dtype}{list(key_or_seed.shape)}" if hasattr(key_or_seed, "shape") else repr(key_or_seed)
+    dtype = getattr(getattr(key_or_seed, "dtype", None), "name", None)
+    if dtype != "uint32" or key_or_seed.shape != (2,):
+        shown = repr(key_or_seed) if dtype is None else f"{dtype}{list(key_or_seed.shape)}"
         raise InvalidInput(
-            f"a key is an int or uint32[2]; got {shown} (of a key of jax.random.key: jax.random.key_data(key))"
+            f"a key is an int or uint32[2]; got {shown:.60} (of a key of jax.random.key: jax.random.key_data(key))"
         )
     return key_or_seed
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import backend, bind, dense, embedding, input_layer, sequential
+from fnet import backend, bind, dense, embedding, input_layer, random, sequential
 
 MODEL = sequential(
     ids=bind(input_layer, shape=(None, 6), dtype="int32"),
@@ -67,9 +67,20 @@ def test_init_without_a_size_asks_for_one():
 
 def test_a_key_of_another_kind_is_named(each_backend):
     model = sequential(bind(fnet.dropout, rate=0.5))
-    for key in (np.zeros((3,), "uint32"), np.uint32(3), None):
+    of_dtypes = (np.array([0, 5], dtype) for dtype in ("int64", "int32", "bool", "float32", "uint64", "U1"))
+    for key in (np.zeros((3,), "uint32"), np.float32(3), None, "5", [0, 5], *of_dtypes):
         with pytest.raises(fnet.InvalidInput, match=r"a key is an int or uint32\[2\]; got .*jax\.random\.key_data"):
             fnet.with_rng(model, {}, key)
+    for seed in (1 << 64, -(1 << 63) - 1):
+        with pytest.raises(fnet.InvalidInput, match="a seed has at most 64 bits; got"):
+            fnet.with_rng(model, {}, seed)
+
+
+@pytest.mark.parametrize("seed", [5, (1 << 64) - 1, -1])
+def test_a_seed_of_numpy_is_that_of_python(each_backend, seed):
+    number = np.uint64(seed) if seed > 0 else np.int64(seed)
+    np.testing.assert_array_equal(random.as_key(number), random.as_key(seed))
+    np.testing.assert_array_equal(random.as_key(random.as_key(seed)), [(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF])
 
 
 def test_typed_keys_of_jax_are_their_numbers():
