@@ -187,6 +187,9 @@ def test_a_mask_is_given_with_the_values():
 @pytest.mark.parametrize(
     ("use", "error", "message"),
     [
+        (lambda m: m[99], IndexError, "no step 99; the model has 4, from 0"),
+        (lambda m: MANY[-99], IndexError, "no step -99; the model has 20, from 0"),
+        (lambda m: MANY[None], KeyError, "no step None; the steps are dense_0, "),
         (lambda m: m["blok"], KeyError, "no step 'blok'; the steps are y, first, block, last"),
         (lambda m: m["block/z":], KeyError, "no step 'z'; the steps are x, a, b, sum, c, side"),
         (

@@ -67,15 +67,16 @@ class Sequential(Model):
     def __getitem__(self, key: str | int | slice) -> Any:
         """A step by name or position, or, for a slice of names or positions (stop excluded), a model.
 
-        A step inside a nested model is named by its path, "block/conv". Raises KeyError for an unknown name and
-        ValueError for a slice that ends at a step before the one it begins with.
+        A step inside a nested model is named by its path, "block/conv". Raises KeyError for an unknown name,
+        IndexError for a position that is not there, and ValueError for a slice that ends at a step before the one it
+        begins with.
         """
         place: dict[Any, Any] = {name: i for i, name in enumerate(self.names)}
         ends = (key.start, key.stop) if isinstance(key, slice) else (key,)
-        if any(isinstance(end, str) and end not in place for end in ends):
+        if any(isinstance(end, str) and end not in place for end in ends) or key is None:
             return cutting.part(self, key)
         if not isinstance(key, slice):
-            return self.steps[place.get(key, key)][1]
+            return cutting.placed(self.steps, place.get(key, key))
         start, stop = (place.get(end, end) for end in ends)
         if key.start in place and key.stop in place and stop < start:
             raise ValueError(f"{key.stop!r} comes before {key.start!r}, so no model goes from this one to that one")
@@ -153,7 +154,7 @@ class Graph(Model):
 
         A step inside a nested model is named by its path, "block/conv".
         """
-        return self.nodes[key][1].step if isinstance(key, int) else cutting.part(self, key)
+        return cutting.placed(self.nodes, key).step if isinstance(key, int) else cutting.part(self, key)
 
     def __repr__(self) -> str:
         nodes = written("", [f"{name!r}: {node!r}" for name, node in self.nodes], "{}")

@@ -63,6 +63,14 @@ def part(model: Any, key: str | int | slice) -> Any:
     return _between(model, key.start, key.stop)
 
 
+def placed(pairs: tuple[tuple[str, Any], ...], place: int) -> Any:
+    """What has this place among (name, value) pairs. Raises IndexError, which ends a loop over them, for no such."""
+    try:
+        return pairs[place][1]
+    except IndexError:
+        raise IndexError(f"no step {place}; the model has {len(pairs)}, from 0") from None
+
+
 def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any:
     """The part from the input of one step to that of another; None: from the beginning, or to the end."""
     starts: list[str] = []
