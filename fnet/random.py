@@ -94,6 +94,7 @@ def _uniform(rng: Array, shape: Sequence[int]) -> Any:
 
 def _threefry(rng: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
     """The block function: 20 rounds on the counter words x0, x1 (uint32 arrays of one shape)."""
+    rng = as_key(rng)
     rng = rng if ops.is_traced(rng) else ops.to_numpy(rng)
     k0, k1 = rng[0:1], rng[1:2]
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))

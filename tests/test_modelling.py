@@ -71,6 +71,8 @@ def test_a_key_of_another_kind_is_named(each_backend):
     for key in (np.zeros((3,), "uint32"), np.float32(3), None, "5", [0, 5], *of_dtypes):
         with pytest.raises(fnet.InvalidInput, match=r"a key is an int or uint32\[2\]; got .*jax\.random\.key_data"):
             fnet.with_rng(model, {}, key)
+    with pytest.raises(fnet.InvalidInput, match=r"a key is an int or uint32\[2\]; got int32\[2\]"):
+        model({"dropout": {"rng": np.array([0, 5], "int32")}}, np.ones((2, 3), "float32"))
     for seed in (1 << 64, -(1 << 63) - 1):
         with pytest.raises(fnet.InvalidInput, match="a seed has at most 64 bits; got"):
             fnet.with_rng(model, {}, seed)
