@@ -189,10 +189,12 @@ def test_a_table_holds_images_or_the_paths_of_some(folder, capsys, caplog):
             assert [(row["input"], row["id"]) for row in rows] == [("0", 7), ("1", 8), ("2", 9)]
     pyarrow.parquet.write_table(pyarrow.table({"image": [cells[0], b"no image", None]}), "t.parquet")
     Path("t.csv").write_text('image\nphotos/0.png\nphotos/none.png\n""\n')
-    for name in ("t.parquet", "t.csv"):
+    Path("first.csv").write_text('image\n""\n""\nphotos/0.png\n')
+    for name in ("t.parquet", "t.csv", "first.csv"):
         rows = lines(capsys, IMAGES, name, "--resize")
-        assert [row["output"] is None for row in rows] == [False, True, True]
+        assert [row["output"] is None for row in rows] == [name[0] == "f", True, name[0] != "f"]
         assert f"{name}, row 1 is not an image that can be read" in caplog.text
+    assert "BytesIO" not in caplog.text
     caplog.clear()
     assert run(capsys, "numbers.safetensors", "t.parquet") == (2, "")
     assert len(caplog.text) < 400  # and not all bytes of the first
@@ -396,6 +398,50 @@ def test_no_file_that_is_read_is_written_over(folder, caplog, command, arguments
     assert main([command, *arguments]) == 2
     assert "which is read; give it another name" in caplog.text
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_kept_cells_of_parquet_are_written_in_every_format(folder, capsys):
+    import datetime
+    import decimal
+
+    import pyarrow
+    import pyarrow.parquet
+
+    at, price = datetime.datetime(2026, 1, 2, 3, 4), decimal.Decimal("1.50")
+    cells = {"at": [at], "price": [price], "raw": [b"a\xff"], "none": [float("nan")], "of": [{"at": at}]}
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1], "b": [2], "c": [3], **cells}), "t.parquet")
+    kept = ["numbers.safetensors", "t.parquet", "--keep", ",".join(cells)]
+    (row,) = lines(capsys, *kept)
+    assert [row[key] for key in cells] == [str(at), "1.50", "a\\xff", None, {"at": str(at)}]
+    (row,) = csv.DictReader(run(capsys, *kept, "--format", "csv")[1].splitlines())
+    assert [row[key] for key in ("at", "price", "raw", "none")] == [str(at), "1.50", "a\\xff", ""]
+    assert "a\\xff" in run(capsys, *kept)[1]
+    pyarrow.parquet.write_table(pyarrow.table([[b"ramah"], [7]], names=["text", "id"]), "t.parquet")
+    assert lines(capsys, TEXTS, "t.parquet")[0]["input"] == "ramah"
+    pyarrow.parquet.write_table(pyarrow.table([[1], [2], [3], [7], [8]], names=[*"abc", "id", "id"]), "t.parquet")
+    assert len(lines(capsys, "numbers.safetensors", "t.parquet", "--column", "a,b,c")) == 1
+
+
+def test_true_and_false_in_a_csv_are_what_they_are_in_json(folder, capsys):
+    Path("x.csv").write_text("a,b,c\nTrue,false,2\n")
+    Path("x.jsonl").write_text('{"a": true, "b": false, "c": 2}\n')
+    rows = [lines(capsys, "numbers.safetensors", name) for name in ("x.csv", "x.jsonl")]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("name", ["e.csv", "e.jsonl", "e.parquet", "e.txt"])
+def test_a_file_without_rows_is_told_whatever_its_kind(folder, capsys, caplog, name):
+    import pyarrow
+    import pyarrow.parquet
+
+    Path(name).write_text("text\n" if name == "e.csv" else "")
+    if name == "e.parquet":
+        pyarrow.parquet.write_table(pyarrow.table({"text": pyarrow.array([], pyarrow.string())}), name)
+    for command in (["predict", "--output", "y.npy"], ["activations"], ["predict"]):
+        caplog.clear()
+        lines_of_text = name == "e.txt" and len(command) == 1 and command[0] == "predict"  # none, and all is well
+        assert main([command[0], TEXTS, name, *command[1:]]) == (0 if lines_of_text else 2)
+        assert lines_of_text or ("there are no rows" if name == "e.txt" else f"{name} has no rows") in caplog.text
 
 
 def test_several_inputs_are_columns_by_name(folder, capsys):

@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         check_target(args.output, args, inputs.files(args))
     model, params, info = load_model(args)
     source = inputs.source(inputs.request(model, args, args.rows))
-    x = Door(model).admit(inputs.scaling(model, args, info, source.pixels)(next(source.batches).rows))
+    batch = next(source.batches, None)
+    if batch is None:
+        raise UsageError("there are no rows")
+    x = Door(model).admit(inputs.scaling(model, args, info, source.pixels)(batch.rows))
     try:
         flows = fnet.activations(model, params, x, args.at)
     except KeyError as error:

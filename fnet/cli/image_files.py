@@ -117,9 +117,10 @@ def _image(item: Item, request: Request) -> np.ndarray[Any, Any] | None:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, FileNotFoundError) and item.name == item.place:
             raise  # it is named on the command line, not in a row of a table
+        what = f"{item.place} is not an image that can be read ({str(error).replace(repr(opened), 'in the cell')})"
         if not request.marks:
-            raise UsageError(f"{item.place} is not an image that can be read ({error})") from error
-        log.warning("%s is not an image that can be read (%s)", item.place, error)
+            raise UsageError(what) from error
+        log.warning("%s", what)
         return None
     array = np.asarray(pixels if pixels.size == (width, height) else pixels.resize((width, height)))
     return array[..., None] if array.ndim == 2 else array

@@ -111,7 +111,8 @@ class Scores:
 def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
     """Tab-separated lines: labels with their scores, or the outputs; columns that are kept; the input last."""
     for answer in batch:
-        last = [printable(re.sub(r"[\t\r\n]", " ", str(cell))) for cell in (*answer.kept.values(), answer.name)]
+        cells = (*answer.kept.values(), answer.name)
+        last = [printable(re.sub(r"[\t\r\n]", " ", str(_written(cell)))) for cell in cells]
         if answer.best is None:
             first = [json.dumps(answer.values)]
         else:
@@ -122,7 +123,7 @@ def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
 def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
     """A JSON object for each row."""
     for answer in batch:
-        value: dict[str, Any] = {"input": answer.name, **answer.kept}
+        value: dict[str, Any] = {"input": answer.name, **{key: _written(cell) for key, cell in answer.kept.items()}}
         if answer.best is not None:
             value["label"] = answer.best[0][0] if answer.best else None
             if top > 1:
@@ -141,6 +142,17 @@ def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
         for path, value in tree.items({"output": answer.values}):
             _add(row, "_".join(map(str, path)), value)
         yield row
+
+
+def _written(cell: Any) -> Any:
+    """A cell as JSON and CSV have it: times, Decimals and bytes as texts, NaN and infinity as nothing."""
+    if isinstance(cell, dict | list):
+        return tree.map(_written, cell)
+    if isinstance(cell, float):
+        return cell if math.isfinite(cell) else None
+    if isinstance(cell, bytes):
+        return cell.decode(errors="backslashreplace")
+    return cell if isinstance(cell, str | int | None) else str(cell)
 
 
 def _add(row: dict[str, Any], name: str, cell: Any) -> None:
@@ -173,7 +185,7 @@ def delimited(rows: list[dict[str, Any]], header: list[str], delimiter: str, goe
     writer = csv.DictWriter(file, _names(rows, header), delimiter=delimiter, lineterminator="\n")
     if not goes_on:
         writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _written(cell) for name, cell in row.items()} for row in rows)
     return file.getvalue()
 
 
@@ -191,6 +203,8 @@ def parquet(rows: list[dict[str, Any]], header: list[str]) -> bytes:
 
 def npy(parts: list[Any]) -> bytes:
     """The raw outputs as one array."""
+    if not parts:
+        raise UsageError("there are no rows, so no array to write")
     if not all(isinstance(part, np.ndarray) for part in parts):
         raise UsageError("a model with several outputs does not fit into one .npy file; use .jsonl")
     if len({part.shape[1:] for part in parts}) > 1:

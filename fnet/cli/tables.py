@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -87,7 +87,7 @@ def _jsonl(name: str, request: Request) -> Source:
     values, name = _json_values(name, request), called(name)
     first = next(values, None)
     if first is None:
-        return Source(iter([]))
+        raise UsageError(f"{name} has no rows")
     every = chain([first], values)
     if not isinstance(first[1], dict):
         return _table([TEXT], ([value] for _, value in every), name, request)
@@ -135,7 +135,8 @@ def _parquet(name: str, request: Request) -> Source:
     Path(name).stat()  # which says what pyarrow says in its own way
     file = pyarrow.parquet.ParquetFile(name)
     header = file.schema_arrow.names
-    rows = (list(row.values()) for batch in file.iter_batches(request.size) for row in batch.to_pylist())
+    batches = file.iter_batches(request.size)  # by column: a row as a dict would have one of each name
+    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
     return _table(header, rows, name, request, file.metadata.num_rows)
 
 
@@ -151,11 +152,11 @@ def _table(
     """The rows of a table; one with another number of fields is one of empty cells, where such rows are marked."""
     kept_at = {column: _place(column, header, name) for column in request.kept}
     even = _even(rows, header, name, request)
-    first = next(even, None)
-    if first is None:
-        return Source(iter([]))
-    even = chain([first], even)
-    place = _image_column(first, header, request)
+    batch = list(islice(even, request.size))
+    if not batch:
+        raise UsageError(f"{called(name)} has no rows")
+    even = chain(batch, even)
+    place = _image_column(batch, header, request)
     if place is None:
         return Source(_batches(even, header, kept_at, name, request), total)
     items = (
@@ -176,12 +177,12 @@ def _even(rows: Iterable[Sequence[Any]], header: list[str], name: str, request: 
         yield [None] * len(header)
 
 
-def _image_column(first: Sequence[Any], header: list[str], request: Request) -> int | None:
-    """The position of the only column whose cells are images, for a model that takes some."""
+def _image_column(batch: list[Sequence[Any]], header: list[str], request: Request) -> int | None:
+    """The position of the only column with images in a batch, for a model that takes some; cells may be empty."""
     if request.takes_text or len(getattr(request.spec, "shape", ())) < 3:
         return None
     named = listed(request.args.column) if request.args.column else [c for c in header if c not in request.kept]
-    places = [at for at, column in enumerate(header) if column in named and _image(first[at])]
+    places = [at for at, column in enumerate(header) if column in named and any(_image(row[at]) for row in batch)]
     return places[0] if len(places) == 1 else None
 
 
@@ -205,10 +206,15 @@ def _batches(
         arrays = {key: read(batch, start) for key, read in inputs.items()}
         names = [str(row) for row in range(start, start + len(batch))]
         if request.takes_text:
-            names = ["" if (text := first.cell(row)) is None else str(text) for row in batch]
+            names = [_text(first.cell(row)) for row in batch]
         kept = {column: [row[at] for row in batch] for column, at in kept_at.items()}
         yield Batch(arrays if len(arrays) > 1 else next(iter(arrays.values())), names, kept)
         start += len(batch)
+
+
+def _text(cell: Any) -> str:
+    """The text of a cell, for the line of its answer; Parquet may have bytes."""
+    return cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else "" if cell is None else str(cell)
 
 
 def _place(column: str, header: list[str], name: str) -> int:
@@ -317,7 +323,9 @@ class _Input:
     def _number(self, cell: Any) -> Any:
         if cell in ("", None):
             return np.nan
-        return cell.translate(SWAPPED) if self.commas and isinstance(cell, str) else cell
+        if not isinstance(cell, str):
+            return cell
+        return BOOLS.get(cell, cell.translate(SWAPPED) if self.commas else cell)
 
     def where(self, cell: Any) -> str:
         """The first of several columns without a number, for a message."""
@@ -352,6 +360,9 @@ class _Input:
             unread(f"{self.name}, row {number}: {what}", self.marks and self.shape is not None)
         return None
 
+
+BOOLS = {**dict.fromkeys(("True", "true", "TRUE"), 1), **dict.fromkeys(("False", "false", "FALSE"), 0)}
+"""What pandas and others write for what JSON and Parquet have as it is."""
 
 EXACT = 2**53
 """Up to here float64 holds all whole numbers."""
