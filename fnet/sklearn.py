@@ -12,6 +12,8 @@ import numpy as np
 import fnet
 from fnet.errors import needing
 from fnet.inference.labels import final_activation
+from fnet.inference.scaling import Scaling
+from fnet.writing import is_saved
 
 with needing("sklearn", "fnet.sklearn"):
     from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -23,7 +25,8 @@ with needing("sklearn", "fnet.sklearn"):
 class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier whose features are the output of a step of a model; the model itself is not trained.
 
-    source: a model file, or (model, params); None: the columns of X are the features.
+    source: a model file, or (model, params); None: the columns of X are the features. X is multiplied by the scale in
+    a `.safetensors`.
     at: the step whose output the head reads, such as "mean" or "block/pool"; None for the output of the model. Several
     axes are flattened.
     head: a classifier of scikit-learn that `fit` fits; None for LogisticRegression.
@@ -42,12 +45,13 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def trained(cls, source: Any, labels: Any = None) -> FnetClassifier:
         """The model as it was trained. labels: the classes in order; None for those of a `.safetensors`, or numbers."""
         classifier = cls(source)
-        model, params, known = _loaded(source)
+        model, params, info = _loaded(source)
         classifier._model = (model, params)
+        classifier._scaling = Scaling(info.get("scale"), None).of(model)
         classifier._logits = final_activation(model) == "linear"
         classifier.head_ = None
         scores = fnet.infer(model, fnet.core.infer.input_spec(model))[0]
-        names = known if labels is None else labels
+        names = info.get("labels") if labels is None else labels
         classifier.classes_ = np.arange(max(2, scores.shape[-1])) if names is None else np.asarray(names)
         if len(classifier.classes_) != max(2, scores.shape[-1]):
             raise ValueError(f"{len(classifier.classes_)} labels, but the model has {max(2, scores.shape[-1])} classes")
@@ -56,8 +60,10 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> FnetClassifier:  # noqa: N803 - scikit-learn's name
         """Fit the head on the features of X."""
         self._model: tuple[Any, Any] | None = None
+        self._scaling = Scaling(None, None)
         if self.source is not None:
-            model, params, _ = _loaded(self.source)
+            model, params, info = _loaded(self.source)
+            self._scaling = Scaling(info.get("scale"), None).of(model)
             cut = model if self.at is None else fnet.cut(model, outputs=self.at)
             self._model = (cut, params if self.at is None else fnet.pruned(cut, params))
         if self._plain():
@@ -98,16 +104,16 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any) -> Any:  # noqa: N803
         assert self._model is not None
         model, params = self._model
-        return fnet.predict(model, params, X, batch_size=self.batch_size)
+        return fnet.predict(model, params, self._scaling(X), batch_size=self.batch_size)
 
 
-def _loaded(source: Any) -> tuple[Any, Any, Any]:
-    """(model, params, labels or None) of a file or of (model, params)."""
+def _loaded(source: Any) -> tuple[Any, Any, dict[str, Any]]:
+    """(model, params, labels and scale of a `.safetensors`) of a file or of (model, params)."""
     if isinstance(source, tuple | list):
-        return source[0], source[1], None
-    if str(source).endswith(".safetensors"):
-        return (*fnet.load(source), fnet.load_info(source)["labels"])
-    return (*fnet.load_keras(source), None)
+        return source[0], source[1], {}
+    if is_saved(source):
+        return (*fnet.load(source), fnet.load_info(source))
+    return (*fnet.load_keras(source), {})
 
 
 def _probabilities(y: Any, logits: bool) -> Any:

@@ -35,6 +35,17 @@ FORMATS = {
 """{suffix of a format of models: what writes it}."""
 
 
+def is_saved(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a `.safetensors`, by its name or, whatever its name, by how it begins: with the length of its
+    header, eight bytes, and "{"."""
+    path = Path(path)
+    if path.suffix.lower() == ".safetensors" or not path.is_file():
+        return path.suffix.lower() == ".safetensors"
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
 def require_format(path: str | os.PathLike[str], own: str) -> None:
     """Raise ValueError for a file name of another model format."""
     suffix = Path(path).suffix.lower()

@@ -20,6 +20,7 @@ from fnet.inference import arrays
 from fnet.inference.labels import middle
 from fnet.inference.scaling import Scaling
 from fnet.records import dataclass
+from fnet.writing import is_saved
 from params.loading import load_keras
 from params.store.saving import finite, load, load_info
 
@@ -35,7 +36,8 @@ class Predict:
     columns: the columns that the model reads: one with texts, or with an array for each row; or several with numbers,
     one a feature. None: a column for each input, by its name, or the only column.
     output: the name of the new column with the output; outputs with names get `output_name`.
-    labels: whether to add "label" and "score" of the best class, where a `.safetensors` has labels.
+    labels: whether to add "label" and "score" of the best class, where a `.safetensors` has labels. Columns of a batch
+    are never replaced: InvalidInput where one of these names is taken.
     batch_size, invalid: as in `fnet.predict`; rows without an answer are marked unless invalid="raise".
     scale, offset: numbers are multiplied by `scale` (None: that in the `.safetensors`), then `offset` is added.
 
@@ -57,8 +59,10 @@ class Predict:
             raise TypeError(f"Predict takes the path of a model file; got a {type(self.path).__name__}: save it first")
         if self.invalid not in ("raise", "mark"):
             raise ValueError(f"invalid={self.invalid!r}: use 'raise' or 'mark'")
-        finite("scale", self.scale)
-        finite("offset", self.offset)
+        if self.columns is not None and not _names(self.columns):
+            raise ValueError(f"columns={self.columns!r}: use None, a name, or a tuple of names")
+        for name in ("scale", "offset"):
+            object.__setattr__(self, name, finite(name, getattr(self, name)))
         object.__setattr__(self, "path", os.fspath(self.path))
 
     def __call__(self, batch: Any) -> Any:
@@ -72,8 +76,15 @@ class Predict:
         columns = dict(batch.items())
         y = self._run(model, self._rows(model, columns))
         if isinstance(y, np.ndarray):
-            return {**columns, self.output: y, **(_best(model, y) if self.labels else {})}
-        return {**columns, **{"_".join(map(str, (self.output, *path))): leaf for path, leaf in tree.items(y)}}
+            new = {self.output: y, **(_best(model, y) if self.labels else {})}
+        else:
+            new = {"_".join(map(str, (self.output, *path))): leaf for path, leaf in tree.items(y)}
+        if taken := sorted(new.keys() & columns.keys()):
+            raise fnet.InvalidInput(
+                f"the batch already has {', '.join(taken)}, which would be replaced: rename it there, or name the "
+                "outputs with output= and leave label and score out with labels=False"
+            )
+        return {**columns, **new}
 
     def _run(self, model: _Model, x: Any) -> Any:
         x = Scaling(model.scale if self.scale is None else self.scale, self.offset).of(model.model)(x)
@@ -97,7 +108,7 @@ class Predict:
         if len(model.inputs) > 1:
             return {key: _array(columns[name]) for key, name in zip(model.inputs, names, strict=True)}
         parts = [_array(columns[name]) for name in names]
-        return parts[0] if len(parts) == 1 else np.stack(parts, axis=-1)
+        return parts[0] if len(parts) == 1 else _stacked(parts, "columns", -1)
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ class _Model:
 
 @functools.lru_cache(maxsize=4)
 def _load(path: str, stamp: tuple[int, int]) -> _Model:
-    stored = path.endswith(".safetensors")
+    stored = is_saved(path)
     model, params = load(path) if stored else load_keras(path)
     info = load_info(path) if stored else {}
     spec = infer.input_spec(model)
@@ -121,14 +132,33 @@ def _load(path: str, stamp: tuple[int, int]) -> _Model:
     return _Model(model, params, info.get("labels"), info.get("scale"), inputs)
 
 
+def _names(columns: Any) -> bool:
+    """Whether these are names of columns: one, or several."""
+    names = (columns,) if isinstance(columns, str) else columns
+    return isinstance(names, tuple | list) and bool(names) and all(isinstance(name, str) for name in names)
+
+
 def _array(values: Any) -> Any:
     """A column as an array: texts, numbers, or an array for each row."""
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise fnet.InvalidInput("a batch has a list for each column: datasets.map needs batched=True")
-    array = values if isinstance(values, np.ndarray) else np.asarray(values)
-    if array.dtype == object and len(array) and not isinstance(array[0], str | bytes | type(None)):
-        return np.stack([np.asarray(row) for row in array])
-    return array
+    try:
+        array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    except ValueError:  # rows of several shapes, or None beside arrays
+        array = np.fromiter(values, object, len(values))
+    first = next((row for row in array if row is not None), None) if array.dtype == object else None
+    if first is None or isinstance(first, str | bytes):
+        return array
+    form = np.asarray(first)
+    number = form.dtype.kind == "f" or form.dtype.itemsize < 4  # NaN beside larger integers would round them
+    empty = np.full(form.shape, np.nan if number and form.ndim else None)
+    return _stacked([empty if row is None else np.asarray(row) for row in array], "rows of a column", 0)
+
+
+def _stacked(parts: list[Any], name: str, axis: int) -> Any:
+    if len(shapes := {part.shape for part in parts}) > 1:
+        raise fnet.InvalidInput(f"the {name} have several shapes: {', '.join(map(str, sorted(shapes)))}")
+    return np.stack(parts, axis)
 
 
 def _best(model: _Model, y: Any) -> dict[str, Any]:

@@ -216,6 +216,10 @@ def test_convert_keeps_labels_and_scale(folder, capsys, tmp_path):
     _, direct = run(capsys, "predict", folder / "image.keras", folder / "one.png", *labels)
     _, stored = run(capsys, "predict", made, folder / "one.png")
     assert stored == direct
+    whole = tmp_path / "whole.keras"
+    assert run(capsys, "export", made, whole)[0] == 0
+    _, exported = run(capsys, "predict", whole, folder / "one.png", *labels[:2])
+    assert exported == direct
 
 
 def test_summary_and_layers(folder, capsys):

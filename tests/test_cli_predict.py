@@ -842,7 +842,7 @@ def test_convert_keeps_an_offset_as_a_layer(folder, capsys, caplog):
     assert fnet.load_info("cnn.safetensors")["scale"] is None
     fnet.to_keras(*fnet.load("two.safetensors"), "two.keras")
     assert main(["convert", "two.keras", "y.safetensors", "--offset", "-1"]) == 2
-    assert "--offset is for a model with one input" in caplog.text
+    assert "with --offset, is for a model with one input" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["y.json", "y.png", "y.h5"])

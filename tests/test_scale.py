@@ -84,6 +84,15 @@ def test_numbers_are_scaled_and_an_offset_is_added(numbers):
         np.testing.assert_array_equal(fnet.Predict(numbers, **given)(x), fnet.predict(model, params, first))
 
 
+def test_columns_of_a_batch_are_not_replaced(numbers):
+    """The truth in datasets is often called label."""
+    for taken, options in (("label", {}), ("output", {}), ("mine", {"output": "mine"})):
+        with pytest.raises(fnet.InvalidInput, match=f"the batch already has {taken}, which would be replaced"):
+            fnet.Predict(numbers, "x", **options)({"x": np.ones((1, 3)), taken: [1]})
+    y = fnet.Predict(numbers, "x", labels=False)({"x": np.ones((1, 3)), "label": [1]})
+    assert (list(y), y["label"]) == (["x", "label", "output"], [1])
+
+
 def test_a_table_is_read_by_its_columns(numbers):
     pandas = pytest.importorskip("pandas")
     x = np.arange(6.0).reshape(2, 3)
@@ -101,6 +110,14 @@ def test_rows_without_an_answer_are_marked_or_raise(numbers):
     assert y["label"][1] == ""
     with pytest.raises(fnet.InvalidInput, match="row 1"):
         fnet.Predict(numbers, invalid="raise")({"x": x})
+
+
+@pytest.mark.parametrize("row", [[1, 2, 3], np.ones(3, "float32"), np.ones(3, "uint8")])
+def test_a_row_that_is_none_is_marked_beside_arrays(numbers, row):
+    expected = fnet.Predict(numbers)(np.stack([row]))[0]
+    for rows in ([row, None], [None, row]):
+        y = fnet.Predict(numbers)({"x": rows})["output"]
+        np.testing.assert_allclose(y, [expected if row is not None else [np.nan] * 2 for row in rows], rtol=1e-6)
 
 
 def test_several_inputs_and_outputs_go_by_their_names(tmp_path):
@@ -129,6 +146,13 @@ def test_what_it_cannot_read_is_said(numbers):
         fnet.Predict(bind(fnet.dense, units=2))
     with pytest.raises(ValueError, match="invalid='skip': use 'raise' or 'mark'"):
         fnet.Predict(numbers, invalid="skip")
+    with pytest.raises(fnet.InvalidInput, match=r"the rows of a column have several shapes: \(2,\), \(3,\)"):
+        fnet.Predict(numbers)({"x": [[1, 2, 3], [1, 2]]})
+    with pytest.raises(fnet.InvalidInput, match=r"the columns have several shapes: \(1,\), \(2,\)"):
+        fnet.Predict(numbers, ("a", "b", "c"))({"a": [1, 2], "b": [1], "c": [1, 2]})
+    for columns in ((), 3, ("a", 3)):
+        with pytest.raises(ValueError, match=r"columns=.*: use None, a name, or a tuple of names"):
+            fnet.Predict(numbers, columns)
     for name, number in (("scale", float("nan")), ("offset", "1")):
         with pytest.raises(ValueError, match=f"{name} is a finite number, not"):
             fnet.Predict(numbers, **{name: number})
@@ -265,6 +289,14 @@ def test_a_trained_model_classifies_and_a_new_head_is_fitted_on_its_features():
     assert pickle.loads(pickle.dumps(head)).predict(["kotor"]).tolist() == ["bad"]
     with pytest.raises(ValueError, match="2 labels, but the model has 3 classes"):
         FnetClassifier.trained(TEXTS, labels=["a", "b"])
+
+
+def test_a_classifier_scales_as_its_file_says(numbers):
+    x = np.arange(12.0).reshape(4, 3)
+    scores = fnet.Predict(numbers)(x)
+    np.testing.assert_allclose(FnetClassifier.trained(numbers).predict_proba(x), scores, rtol=1e-6)
+    head = FnetClassifier(numbers).fit(x, [0, 1, 0, 1])
+    np.testing.assert_array_equal(head._features(x), scores)
 
 
 def test_scores_of_logits_and_of_one_unit_become_probabilities():

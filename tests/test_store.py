@@ -17,9 +17,10 @@ from safetensors.numpy import save as pack
 
 import fnet
 import params
-from fnet import at, bind, constants, graph, layer, masked_by, operations, sequential, tree, writing
+from fnet import at, bind, cli, constants, graph, layer, masked_by, operations, sequential, tree, writing
 from fnet.core.rules import rules
 from fnet.inference.device import is_value
+from fnet.sklearn import FnetClassifier
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file import containers
 from params.store import records, safetensors
@@ -57,6 +58,21 @@ def test_what_is_saved_comes_back(tmp_path):
     assert all(not leaf.flags.writeable for leaf in tree.leaves(loaded))
     assert params.load_info(path) == {"format_version": 1, "labels": ["cat", "dög"], "scale": 1 / 255}
     assert names(tmp_path) == ["m.safetensors"]
+
+
+def test_a_scale_may_be_a_number_of_numpy(tmp_path):
+    params.save(tmp_path / "m", *model_and_params(), scale=np.float32(2))
+    assert params.load_info(tmp_path / "m")["scale"] == 2
+
+
+@pytest.mark.parametrize("name", ["m", "m.SAFETENSORS", "m.bin"])
+def test_a_saved_file_is_known_whatever_its_name(name, tmp_path, capsys):
+    x = bind(fnet.input_layer, shape=(None, 2))
+    params.save(tmp_path / name, sequential(x=x, half=bind(fnet.rescaling, scale=0.5)), {}, labels=["a", "b"])
+    assert fnet.verify(tmp_path / name).holds
+    assert fnet.Predict(str(tmp_path / name))({"x": [[2, 4]]})["label"] == ["b"]
+    assert FnetClassifier.trained(tmp_path / name).predict([[2, 4]]) == ["b"]
+    assert cli.main(["summary", str(tmp_path / name)]) == 0
 
 
 def test_without_labels_and_scale(tmp_path):
@@ -271,9 +287,11 @@ def test_other_arguments_that_cannot_be_saved(tmp_path):
     for labels in ("cat", [1], {"cat": 0, "dog": 1}):
         with pytest.raises(ValueError, match="labels are a list of texts"):
             params.save(tmp_path / "m", model, weights, labels=labels)
-    for scale in (float("nan"), "1", True):
+    for scale in (float("nan"), np.float32("nan"), 10**400, 1j, "1", True):
         with pytest.raises(ValueError, match="scale is a finite number"):
             params.save(tmp_path / "m", model, weights, scale=scale)
+    with pytest.raises(TypeError, match="'__metadata__' has the name that the format keeps"):
+        params.save(tmp_path / "m", fnet.dense, {"__metadata__": np.zeros(1)})
     with pytest.raises(TypeError, match="cannot be saved"):
         params.save(tmp_path / "m", sequential(a=fnet.Bound(fnet.dense, tree.freeze({"units": object()}))), {})
     with pytest.raises(fnet.InvalidParams, match="missing"):

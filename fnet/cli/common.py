@@ -66,8 +66,9 @@ def custom_files(args: argparse.Namespace) -> list[str]:
 def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     """(model, params, info); info: labels and scale in a .safetensors."""
     import fnet
+    from fnet.writing import is_saved
 
-    if not args.model.endswith(".safetensors"):
+    if not is_saved(args.model):
         return (*fnet.load_keras(args.model, weights=args.weights, custom=custom_layers(args)), {})
     if args.weights is not None:
         raise UsageError(f"--weights: {args.model} has its own; they go with the config of a Keras model (.json)")

@@ -43,21 +43,22 @@ def run(args: argparse.Namespace) -> int:
     warn_of_two_scales(model, args.scale, args.offset)
     scale = args.scale
     if args.offset:
-        model, weights, scale = _rescaled(model, args.scale, args.offset), {"model": weights}, None
+        (model, weights), scale = rescaled(model, weights, args.scale, args.offset), None
     fnet.save(args.output, model, weights, labels=labels, scale=scale, custom=custom, selftest=True)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0
 
 
-def _rescaled(model: Any, scale: float | None, offset: float) -> Any:
-    """The model after a layer that scales its inputs; its params are at "model"."""
+def rescaled(model: Any, params: Any, scale: float | None, offset: float = 0.0) -> tuple[Any, Any]:
+    """(model, params) with a layer before the model that scales its inputs."""
     import fnet
 
     spec: Any = fnet.core.infer.input_spec(model)
     if not isinstance(spec, fnet.Spec) or "float" not in spec.dtype:
-        raise UsageError("--offset is for a model with one input, of floats")
-    return fnet.sequential(
+        raise UsageError("a scale that becomes a layer, as with --offset, is for a model with one input, of floats")
+    whole = fnet.sequential(
         pixels=fnet.bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype),
         rescaling=fnet.bind(fnet.rescaling, scale=1.0 if scale is None else scale, offset=offset),
         model=model,
     )
+    return whole, {"model": params}

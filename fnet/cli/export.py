@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fnet import tree
 from fnet.cli.common import UsageError, add_model, check_target, custom_layers, load_model, log
+from fnet.cli.convert import rescaled
 from fnet.shapes import sized
 from fnet.types import Spec
 
@@ -15,7 +16,8 @@ SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 
 HELP = "a model as ONNX, StableHLO or .keras"
 DESCRIPTION = """Write a model for another runtime, after a comparison of its outputs there with fnet's; if they differ,
-nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra [onnx], StableHLO [jax]."""
+nothing is written. The scale in a .safetensors becomes a layer before the model.
+Neither Keras nor TensorFlow is needed; ONNX needs the extra [onnx], StableHLO [jax]."""
 EPILOG = """examples:
   fnet export cnn.keras cnn.onnx
   fnet export lstm.keras lstm.onnx --size 100   # steps"""
@@ -45,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
     if args.size is not None and (args.size < 1 or kind == "keras"):
         raise UsageError("--size is at least 1, and for ONNX and StableHLO: a .keras file leaves sizes free")
     check_target(Path(args.output), args)
-    model, params, _ = load_model(args)
+    model, params, info = load_model(args)
+    if info.get("scale") not in (None, 1):
+        model, params = rescaled(model, params, info["scale"])
+        log.info("inputs are multiplied by %s first, the scale in %s", info["scale"], args.model)
     if kind == "keras":
         classes = {name: layer for name, layer in custom_layers(args).items() if ">" in name}
         fnet.to_keras(model, params, args.output, custom=classes)

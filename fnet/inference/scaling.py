@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -43,6 +44,9 @@ class Scaling(NamedTuple):
 
     def _scaled(self, a: Any) -> Any:
         a = np.asarray(a)
+        if a.dtype == object and not any(isinstance(value, str | bytes) for value in a.flat):
+            with suppress(TypeError, ValueError):  # which the model tells better
+                a = a.astype(np.float64)  # numbers, and None, which is NaN
         if a.dtype.kind in "USOmM":
             return a
         scale, offset = (1.0 if self.scale is None else self.scale), self.offset or 0.0

@@ -24,6 +24,8 @@ DTYPES = {
     "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
 }  # fmt: skip
 """{safetensors name: NumPy dtype of the stored bytes}."""
+METADATA = "__metadata__"
+"""The key of the header that is no array."""
 NAMES = {**{dtype: name for name, dtype in DTYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
 MOST_AXES = 32
 """The most axes of arrays of NumPy 1, and of those that JAX takes from NumPy."""
@@ -31,7 +33,7 @@ MOST_AXES = 32
 
 def write(arrays: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]) -> bytes:
     """The bytes of a file of C-contiguous little-endian arrays; the order of the arrays does not matter."""
-    header: dict[str, Any] = {"__metadata__": metadata}
+    header: dict[str, Any] = {METADATA: metadata}
     parts, end = [], 0
     for name in sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name)):
         array = arrays[name]
@@ -52,7 +54,7 @@ def read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, An
     if len(data) < 8 or size > len(data) - 8:
         raise CorruptFile("no complete .safetensors file")
     header = parse_object(data[8 : 8 + size], "the header", limits)
-    metadata = header.pop("__metadata__", {})
+    metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise CorruptFile(f"the metadata are {quoted(metadata)}, not texts by name")
     return metadata, header, data[8 + size :]

@@ -14,7 +14,8 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from math import isfinite
+from math import inf, isfinite
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from params.file.strict_json import parse
 from params.output_sizes import require_room
 from params.store import selftest as self_test
 from params.store.records import Layers, decode, encode, known_layers
-from params.store.safetensors import NAMES, read, tensors, write
+from params.store.safetensors import METADATA, NAMES, read, tensors, write
 
 VERSION = 1
 DEFAULT = Limits(depth=512)
@@ -152,9 +153,13 @@ def finite(name: str, number: Any) -> float | None:
     """A number that may be left out, None. Raises ValueError for any other."""
     if number is None:
         return None
-    if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+    try:
+        value = float(number) if isinstance(number, Real) and not isinstance(number, bool) else inf
+    except OverflowError:
+        value = inf
+    if not isfinite(value):
         raise ValueError(f"{name} is a finite number, not {quoted(number)}")
-    return float(number)
+    return value
 
 
 # --- to bytes -------------------------------------------------------------------------------------------------
@@ -201,6 +206,8 @@ def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
     """A leaf as a C-contiguous little-endian array."""
+    if path == METADATA:
+        raise TypeError(f"params {path!r} has the name that the format keeps for what is no array: give it another")
     if not hasattr(leaf, "dtype"):
         raise TypeError(f"params {path!r} is a {type(leaf).__name__}; leaves are arrays, and dicts hold them")
     array = np.asarray(leaf)

@@ -15,6 +15,7 @@ from fnet import tree
 from fnet.errors import printable
 from fnet.records import dataclass
 from fnet.types import Params
+from fnet.writing import is_saved
 from params.errors import ModelFileError, UnsupportedLayer, quoted, reading
 from params.file.containers import content, require_regular
 from params.file.model_file import Limits, allowed
@@ -71,7 +72,7 @@ def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits
         with reading(quoted(path.name)):
             require_regular(path)
     size, digest = _digest(path)
-    stored = path.suffix == ".safetensors"
+    stored = is_saved(path)
     problems, difference, outcome, unchecked = list[str](), None, "none", False
     params: Params = {}
     try:
