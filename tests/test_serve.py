@@ -169,6 +169,25 @@ def test_rows_of_several_inputs_are_dicts(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_rows_are_taken_as_they_were_sent(monkeypatch):
+    pytest.importorskip("fastapi")
+    monkeypatch.syspath_prepend(SERVE)
+    app = importlib.import_module("app")
+    lines = app.rows_of("text/plain", "a\u2028b\x0bc\r\n\nd\n".encode(), fnet.Spec((None,), "string"))
+    assert lines.tolist() == ["a\u2028b\x0bc", "", "d"]
+    for dtype, right, wrong in (
+        ("int32", [[5], [7.0]], [[5.7]]),
+        ("bool", [True, False], ["false"]),
+        ("uint8", [3], [-1]),
+    ):
+        spec = fnet.Spec((None, 1), dtype)
+        body = json.dumps({"rows": right}).encode()
+        np.testing.assert_array_equal(app.rows_of("application/json", body, spec), np.array(right, dtype))
+        with pytest.raises(app.HTTPException, match="rows are a list of at least one"):
+            app.rows_of("application/json", json.dumps({"rows": wrong}).encode(), spec)
+
+
 def test_the_service_takes_rows_of_several_inputs(monkeypatch):
     pytest.importorskip("fastapi")
     monkeypatch.syspath_prepend(SERVE)

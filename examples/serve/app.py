@@ -117,7 +117,8 @@ def rows_of(content_type: str, body: bytes, spec: Any) -> np.ndarray:
     text = getattr(spec, "dtype", "") == "string"
     if kind == "text/plain" and text:
         try:
-            return np.array(body.decode().splitlines(), object)
+            lines = io.StringIO(body.decode(), newline=None)  # splitlines also parts lines at U+2028 and others
+            return np.array([line.removesuffix("\n") for line in lines], object)
         except UnicodeDecodeError:
             raise HTTPException(400, "the text is not UTF-8") from None
     if kind.startswith("image/") and len(getattr(spec, "shape", ())) == 4:
@@ -133,7 +134,10 @@ def rows_of(content_type: str, body: bytes, spec: Any) -> np.ndarray:
         if not isinstance(rows, list) or not rows:
             raise ValueError
         several = isinstance(spec, dict | list | tuple)  # rows are dicts then
-        return np.array(rows, object if text or several else getattr(spec, "dtype", "float32"))
+        made = np.array(rows, object if text or several else getattr(spec, "dtype", "float32"))
+        if made.dtype.kind in "iub" and not np.array_equal(made, np.array(rows)):  # 5.7 is no 5, "false" is not true
+            raise ValueError
+        return made
     except (ValueError, TypeError, OverflowError):
         raise HTTPException(422, f"rows are a list of at least one {'text' if text else f'of {spec}'}") from None
 
