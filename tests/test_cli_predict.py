@@ -444,6 +444,25 @@ def test_a_file_without_rows_is_told_whatever_its_kind(folder, capsys, caplog, n
         assert lines_of_text or ("there are no rows" if name == "e.txt" else f"{name} has no rows") in caplog.text
 
 
+def test_what_does_not_fit_is_told_before_the_first_batch(folder, capsys, caplog, monkeypatch):
+    nodes = {"x": bind(fnet.input_layer, shape=(None, 3)), "y": (fnet.relu, "x"), "z": (fnet.flatten, "x")}
+    fnet.save("both.safetensors", fnet.graph(nodes, inputs="x", outputs=["y", "z"]), {})
+    Path("t.csv").write_text("a,b,c\n1,2,3\n")
+    monkeypatch.delattr(fnet, "predict")
+    assert run(capsys, "both.safetensors", "t.csv", "--output", "y.npy")[0] == 2
+    assert "does not fit into one .npy file" in caplog.text
+    assert run(capsys, "numbers.safetensors", "t.csv", "--labels", "a,b,c")[0] == 2
+    assert "3 labels, but the model has 2 classes" in caplog.text
+
+
+def test_kept_cells_of_several_types_are_texts_in_parquet(folder, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    Path("x.jsonl").write_text("\n".join(f'{{"a": 1, "b": 2, "c": 3, "id": {i}}}' for i in ("7", '"x"', '"\\ud800"')))
+    arguments = ["numbers.safetensors", "x.jsonl", "--keep", "id", "--output", "y.parquet"]
+    assert run(capsys, *arguments)[0] == 0
+    assert parquet.read_table("y.parquet")["id"].to_pylist() == ["7", "x", "\\ud800"]
+
+
 def test_several_inputs_are_columns_by_name(folder, capsys):
     Path("x.csv").write_text("b,id,a\n1,7,10\n2,8,20\n")
     assert [row["output"] for row in lines(capsys, "two.safetensors", "x.csv")] == [[11], [22]]

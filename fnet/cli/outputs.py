@@ -196,9 +196,20 @@ def parquet(rows: list[dict[str, Any]], header: list[str]) -> bytes:
     import pyarrow.parquet
 
     buffer = io.BytesIO()
-    cells = {name: [row.get(name) for row in rows] for name in _names(rows, header)}
+
+    def column(cells: list[Any]) -> Any:
+        try:
+            return pyarrow.array(cells)
+        except (ValueError, TypeError, OverflowError):  # of several types, or texts that are none: all as texts
+            texts = [None if cell is None else str(_written(cell)) for cell in cells]
+            return pyarrow.array([text and text.encode(errors="backslashreplace").decode() for text in texts])
+
+    cells = {name: column([row.get(name) for row in rows]) for name in _names(rows, header)}
     pyarrow.parquet.write_table(pyarrow.table(cells), buffer)
     return buffer.getvalue()
+
+
+SEVERAL = "a model with several outputs does not fit into one .npy file; use .jsonl"
 
 
 def npy(parts: list[Any]) -> bytes:
@@ -206,7 +217,7 @@ def npy(parts: list[Any]) -> bytes:
     if not parts:
         raise UsageError("there are no rows, so no array to write")
     if not all(isinstance(part, np.ndarray) for part in parts):
-        raise UsageError("a model with several outputs does not fit into one .npy file; use .jsonl")
+        raise UsageError(SEVERAL)
     if len({part.shape[1:] for part in parts}) > 1:
         raise UsageError("the outputs of the batches have several shapes and do not fit into one .npy; use .jsonl")
     buffer = io.BytesIO()

@@ -18,6 +18,7 @@ from fnet.cli import inputs, outputs
 from fnet.cli.common import (
     UsageError,
     add_model,
+    check_labels,
     check_target,
     custom_files,
     exists,
@@ -30,7 +31,9 @@ from fnet.cli.image_files import IMAGES
 from fnet.cli.journal import Entry, Journal
 from fnet.cli.request import Batch
 from fnet.core import infer
+from fnet.core.diagnosis import FAILURES
 from fnet.errors import unanswered
+from fnet.types import Spec
 
 HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
@@ -170,6 +173,7 @@ class _Run:
         self.scaling = inputs.scaling(self.model, args, info, self.source.pixels)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
+        self._require_outputs()
         self.digits = 6 if form == ".txt" else None  # lines for people
         self.rows, self.judgeable, self.right, self.unanswered, self.why = 0, 0, 0, list[str](), ""
         self.header = list[str]()
@@ -180,6 +184,18 @@ class _Run:
         self.journal = (
             None if args.output is None else Journal(args.output, args.resume, self.model, self.params, *settings)
         )
+
+    def _require_outputs(self) -> None:
+        """Raise UsageError, before the work, where the outputs are known not to fit the labels or a .npy."""
+        spec = infer.input_spec(self.model)
+        try:
+            y = None if spec is None else infer.infer(self.model, spec)[0]
+        except FAILURES:  # sizes are known when it runs
+            return
+        if self.form == ".npy" and isinstance(y, list | tuple | dict):
+            raise UsageError(outputs.SEVERAL)
+        if self.labels and isinstance(y, Spec) and "float" in y.dtype and len(y.shape) <= 2 and y.shape[-1] is not None:
+            check_labels(self.labels, y.shape)
 
     def answers(self) -> Iterator[Iterator[outputs.Answer]]:
         """The answers of each batch."""
