@@ -111,6 +111,15 @@ def test_models_go_by_the_names_of_their_layers():
     np.testing.assert_array_equal(back["hidden"]["kernel"], params["hidden"]["kernel"])
 
 
+def test_arrays_of_other_shapes_or_dtypes_are_refused_where_the_model_declares_its_input():
+    model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 3)), d=fnet.bind(fnet.dense, units=2))
+    right = {"d.weight": np.ones((2, 3), "float32"), "d.bias": np.zeros(2, "float32")}
+    assert from_torch(model, right)["d"]["kernel"].shape == (3, 2)
+    for wrong in (right["d.weight"].T, right["d.weight"].astype("float64")):
+        with pytest.raises(ExportError, match=r"do not fit the model:\n  d/kernel: expected float32\[3, 2\], got"):
+            from_torch(model, {**right, "d.weight": wrong})
+
+
 def test_arrays_that_lack_or_are_left_over_are_refused():
     for library, name in pairs():
         step, params, _ = drawn(name)

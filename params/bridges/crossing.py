@@ -9,9 +9,11 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
+from fnet.core import infer
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, name_of
 from fnet.core.model import Model
+from fnet.core.parameters import misplaced
 from fnet.errors import ExportError
 from fnet.types import Params
 from params.bridges.layouts import EQUINOX, FLAX, TORCH, Arrays, Layout
@@ -39,9 +41,10 @@ def to_torch(step: Any, params: Params) -> dict[str, Any]:
 def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The params of a layer or model of fnet from a PyTorch state dict, of NumPy arrays or tensors on a CPU.
 
-    Raises fnet.ExportError for an array that is missing, or not used, such as those of a second layer in one LSTM.
+    Raises fnet.ExportError for an array that is missing, or not used, such as those of a second layer in one LSTM, and
+    in a model that declares its input for one of another shape or dtype.
     """
-    return _back(step, _numpy("from_torch(model, arrays)", step, arrays), TORCH, "PyTorch")
+    return _fitting(step, _back(step, _numpy("from_torch(model, arrays)", step, arrays), TORCH, "PyTorch"))
 
 
 def to_flax(step: Any, params: Params) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def to_flax(step: Any, params: Params) -> dict[str, Any]:
 
 def from_flax(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The params of a layer or model of fnet from the arrays of a flax.nnx module, by path."""
-    return _back(step, _numpy("from_flax(model, arrays)", step, arrays), FLAX, "flax.nnx")
+    return _fitting(step, _back(step, _numpy("from_flax(model, arrays)", step, arrays), FLAX, "flax.nnx"))
 
 
 def to_equinox(step: Any, params: Params) -> dict[str, Any]:
@@ -69,7 +72,7 @@ def to_equinox(step: Any, params: Params) -> dict[str, Any]:
 
 def from_equinox(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The params of a layer or model of fnet from the arrays of an Equinox module, by path."""
-    return _back(step, _numpy("from_equinox(model, arrays)", step, arrays), EQUINOX, "Equinox")
+    return _fitting(step, _back(step, _numpy("from_equinox(model, arrays)", step, arrays), EQUINOX, "Equinox"))
 
 
 def _numpy(call: str, step: Any, arrays: Any) -> Any:
@@ -115,6 +118,16 @@ def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) 
     except KeyError as error:
         raise ExportError(f"{name}: the arrays of {library} lack {error}; there are {sorted(arrays)}") from None
     _none_left(arrays, {*layout.there(params, options), "num_batches_tracked"}, name, library)
+    return params
+
+
+def _fitting(step: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """`params`; raises ExportError for arrays that do not fit a model that declares its input."""
+    if (spec := infer.input_spec(step)) is not None:
+        leaves = dict(tree.items(params))
+        expected = {path: param for path, param in tree.items(infer.infer(step, spec)[1]) if path in leaves}
+        if lines := misplaced(expected, tree.nest({path: leaves[path] for path in expected})):
+            raise ExportError("these arrays do not fit the model:\n  " + "\n  ".join(lines))
     return params
 
 
