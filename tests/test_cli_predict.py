@@ -1069,6 +1069,25 @@ def test_changed_code_of_custom_layers_is_computed_again(folder, capsys, monkeyp
     assert calls == [2, 2, 2, 2, 1]
 
 
+def test_another_batch_size_of_a_model_with_states_is_another_run(folder):
+    """Its states go on from batch to batch; the whole file is one entry."""
+    from fnet.cli import predict
+
+    spec = bind(fnet.input_layer, shape=(None, 4, 2))
+    model = sequential(x=spec, y=bind(fnet.lstm, units=1, stateful=True))
+    fnet.save("states.safetensors", model, fnet.init(model, 0))
+    np.save("x.npy", np.ones((4, 4, 2), "float32"))
+    keys = set()
+    for size in ("1", "2", "2"):
+        args = cli.parser().parse_args(
+            ["predict", "states.safetensors", "x.npy", "--output", "y.csv", "--batch-size", size]
+        )
+        job = predict._Run(args, ".csv")
+        keys.add(job.journal.key(np.load("x.npy")))
+        job.close(True)
+    assert len(keys) == 2
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_a_file_keeps_all_digits_of_its_numbers(folder, capsys, suffix):
     np.save("x.npy", np.array([[0.1, -9, 2], [8, 0.3, -9]], "float32"))
