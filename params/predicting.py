@@ -61,8 +61,8 @@ class Predict:
             raise ValueError(f"invalid={self.invalid!r}: use 'raise' or 'mark'")
         if self.columns is not None and not _names(self.columns):
             raise ValueError(f"columns={self.columns!r}: use None, a name, or a tuple of names")
-        for name in ("scale", "offset"):
-            object.__setattr__(self, name, finite(name, getattr(self, name)))
+        for name, number in (("scale", self.scale), ("offset", self.offset)):
+            object.__setattr__(self, name, finite(name, number))
         object.__setattr__(self, "path", os.fspath(self.path))
 
     def __call__(self, batch: Any) -> Any:
