@@ -169,9 +169,7 @@ def test_rows_of_several_inputs_are_dicts(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_rows_are_taken_as_they_were_sent(monkeypatch):
-    pytest.importorskip("fastapi")
     monkeypatch.syspath_prepend(SERVE)
     app = importlib.import_module("app")
     lines = app.rows_of("text/plain", "a\u2028b\x0bc\r\n\nd\n".encode(), fnet.Spec((None,), "string"))
@@ -188,8 +186,8 @@ def test_rows_are_taken_as_they_were_sent(monkeypatch):
             app.rows_of("application/json", json.dumps({"rows": wrong}).encode(), spec)
 
 
+@pytest.mark.slow
 def test_the_service_takes_rows_of_several_inputs(monkeypatch):
-    pytest.importorskip("fastapi")
     monkeypatch.syspath_prepend(SERVE)
     rows = importlib.import_module("app").rows_of("application/json", b'{"rows": [{"b": 2}, {"b": 1}]}', {"b": 1})
     assert rows.tolist() == [{"b": 2}, {"b": 1}]
