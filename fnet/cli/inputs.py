@@ -128,6 +128,7 @@ def _files_of(name: str) -> list[str]:
     """The files that an argument names: the images of a folder, or what a pattern means, which Windows leaves."""
     if name != "-" and exists(name) and Path(name).is_dir():
         return images_of(Path(name))
+    # Path.glob takes no pattern that begins with a folder outside of its own
     return [name] if os.path.lexists(name) else sorted(glob.glob(name)) or [name]  # noqa: PTH207
 
 

@@ -63,9 +63,8 @@ def _age(layers: Sequence[LegacyLayer]) -> str:
 
 def _changed_inside(layer: LegacyLayer) -> str:
     names = [_short(name)[1] for name, _ in layer.arrays]
-    quantized, updated = (
-        any(map(does, names)) for does in (lambda n: n.endswith("_scale"), lambda n: n[:5] == "lora_")
-    )
+    quantized = any(name.endswith("_scale") for name in names)
+    updated = any(name.startswith("lora_") for name in names)
     how = "was quantized" if quantized else "has LoRA" if updated else ""
     return how and f"; a layer inside it {how}, which a legacy .h5 does not say: save as .keras"
 
