@@ -575,3 +575,32 @@ def test_a_single_unit_is_cut_in_the_middle_of_its_activation(activation, middle
             assert fnet.classes(model, scores).tolist() == [0, 1, 0]
     with pytest.raises(InvalidInput, match="row 1 has NaN scores, so no class"):
         fnet.classes(fnet.sequential(step), np.float32([[0.1], [np.nan]]))
+
+
+def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
+    """Thus the models that end in a cast for mixed precision, in a pooling or in the mean of an ensemble."""
+    unit = bind(fnet.dense, units=1, activation="sigmoid")
+    logit = bind(fnet.dense, units=1)
+
+    def joined(how, *steps):
+        nodes = {f"m{i}": (step, "x") for i, step in enumerate(steps)}
+        return fnet.graph({**nodes, "y": (how, tuple(nodes))}, inputs="x", outputs="y")
+
+    probabilities = [
+        fnet.sequential(unit, bind(fnet.activation, activation="linear", dtype="float32")),
+        fnet.sequential(fnet.sequential(unit), fnet.sequential(fnet.flatten), fnet.dropout),
+        fnet.sequential(bind(fnet.layers.time_distributed, layer=unit), fnet.layers.global_average_pooling1d),
+        fnet.sequential(bind(fnet.dense, units=1, activation=bind(fnet.activation, activation="sigmoid"))),
+        joined(fnet.layers.average, unit, fnet.sequential(logit, bind(fnet.activation, activation="sigmoid"))),
+        joined(fnet.layers.maximum, unit, unit),
+    ]
+    logits = [
+        fnet.sequential(logit, fnet.flatten),
+        fnet.sequential(unit, logit, fnet.batch_normalization),
+        joined(fnet.layers.average, unit, logit),
+        joined(fnet.layers.add, unit, unit),
+        fnet.sequential(fnet.flatten),
+    ]
+    scores = np.float32([[-0.1], [0.1], [0.6]])
+    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 6
+    assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * 5

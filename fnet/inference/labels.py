@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops
-from fnet.core.compose import Graph, Sequential
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind
+from fnet.core.model import Model, Node
 from fnet.core.sources import describe, references
 from fnet.errors import InvalidInput
 from fnet.types import Array
+
+WITHIN = {
+    *("identity", "input_layer", "flatten", "batch_flatten", "reshape", "ravel", "permute", "transpose", "swapaxes"),
+    *("moveaxis", "squeeze", "expand_dims", "repeat_vector", "repeat", "tile", "stack", "concat", "concatenate"),
+    *("split", "take", "gather", "get_item", "getitem", "slice", "strided_slice", "flip", "reverse", "copy", "cast"),
+    *("convert_to_tensor", "ensure_shape", "stop_gradient", "activity_regularization", "dropout", "alpha_dropout"),
+    *("gaussian_dropout", "gaussian_noise", *(f"spatial_dropout{rank}d" for rank in (1, 2, 3))),
+    *(f"{kind}_pooling{rank}d" for kind in ("average", "max", "global_average", "global_max") for rank in (1, 2, 3)),
+    *("average", "mean", "reduce_mean", "maximum", "max", "amax", "reduce_max", "minimum", "min", "amin", "reduce_min"),
+}
+"""Functions of layers, operations and TensorFlow whose outputs lie between the values that they read."""
 
 
 def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
@@ -38,14 +51,36 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
 
 
 def final_activation(model: Any) -> str:
-    """The name of the activation that the (first) output of a model went through; "linear" when none did."""
-    if isinstance(model, Sequential):
-        return final_activation(model.steps[-1][1]) if model.steps else "linear"
-    if isinstance(model, Graph):
-        return final_activation(dict(model.nodes)[references(model.outputs)[0]].step)
-    bound = bind(model)
-    named = bound.all_options.get("activation", bound.function.__name__)
-    return named if isinstance(named, str) else "linear"
+    """The name of the activation that the (first) output of a model went through; "linear" when none did.
+
+    What only moves, selects or averages values comes after it: reshaping, pooling, a mean of several models.
+    """
+    return _activation(model) or "linear"
+
+
+def _activation(step: Any) -> str | None:
+    """The activation of what a step gives; None where its range is that of its input."""
+    if isinstance(step, Model):
+        outputs = references(step.outputs)
+        return _arriving(dict(step.nodes), outputs[0]) if outputs else None
+    bound = bind(step)
+    inner = bound.all_options.get("activation", bound.all_options.get("layer", bound.function.__name__))
+    if not isinstance(inner, str):
+        return _activation(inner) if callable(inner) else "linear"
+    if inner in WITHIN or (inner == "linear" and bound.function.__name__ == "activation"):
+        return None
+    return inner if inner in ACTIVATIONS else "linear"
+
+
+def _arriving(nodes: Mapping[str, Node], name: str) -> str | None:
+    """`_activation` of the value `name` in a graph."""
+    if name not in nodes:
+        return None
+    node = nodes[name]
+    if (own := _activation(node.step)) is not None or node.sources is None:
+        return own
+    read = {_arriving(nodes, source) for source in references(node.sources)}
+    return read.pop() if len(read) == 1 else "linear"
 
 
 def middle(model: Any) -> float:
