@@ -11,7 +11,7 @@ import numpy as np
 
 import fnet
 from fnet.errors import needing
-from fnet.inference.labels import final_activation
+from fnet.inference.labels import final_activation, require_labels
 from fnet.inference.scaling import Scaling
 from fnet.writing import is_saved
 
@@ -53,8 +53,7 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = fnet.infer(model, fnet.core.infer.input_spec(model))[0]
         names = info.get("labels") if labels is None else labels
         classifier.classes_ = np.arange(max(2, scores.shape[-1])) if names is None else np.asarray(names)
-        if len(classifier.classes_) != max(2, scores.shape[-1]):
-            raise ValueError(f"{len(classifier.classes_)} labels, but the model has {max(2, scores.shape[-1])} classes")
+        require_labels(classifier.classes_, scores)
         return classifier
 
     def fit(self, X: Any, y: Any) -> FnetClassifier:  # noqa: N803 - scikit-learn's name

@@ -17,7 +17,7 @@ from fnet import tree
 from fnet.core import infer, sources
 from fnet.core.compose import input_names
 from fnet.inference import arrays
-from fnet.inference.labels import middle
+from fnet.inference.labels import middle, require_labels
 from fnet.inference.scaling import Scaling
 from fnet.records import dataclass
 from fnet.writing import is_saved
@@ -165,6 +165,7 @@ def _best(model: _Model, y: Any) -> dict[str, Any]:
     """The columns of the best class of each row, where the file has labels; "" and NaN for a row without an answer."""
     if model.labels is None or y.ndim != 2 or y.dtype.kind != "f":
         return {}
+    require_labels(model.labels, y)
     scores = np.concatenate([2 * middle(model.model) - y, y], axis=1) if y.shape[1] == 1 else y
     marked = np.isnan(scores).any(axis=1)
     best = np.where(marked, 0, np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1))

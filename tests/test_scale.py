@@ -64,6 +64,14 @@ def test_columns_become_rows_and_outputs_become_columns(numbers):
     np.testing.assert_array_equal(bare["scores"], fnet.predict(model, params, x))
 
 
+def test_labels_that_are_not_one_for_each_class(tmp_path):
+    """Of a model that does not declare its inputs they are counted only when it runs."""
+    weights = {"y": {"kernel": np.ones((2, 3), "float32"), "bias": np.zeros(3, "float32")}}
+    fnet.save(tmp_path / "m.safetensors", fnet.sequential(y=fnet.dense), weights, labels=["a", "b"])
+    with pytest.raises(ValueError, match="2 labels, but the model has 3 classes"):
+        fnet.Predict(str(tmp_path / "m.safetensors"))({"x": np.ones((1, 2), "float32")})
+
+
 @pytest.mark.parametrize(("activation", "middle"), [("linear", 0), ("sigmoid", 0.5)])
 def test_a_single_score_is_that_of_the_second_class(tmp_path, activation, middle):
     unit = bind(fnet.dense, units=1, activation=activation)

@@ -152,8 +152,11 @@ def read_labels(text: str | None) -> list[str] | None:
     return [part.strip() for part in text.split(",")]
 
 
-def check_labels(labels: list[str], shape: tuple[int | None, ...]) -> None:
-    """Require a label for each class: one for each column of scores of this shape, two for a single unit."""
-    count = max(2, (shape[-1] or 0) if len(shape) == 2 else 1)
-    if len(labels) != count:
-        raise UsageError(f"{len(labels)} labels, but the model has {count} classes")
+def check_labels(labels: list[str], scores: Any) -> None:
+    """`require_labels` for those of a command."""
+    from fnet.inference.labels import require_labels
+
+    try:
+        require_labels(labels, scores)
+    except ValueError as error:
+        raise UsageError(str(error)) from None

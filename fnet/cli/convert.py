@@ -37,9 +37,7 @@ def run(args: argparse.Namespace) -> int:
     model, weights = fnet.load_keras(args.model, weights=args.weights, custom=custom)
     labels = read_labels(args.labels)
     if labels:
-        scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
-        if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
-            check_labels(labels, scores.shape)
+        check_labels(labels, fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0])
     warn_of_two_scales(model, args.scale, args.offset)
     scale = args.scale
     if args.offset:

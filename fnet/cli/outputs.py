@@ -93,7 +93,7 @@ class Scores:
         if not isinstance(y, np.ndarray) or y.ndim > 2 or y.dtype.kind != "f":
             return None
         if self.labels:
-            check_labels(self.labels, y.shape)
+            check_labels(self.labels, y)
         scores = y.reshape(len(y), -1)
         if scores.shape[1] == 1:  # one unit: a probability or a logit of the second of two classes
             scores = np.concatenate([2 * self.middle - scores, scores], 1)

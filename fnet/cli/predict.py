@@ -33,7 +33,6 @@ from fnet.cli.request import Batch
 from fnet.core import infer
 from fnet.core.diagnosis import FAILURES
 from fnet.errors import unanswered
-from fnet.types import Spec
 
 HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
@@ -194,8 +193,8 @@ class _Run:
             return
         if self.form == ".npy" and isinstance(y, list | tuple | dict):
             raise UsageError(outputs.SEVERAL)
-        if self.labels and isinstance(y, Spec) and "float" in y.dtype and len(y.shape) <= 2 and y.shape[-1] is not None:
-            check_labels(self.labels, y.shape)
+        if self.labels:
+            check_labels(self.labels, y)
 
     def answers(self) -> Iterator[Iterator[outputs.Answer]]:
         """The answers of each batch."""

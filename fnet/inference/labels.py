@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,15 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     if y.ndim == 1 or y.shape[-1] == 1:
         return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
     return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
+
+
+def require_labels(labels: Sequence[Any], scores: Any) -> None:
+    """Raise ValueError unless there is a label for each class of scores, an array or a Spec (rows, k): k, or two for a
+    single unit. Outputs of another form may have any labels."""
+    shape = getattr(scores, "shape", (0, 0, 0))
+    known = 0 < len(shape) <= 2 and shape[-1] is not None and "float" in str(scores.dtype)
+    if known and len(labels) != (count := max(2, shape[-1] if len(shape) == 2 else 1)):
+        raise ValueError(f"{len(labels)} labels, but the model has {count} classes")
 
 
 def final_activation(model: Any) -> str:

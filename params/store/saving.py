@@ -26,6 +26,7 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.core import infer, parameters
 from fnet.core.diagnosis import FAILURES, require_order
 from fnet.errors import InvalidParams
+from fnet.inference.labels import require_labels
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes
 from fnet.types import Params
@@ -71,10 +72,13 @@ def save(
     """
     require_order("save(path, model, params)", model, params)
     writing.require_format(path, ".safetensors")
-    if infer.input_spec(model) is not None:
+    names = _labels(labels)
+    if (spec := infer.input_spec(model)) is not None:
         parameters.check(model, params)
+        if names is not None:
+            require_labels(names, infer.infer(model, spec)[0])
     test = self_test.record(model, params) if selftest else None
-    data = _packed(model, params, _labels(labels), finite("scale", scale), custom, test)
+    data = _packed(model, params, names, finite("scale", scale), custom, test)
     _unpacked(memoryview(data), custom, DEFAULT)  # never write a file that cannot be loaded
     writing.write(path, data)
 
