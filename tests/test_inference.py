@@ -497,6 +497,7 @@ def test_texts_become_numbers_first_and_their_rows_are_sorted_by_length(each_bac
 
 IDS = bind(input_layer, shape=(None, 1), dtype="int32")
 TABLE = bind(embedding, input_dim=5, output_dim=2)
+BEFORE = sequential(fnet.flatten, graph(inputs="u", t=(bind(fnet.operations.transpose, axes=(0, 1)), "u"), outputs="t"))
 JOINED = graph(inputs=("u", "v"), u=fnet.identity, c=(fnet.concatenate, ("u", "v")), e=(TABLE, "c"), outputs="e")
 
 
@@ -506,8 +507,10 @@ JOINED = graph(inputs=("u", "v"), u=fnet.identity, c=(fnet.concatenate, ("u", "v
         graph(inputs=("a", "b"), a=IDS, b=IDS, c=(fnet.concatenate, ("b", "a")), e=(TABLE, "c"), outputs="e"),
         graph(inputs=("a", "b"), a=IDS, b=IDS, n=(JOINED, ("b", "a")), outputs="n"),
         graph(inputs=("a", "b"), a=IDS, b=IDS, f=(fnet.flatten, "b"), e=(TABLE, "f"), outputs=("a", "e")),
+        graph(inputs=("a", "b"), a=IDS, b=IDS, c=(fnet.operations.stack, ("a", "b")), e=(TABLE, "c"), outputs="e"),
+        graph(inputs=("a", "b"), a=IDS, b=IDS, n=(BEFORE, "b"), e=(TABLE, "n"), outputs=("a", "e")),
     ],
-    ids=["joined", "nested", "rearranged"],
+    ids=["joined", "nested", "rearranged", "by operations", "in another model"],
 )
 def test_ids_are_checked_also_where_layers_rearrange_them_first(model):
     """An embedding that does not see them first would take the last row for -1 and, on JAX, NaN for 5."""

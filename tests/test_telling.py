@@ -92,7 +92,7 @@ def test_defaults_are_those_of_keras():
 
 
 PROMISED = {
-    "Entrance": {"passes_on": False, "host": False},
+    "Entrance": {"host": False},
     "InvalidRows": {"rows": (), "why": ""},
     "Limits": {
         "total": 4 << 30, "config": 16 << 20, "vocabulary": 64 << 20, "depth": 64, "layers": 12_000,

@@ -31,13 +31,11 @@ class Entrance:
     takes: options -> the Spec of the input.
     faults: (values, *, options) -> (bool of their shape: True for values that must not be fed, such as token ids
     beyond the table; value -> a description for the message); `predict` checks this, layers never do.
-    passes_on: the layer returns its input, so the `faults` of the layer after it apply.
     host: the layer takes strings, so it runs in NumPy in front of the jitted part.
     """
 
     takes: Callable[..., Spec] | None = None
     faults: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None
-    passes_on: bool = False
     host: bool = False
 
 

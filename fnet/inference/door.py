@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +18,11 @@ from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.compose import Graph, Sequential, input_names
 from fnet.core.layer import bind
-from fnet.core.model import Model
 from fnet.core.rules import rules
 from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.inference.arrays import array, columns, is_none, is_table, table
-from fnet.layers.merging import concatenate
-from fnet.layers.reshaping import flatten, permute, repeat_vector, reshape
 from fnet.shapes import fits
 from fnet.types import Array, Spec
 
@@ -35,8 +32,14 @@ Rule = Callable[[Array], Any]
 FEW = 8192
 """Up to so many numbers one dot product tells whether all are finite; a longer one would use several threads."""
 
-REARRANGING = frozenset({concatenate, flatten, permute, repeat_vector, reshape})
-"""Layers whose output has the values of their inputs, and only those."""
+REARRANGING = {
+    *("identity", "input_layer", "flatten", "batch_flatten", "reshape", "ravel", "permute", "transpose", "swapaxes"),
+    *("moveaxis", "squeeze", "expand_dims", "repeat_vector", "repeat", "tile", "stack", "concat", "concatenate"),
+    *("flip", "reverse", "copy", "ensure_shape", "stop_gradient", "activity_regularization", "dropout"),
+    *("alpha_dropout", "gaussian_dropout", "gaussian_noise", *(f"spatial_dropout{rank}d" for rank in (1, 2, 3))),
+}
+"""Names of layers, operations and functions of TensorFlow whose output has the values of their inputs, and only those
+(dropout and noise where they do not act)."""
 
 MISSING = re.compile(r"nan.*|is_?(nan|inf|finite|posinf|neginf)")
 """Names of operations that are defined for NaN or infinity."""
@@ -60,7 +63,8 @@ class Door:
         self.inputs = input_names(model)
         specs = infer.input_spec(model)
         self.specs = {} if specs is None else feed(self.inputs, specs)
-        self.rules = list(_door_rules(model, tree.map(lambda name: frozenset({name}), self.inputs)))
+        self.rules = list[tuple[str, Rule]]()
+        _follow(model, tree.map(lambda name: frozenset({name}), self.inputs), self.rules)
         self.missing = any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(model))
         """Whether a part of the model is defined for NaN or infinity."""
 
@@ -307,10 +311,11 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
     raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
 
 
-def _door_rules(step: Any, reads: Any) -> Iterator[tuple[str, Rule]]:
-    """(input name, rule) for every layer with an `Entrance.faults` that reads the values of an input.
+def _follow(step: Any, reads: Any, found: list[tuple[str, Rule]]) -> frozenset[str]:
+    """The inputs of the model of which all values are in the output of a step.
 
-    reads: a tree like the inputs of the step, with the names of the inputs of the model whose values each consists of.
+    reads: a tree like the inputs of the step, with the names of the inputs of the model whose values are in each.
+    found: takes (input name, rule) for every layer with an `Entrance.faults` that reads all values of an input.
     """
     if isinstance(step, Graph):
         names = references(step.inputs)
@@ -319,26 +324,16 @@ def _door_rules(step: Any, reads: Any) -> Iterator[tuple[str, Rule]]:
         for name, node in step.nodes:
             if node.sources is not None:
                 given = tree.map(lambda s: reach.get(next(iter(references(s)), ""), frozenset()), node.sources)
-                yield from _door_rules(node.step, given)
-                reach[name] = _passed(node.step, given)
-    elif isinstance(step, Sequential):
+                reach[name] = _follow(node.step, given, found)
+        return reach.get(step.outputs, frozenset()) if isinstance(step.outputs, str) else frozenset()
+    if isinstance(step, Sequential):
         for _, inner in step.steps:
-            yield from _door_rules(inner, reads)
-            reads = _passed(inner, reads)
-    elif (door := rules(step).entrance.faults) is not None:
-        yield from ((name, bind(step).fill(door)) for name in _all(reads))
-
-
-def _passed(step: Any, reads: Any) -> frozenset[str]:
-    """The inputs of which all values, and nothing else, are in the output of a step that reads them."""
-    whole = passes_on(step) or (not isinstance(step, Model) and bind(step).function in REARRANGING)
-    return _all(reads) if whole else frozenset()
+            reads = _follow(inner, reads, found)
+        return _all(reads)
+    if (faults := rules(step).entrance.faults) is not None:
+        found += [(name, bind(step).fill(faults)) for name in _all(reads)]
+    return _all(reads) if bind(step).function.__name__ in REARRANGING else frozenset()
 
 
 def _all(reads: Any) -> frozenset[str]:
     return frozenset[str]().union(*tree.leaves(reads))
-
-
-def passes_on(step: Any) -> bool:
-    """Whether a step is a layer that returns its input."""
-    return not isinstance(step, Model) and rules(step).entrance.passes_on

@@ -10,22 +10,19 @@ import numpy as np
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops
 from fnet.core.diagnosis import require_order
-from fnet.core.layer import bind
+from fnet.core.layer import bind, name_of
 from fnet.core.model import Model, Node
 from fnet.core.sources import describe, references
 from fnet.errors import InvalidInput
+from fnet.inference.door import REARRANGING
 from fnet.types import Array
 
-WITHIN = {
-    *("identity", "input_layer", "flatten", "batch_flatten", "reshape", "ravel", "permute", "transpose", "swapaxes"),
-    *("moveaxis", "squeeze", "expand_dims", "repeat_vector", "repeat", "tile", "stack", "concat", "concatenate"),
-    *("split", "take", "gather", "get_item", "getitem", "slice", "strided_slice", "flip", "reverse", "copy", "cast"),
-    *("convert_to_tensor", "ensure_shape", "stop_gradient", "activity_regularization", "dropout", "alpha_dropout"),
-    *("gaussian_dropout", "gaussian_noise", *(f"spatial_dropout{rank}d" for rank in (1, 2, 3))),
-    *(f"{kind}_pooling{rank}d" for kind in ("average", "max", "global_average", "global_max") for rank in (1, 2, 3)),
+WITHIN = REARRANGING | {
+    *("split", "take", "gather", "get_item", "getitem", "slice", "strided_slice", "cast", "convert_to_tensor"),
     *("average", "mean", "reduce_mean", "maximum", "max", "amax", "reduce_max", "minimum", "min", "amin", "reduce_min"),
+    *(f"{kind}_pooling{rank}d" for kind in ("average", "max", "global_average", "global_max") for rank in (1, 2, 3)),
 }
-"""Functions of layers, operations and TensorFlow whose outputs lie between the values that they read."""
+"""Names of functions whose outputs lie between the values that they read."""
 
 
 def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
@@ -73,10 +70,11 @@ def _activation(step: Any) -> str | None:
         outputs = references(step.outputs)
         return _arriving(dict(step.nodes), outputs[0]) if outputs else None
     bound = bind(step)
-    inner = bound.all_options.get("activation", bound.all_options.get("layer", bound.function.__name__))
+    name = name_of(bound.function).rpartition(".")[2]
+    inner = bound.all_options.get("activation", bound.all_options.get("layer", name))
     if not isinstance(inner, str):
         return _activation(inner) if callable(inner) else "linear"
-    if inner in WITHIN or (inner == "linear" and bound.function.__name__ == "activation"):
+    if inner in WITHIN or (inner, name) == ("linear", "activation"):
         return None
     return inner if inner in ACTIVATIONS else "linear"
 

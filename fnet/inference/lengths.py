@@ -11,10 +11,10 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Graph, Sequential
 from fnet.core.layer import Bound, bind
+from fnet.core.model import Model
 from fnet.core.sources import references
-from fnet.inference.door import passes_on
 from fnet.inference.schedule import LOOP, RECURRENT
-from fnet.layers.basic import embedding, identity, masking
+from fnet.layers.basic import embedding, identity, input_layer, masking
 from fnet.layers.recurrence_stack import is_lookup, parts, recurrent_stack
 from fnet.types import Array
 
@@ -100,16 +100,21 @@ def lengths(model: Any) -> Lengths | None:
 def first(model: Any) -> Bound | None:
     """The only layer that reads the input of the model; None where several do."""
     if isinstance(model, Sequential):
-        return next((first(step) for _, step in model.steps if not passes_on(step)), None)
+        return next((first(step) for _, step in model.steps if not _passes_on(step)), None)
     if not isinstance(model, Graph):
         return bind(model)
     name, nodes = model.inputs, dict(model.nodes)
     if isinstance(name, Mapping) and len(name) == 1:
         (name,) = name.values()
     step: Any = nodes[name].step if isinstance(name, str) and name in nodes else identity
-    while isinstance(name, str) and passes_on(step):
+    while isinstance(name, str) and _passes_on(step):
         readers = [(n, node) for n, node in model.nodes if name in references(node.sources)]
         if len(readers) != 1 or readers[0][1].sources != name or name in references(model.outputs):
             return None
         name, step = readers[0][0], readers[0][1].step
     return first(step) if isinstance(name, str) else None
+
+
+def _passes_on(step: Any) -> bool:
+    """Whether a step is a layer that returns its input."""
+    return not isinstance(step, Model) and bind(step).function in (identity, input_layer)

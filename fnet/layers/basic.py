@@ -19,7 +19,7 @@ from fnet.strings import string_array
 from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Spec
 
 
-@layer(shape=infer.identity, mask="own", entrance=Entrance(passes_on=True))
+@layer(shape=infer.identity, mask="own")
 def identity(params: Params, x: Any, *, masks: Masks = "keras3") -> Any:
     """`x` itself, any shape. Mask: kept; lost with masks="keras2". Source: keras.layers.Identity."""
     return strip(x) if masks == "keras2" else x
@@ -34,7 +34,7 @@ def _taken(*, shape: Sequence[int | None], dtype: str) -> Spec:
     return Spec(tuple(shape), dtype)
 
 
-@layer(shape=_input_rule, mask="own", entrance=Entrance(takes=_taken, passes_on=True))
+@layer(shape=_input_rule, mask="own", entrance=Entrance(takes=_taken))
 def input_layer(
     params: Params,
     x: Any,
