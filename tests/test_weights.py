@@ -824,3 +824,60 @@ def test_each_array_of_a_part_of_the_layers_is_looked_for_once(tmp_path, monkeyp
     monkeypatch.setattr(weight_paths, "array_of", lambda found, slot: looked_for.append(slot) or array_of(found, slot))
     fnet.load_weights(tmp_path / "m.keras", model, loaded, by_name=True)
     assert len(looked_for) == 40
+
+
+@keras.saving.register_keras_serializable("tests")
+class Block(keras.layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up, self.down = keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(4)
+
+    def call(self, x):
+        return x + self.down(self.up(x))
+
+
+@keras.saving.register_keras_serializable("tests")
+class WithoutGraph(keras.Model):
+    """Keras looks at attributes by the alphabet: "norm" is after "layers", so its file has it in that list."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.second, self.first = keras.layers.Dense(4), keras.layers.Dense(4)
+        self.blocks = [Block(), Block()]
+        self.head = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(2)])
+        self.norm = keras.layers.BatchNormalization()
+
+    def call(self, x):
+        x = self.first(self.second(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_a_subclassed_model_is_filled_where_its_steps_are_named_as_its_attributes(suffix, tmp_path):
+    keras_model, x = WithoutGraph(), draw(3, 4)
+    keras_model.compile("adam", "mse")
+    keras_model(x)
+    keras_model.optimizer.build(keras_model.trainable_variables)
+    parity.fill(keras_model)
+    (keras_model.save if suffix == ".keras" else keras_model.save_weights)(path := tmp_path / f"m{suffix}")
+    step, inputs = bind(dense, units=4), bind(fnet.input_layer, shape=(None, 4))
+    block = fnet.graph(
+        x=inputs,
+        up=(bind(dense, units=4, activation="tanh"), "x"),
+        down=(step, "up"),
+        y=(fnet.add, ("x", "down")),
+        inputs="x",
+        outputs="y",
+    )
+    model = fnet.sequential(
+        x=inputs,
+        second=step,
+        first=step,
+        blocks=fnet.sequential(block=block, block_1=block),
+        norm=fnet.batch_normalization,
+        head=fnet.sequential(inner=step, scores=bind(dense, units=2)),
+    )
+    params = load_weights(path, model, fnet.init(model, 0))
+    np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-5, atol=1e-5)

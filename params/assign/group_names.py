@@ -6,7 +6,7 @@ Keras names groups by position, not by layer name: `layers/conv2d_1` is the seco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class Naming:
     """Whether an object that comes again uses a number."""
     attributes: Literal["private last", "sorted", "reversed"] = "private last"
     """The order of the attributes of a layer; in ASCII, "_a" comes before "a"."""
+    places: Container[str] = ()
+    """Groups that count as those of steps with their names: of the attributes of a subclass of Model."""
 
     def ordered(self, places: Iterable[str]) -> list[str]:
         """The attributes of a layer in this order."""
@@ -110,6 +112,9 @@ class Walk:
         self.met.setdefault((converted.source.class_name, converted.source.name), []).append((converted.source, key))
         if converted.source.is_model:
             self.models.append(group)
+            for name in self.naming.ordered(set(converted.parts).difference(LISTS)):
+                if (place := join(group, name)) in self.naming.places:
+                    self.visit(converted.parts[name], place, expected.get(name, {}))
             self._visit_layers(converted, join(group, self.naming.layers), expected)
         else:
             names = {place_of(converted.entry.groups, name): name for name in converted.parts}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 from fnet import tree
@@ -52,7 +53,8 @@ def load_weights(
     """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
 
     path: a path, bytes or file object; a whole model file works too. model: the fnet model, with the layers of the
-    Keras model that saved the file: with the same names, as from `load_keras`, or in the same order.
+    Keras model that saved the file: with the same names, as from `load_keras`, or in the same order; those of a
+    subclassed model with the names of its attributes.
     input_shapes: needed when the model does not begin with `input_layer`. Params that are not arrays of the file
     (vocabularies, constants) stay as in `params`.
     by_name: load only layers with matching names. skip_mismatch: leave layers unchanged whose arrays have other shapes.
@@ -105,7 +107,8 @@ def _plans(
     it record which layers had another class in Keras 2 (CuDNN's): all for which the file has such a group, or those
     named after it where the file has both.
     """
-    ways = namings(file.arrays.version, file.arrays.groups)
+    places = {*chain.from_iterable(accumulate(group.split("/"), join) for group in file.arrays.groups)}
+    ways = [replace(way, places=places) for way in namings(file.arrays.version, file.arrays.groups)]
     classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
     renamed = _renamed(converted, classes)
     for arrays in SHARED_BY:

@@ -118,7 +118,8 @@ def no_graph(root: KerasObject) -> str:
         return around_graph(root.registered_name or root.class_name)
     return (
         f"{shown(root.class_name)} is a subclassed model: its file holds constructor arguments, not what it computes. "
-        "Rebuild it as a Functional model, or write it with fnet and fill it by load_weights(path, model, params)"
+        "Rebuild it as a Functional model, or write it with fnet, its steps named as the attributes, and fill it by "
+        "load_weights(path, model, params)"
     )
 
 
