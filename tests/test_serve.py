@@ -168,6 +168,23 @@ def test_rows_of_several_inputs_are_dicts(monkeypatch, tmp_path):
     assert "row 0 has NaN" in handler({"body": '{"rows": [{"b": 2, "a": null}, {"b": 1, "a": 1}]}'}, None)["body"]
 
 
+def test_numbers_that_json_lacks_are_null(monkeypatch, tmp_path):
+    model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 2)), y=fnet.operations.log)
+    fnet.save(tmp_path / "m.safetensors", model, {}, labels=["a", "b"])
+    handler = function_for_lambda(monkeypatch, tmp_path / "m.safetensors").handler
+    done = handler({"body": '{"rows": [[1, 0], [-1, 1]]}'}, None)["body"]
+    assert json.loads(done) == {"outputs": [[0.0, None], [None, 0.0]], "labels": ["a", None]}
+
+
+@pytest.mark.slow
+def test_the_service_has_null_for_numbers_that_json_lacks(monkeypatch):
+    monkeypatch.syspath_prepend(SERVE)
+    app = importlib.import_module("app")
+    scores = np.float32([[np.inf, 0.5], [np.nan, 0]])
+    expected = {"outputs": [[None, 0.5], [None, 0.0]], "labels": ["a", None]}
+    assert app.answer(fnet.sequential(fnet.softmax), scores, ["a", "b"]) == expected
+
+
 @pytest.mark.slow
 def test_rows_are_taken_as_they_were_sent(monkeypatch):
     monkeypatch.syspath_prepend(SERVE)

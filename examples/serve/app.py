@@ -168,10 +168,15 @@ def scaled(rows: np.ndarray, scale: float | None) -> np.ndarray:
 
 def answer(model: Any, y: Any, labels: list[str] | None) -> dict[str, Any]:
     """What is sent: the outputs, and the labels where the file has them."""
-    found = {"outputs": fnet.tree.map(lambda a: a.tolist(), y)}
+    found = {"outputs": fnet.tree.map(plain, y)}
     if labels and isinstance(y, np.ndarray) and y.ndim == 2:
-        found["labels"] = [labels[i] for i in fnet.classes(model, y)]
+        found["labels"] = [None if i < 0 else labels[i] for i in fnet.classes(model, y, invalid="mark")]
     return found
+
+
+def plain(a: np.ndarray) -> list[Any]:
+    """Nested lists of numbers; null for NaN and infinity, which JSON lacks."""
+    return (np.where(np.isfinite(a), a, None) if a.dtype.kind == "f" else a).tolist()
 
 
 def __getattr__(name: str) -> Any:

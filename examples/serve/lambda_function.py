@@ -27,10 +27,15 @@ def handler(event, context):
         y = fnet.predict(model, params, rows if scale is None else np.asarray(rows, "float32") * np.float32(scale))
     except (TypeError, ValueError) as error:  # fnet.InvalidInput is a ValueError
         return said(422, detail=str(error))
-    found = {"outputs": fnet.tree.map(lambda a: a.tolist(), y)}
+    found = {"outputs": fnet.tree.map(plain, y)}
     if labels:
-        found["labels"] = [labels[i] for i in fnet.classes(model, y)]
+        found["labels"] = [None if i < 0 else labels[i] for i in fnet.classes(model, y, invalid="mark")]
     return said(200, **found)
+
+
+def plain(a):
+    """Nested lists of numbers; null for NaN and infinity, which JSON lacks."""
+    return (np.where(np.isfinite(a), a, None) if a.dtype.kind == "f" else a).tolist()
 
 
 def said(status, **body):
