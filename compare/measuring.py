@@ -29,7 +29,7 @@ class Rows:
 class Run:
     """The results of one implementation: outputs, {layer: outputs}, times, versions.
 
-    foreign: the packages that it loaded and should do without.
+    foreign: the packages that it loaded and should do without. middle: where a single unit is between two classes.
     """
 
     y: list[Any]
@@ -38,6 +38,7 @@ class Run:
     load_seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
+    middle: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,8 @@ def compare(
     model, keras = job.in_keras(path)
     with reference.float64(path, custom_objects) as wide:
         exact = job.of_keras_model(wide)
-    measured = Measured(rows, exact.y, keras.y, reference.policy(model), reference.threshold(model))
+    middle = next(iter(ours.values())).middle
+    measured = Measured(rows, exact.y, keras.y, reference.policy(model), middle)
     named = title or f"{path.resolve().parent.name}/{path.name}"
     return _compared(named, path.name, measured, {"Keras": keras, **ours}, exact.layers, reference.kinds(model))
 
@@ -203,6 +204,7 @@ class _Job:
             load_seconds=facts["load_seconds"],
             versions=facts["versions"],
             foreign=tuple(facts["foreign"]),
+            middle=facts["middle"],
         )
 
     def in_keras(self, path: Path) -> tuple[Any, Run]:

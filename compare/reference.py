@@ -154,9 +154,3 @@ def tensors(x: Any, floats: str) -> Any:
     if isinstance(x, tuple):
         return [tensors(a, floats) for a in x]
     return tf.constant(x.astype(floats) if x.dtype.kind == "f" else x)
-
-
-def threshold(model: Any) -> float:
-    """The value of a single output unit above which the class is 1: 0.5 after a sigmoid, else 0 (a logit)."""
-    activation = getattr(model.layers[-1], "activation", None)
-    return 0.5 if getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid") else 0.0

@@ -114,6 +114,7 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     started = time.perf_counter()
     import fnet
     from fnet import backend, tree
+    from fnet.inference.labels import middle
 
     model, params = _loaded(Path(job["model"]), custom)
     loaded = time.perf_counter()
@@ -126,6 +127,7 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             arrays |= {f"layer {name} {i}": leaf for i, leaf in enumerate(tree.leaves(value))}
     facts = {
         "backend": backend.name(),
+        "middle": middle(model),
         "load_seconds": loaded - started,
         "predict_seconds": done - loaded,
         "foreign": [name for name in FOREIGN if name in sys.modules and name not in brought],

@@ -608,9 +608,23 @@ def test_the_predicted_class(y, threshold, classes):
     np.testing.assert_array_equal(measuring.classes_of(y, threshold), classes)
 
 
-@pytest.mark.parametrize(("activation", "threshold"), [("sigmoid", 0.5), ("linear", 0.0)])
-def test_a_single_unit_has_the_threshold_of_its_activation(activation, threshold):
-    assert reference.threshold(small(units=1, activation=activation)) == threshold
+def test_a_single_unit_is_cut_in_the_middle_of_its_activation_also_behind_other_layers(tmp_path):
+    """Cut at 0, every probability would be of class 1, and of the same class as any other."""
+    x = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
+    for name, sign in (("right", 1), ("wrong", -1)):
+        unit = keras.layers.Dense(1, "sigmoid")
+        model = keras.Sequential([keras.Input((6,)), unit, keras.layers.Flatten()])
+        unit.set_weights([sign * np.ones((6, 1)), -sign * np.median(x.sum(1))[None]])
+        model.save(tmp_path / f"{name}.keras")
+    found = parity.compare(
+        tmp_path / "right.keras",
+        measuring.Rows("toy", x),
+        fnet_file=tmp_path / "wrong.keras",
+        backends=("numpy",),
+        layer_rows=0,
+    )
+    assert np.bincount(found.sides[0].predicted).tolist() == [20, 20]
+    assert found.sides[1].agreement == 0
 
 
 @pytest.mark.parametrize(
