@@ -27,6 +27,7 @@ from fnet.inference.optimized import optimized
 from fnet.inference.prepared import prepared
 from fnet.inference.rows import rows_independent
 from fnet.inference.string_split import split_host
+from fnet.layers.wrappers import mixes_rows
 from fnet.masks import strip
 from tests import parity
 from tests.cases import Case, all_cases
@@ -120,17 +121,21 @@ def test_outputs_with_as_many_rows_as_a_batch_by_chance_are_joined_one_after_the
     np.testing.assert_array_equal(fnet.predict(model, fnet.init(model, 0), x, batch_size=2), [1, 2, 3, 4, 5])
 
 
+def rows_apart(model, *shapes):
+    """Whether rows of these shapes, or else those that a model declares, are known to be independent in it."""
+    takes = infer.spec(shapes if shapes[1:] else shapes[0]) if shapes else infer.input_spec(model)
+    return rows_independent(model, takes)
+
+
 def test_batches_are_filled_up_only_where_rows_stay_apart():
-    assert rows_independent(DENSE)
-    assert rows_independent(
-        sequential(bind(operations.mean, axis=1), operations.relu, bind(operations.clip, x_min=0.0, x_max=1.0))
-    )
-    assert not rows_independent(sequential(DENSE, bind(fnet.layer_normalization, axis=(-2, -1))))
-    assert not rows_independent(bind(operations.mean, axis=0))
-    assert not rows_independent(
-        graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y")
-    )
-    assert not rows_independent(sequential(total))
+    assert rows_apart(DENSE)
+    clipped = bind(operations.clip, x_min=0.0, x_max=1.0)
+    assert rows_apart(sequential(bind(operations.mean, axis=1), operations.relu, clipped), (None, 3))
+    assert not rows_apart(sequential(DENSE, bind(fnet.layer_normalization, axis=(-2, -1))))
+    assert not rows_apart(bind(operations.mean, axis=0), (None, 3))
+    product = graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y")
+    assert not rows_apart(product, (None, 3), (3, 2))
+    assert not rows_apart(sequential(total), (None, 3))
 
 
 @pytest.mark.parametrize(
@@ -147,17 +152,18 @@ def test_batches_are_filled_up_only_where_rows_stay_apart():
 def test_the_last_axis_of_one_number_a_row_is_that_of_the_rows(each_backend, step):
     """So a batch is neither padded nor shared out to threads; along the last of two axes, it may be."""
     takes = bind(input_layer, shape=(None, 1))
-    assert rows_independent(sequential(takes=takes, step=step, last=bind(operations.squeeze, axis=-1)))
+    assert rows_apart(sequential(takes=takes, step=step, last=bind(operations.squeeze, axis=-1)))
     mixing = sequential(takes=takes, last=bind(operations.squeeze, axis=-1), step=step)
-    assert not rows_independent(mixing)
+    assert not rows_apart(mixing)
     x = np.random.default_rng(0).random((5, 1), "float32")
-    parity.assert_close(fnet.predict(mixing, {}, x), mixing({}, x))
+    for model, rows in ((mixing, x), (mixing["last":], x), (sequential(step), x[:, 0])):  # two declare no inputs
+        parity.assert_close(fnet.predict(model, {}, rows), model({}, rows))
 
 
 def test_what_a_row_is_at_the_values_of_all_rows_is_not_by_row():
     takes = bind(input_layer, shape=(None, 3))
     read = bind(operations.quantile, axis=-1), ("x", "q")
-    assert not rows_independent(graph({"x": takes, "q": takes, "y": read}, inputs=("x", "q"), outputs="y"))
+    assert not rows_apart(graph({"x": takes, "q": takes, "y": read}, inputs=("x", "q"), outputs="y"))
 
 
 OF_INPUTS = {
@@ -213,7 +219,7 @@ def test_where_rows_are_said_to_stay_apart_each_is_answered_alone():
             params = fnet.init(step, 0, infer.spec(x)) if params is None else params
         else:
             step, x, params = bind(case.layer, **case.options), fnet_input(case, case.draw()), {}
-        if not rows_independent(step) or (model := of_rows(step, x)) is None or not rows_independent(model):
+        if mixes_rows(step) or (model := of_rows(step, x)) is None or not rows_apart(model):
             continue
         last = tree.map(lambda a: a[-1:] if isinstance(a, np.ndarray) else a, x)
         none = tree.map(lambda a: a[:0] if isinstance(a, np.ndarray) else a, x)
@@ -763,7 +769,7 @@ def test_rows_of_a_mel_spectrogram_reach_each_other_within_a_call_of_keras_only(
     model = sequential(x=bind(fnet.input_layer, shape=(None, 400)), mel=mel)
     rows = np.concatenate([x[:, 0], *[x[:, 1]] * 7])
     np.testing.assert_allclose(fnet.predict(model, {}, rows), model({}, rows), rtol=1e-6)
-    assert not rows_independent(model)
+    assert not rows_apart(model)
 
 
 def test_operations_over_the_batch_see_each_time_step_by_itself():

@@ -69,8 +69,10 @@ class Runner:
         self.x, self.rows = x, rows
         self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
-        self.padded = prepared.padded and not self.draws  # random numbers depend on how many are drawn
-        self.lengths = None if self.draws else prepared.lengths
+        apart = not self.draws and prepared.rows_apart(x)  # random numbers depend on how many are drawn
+        self.padded = apart and backend.name() != "numpy"
+        """Whether batches are padded to a power of two with copies of their rows, so that XLA compiles few shapes."""
+        self.lengths = prepared.lengths if apart else None
         self.most = settings.batch_size
         """Rows of a batch."""
         self.plain = not self.draws and self.host is None and prepared.advance is None

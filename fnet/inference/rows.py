@@ -19,20 +19,18 @@ ROWS = 1_000_003
 """A number of rows that is the size of nothing else in a model."""
 
 
-def rows_independent(model: Any) -> bool:
+def rows_independent(model: Any, takes: Any) -> bool:
     """Whether the outputs of each row depend on that row alone, so that a batch may be padded with other rows.
 
+    takes: the Specs of the inputs, rows first.
     False where this is unknown, as of some operations (reshapes, products) and of custom layers.
     """
-    return not mixes_rows(model) and _rows_lead(model)
+    return not mixes_rows(model) and _rows_lead(model, takes)
 
 
-def _rows_lead(model: Any) -> bool:
-    """Whether the first axis of every output is that of the rows, as far as a model declares its inputs: an operation
-    may take one image without a batch axis, or one number a row."""
-    takes = infer.input_spec(model)
-    if takes is None:
-        return True
+def _rows_lead(model: Any, takes: Any) -> bool:
+    """Whether the first axis of every output is that of the rows: an operation may take one image without a batch axis,
+    or one number a row."""
     of_rows = tree.map(lambda spec: replace(spec, shape=(ROWS, *spec.shape[1:])), takes)
     try:
         seen = infer.trace(model, of_rows)
