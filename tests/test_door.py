@@ -15,7 +15,7 @@ import pytest
 import scipy.sparse
 
 import fnet
-from fnet import bind, tree
+from fnet import backend, bind, tree
 from fnet.constants import constant
 from fnet.inference import arrays
 from fnet.inference.door import MISSING
@@ -578,3 +578,23 @@ def test_a_number_just_beyond_an_integer_dtype_is_refused(dtype, ids):
     assert fnet.predict(model, {}, least) == int(least[0, 0])
     with pytest.raises(fnet.InvalidInput, match=f"which does not fit in {ids}"):
         fnet.predict(model, {}, np.array([[most + 1]], dtype))
+
+
+def test_integers_that_jax_would_cut_become_floats_or_are_refused_and_lookups_keep_them():
+    """2**32 + 5 became 5 in a model of floats, and 2**53 + 1 became 1 in one of int64."""
+    large, small = np.array([[2**32 + 5], [-(2**40)]]), np.array([[5], [6]])
+    floats = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1)), y=bind(fnet.rescaling, scale=2.0))
+    ids = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int64"), y=fnet.identity)
+    hashed = fnet.sequential(ids=bind(fnet.hashing, num_bins=1000))
+    whole = fnet.predict(hashed, {}, large)
+    with backend.using("jax"):
+        for _ in range(3):  # what is remembered of a kind of call looks at its numbers, too
+            np.testing.assert_array_equal(fnet.predict(floats, {}, small), [[10], [12]])
+            np.testing.assert_array_equal(fnet.predict(floats, {}, large), 2 * large.astype("float32"))
+            np.testing.assert_array_equal(fnet.predict(ids, {}, small), small)
+            for model in (ids, ids["y":]):
+                with pytest.raises(fnet.InvalidInput, match=r"row 0 has 4294967301, .* int32, .* JAX_ENABLE_X64=1"):
+                    fnet.predict(model, {}, large)
+        np.testing.assert_array_equal(fnet.predict(hashed, {}, large), whole)
+        with pytest.warns(fnet.InvalidRows):
+            np.testing.assert_array_equal(fnet.predict(ids, {}, [[3], [2**40]], invalid="mark"), [[3], [-1]])

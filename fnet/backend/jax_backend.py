@@ -70,9 +70,9 @@ R = TypeVar("R")
 
 # fmt: off
 __all__ = [
-    "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "cast", "center", "clip", "compiled", "concrete",
-    "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
-    "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
+    "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "canonical", "cast", "center", "clip", "compiled",
+    "concrete", "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise",
+    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
     "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
     "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
@@ -99,6 +99,11 @@ def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
             x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=bool(copy))
         dtype, copy = dtype or x.dtype, None
     return jnp.asarray(x, None if dtype is None else jax.dtypes.canonicalize_dtype(dtype), copy=copy)
+
+
+def canonical(dtype: str) -> str:
+    """The dtype that JAX computes in where `dtype` is asked for: unless `jax_enable_x64` is set, it has 32 bits."""
+    return jax.dtypes.canonicalize_dtype(dtype).name
 
 
 def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:

@@ -37,9 +37,9 @@ R = TypeVar("R")
 
 # fmt: off
 __all__ = [
-    "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "cast", "center", "clip", "compiled", "concrete",
-    "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
-    "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
+    "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "canonical", "cast", "center", "clip", "compiled",
+    "concrete", "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise",
+    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
     "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
     "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
@@ -50,6 +50,11 @@ __all__ = [
 
 asarray: Callable[..., Any] = np.asarray
 """(x, dtype=None, *, copy=None) -> `x` as an array of this backend; strings stay NumPy arrays on both."""
+
+
+def canonical(dtype: str) -> str:
+    """The dtype that NumPy computes in where `dtype` is asked for: that one."""
+    return dtype
 
 
 def native(x: Any) -> Any:

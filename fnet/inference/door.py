@@ -23,6 +23,7 @@ from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.inference.arrays import array, columns, is_none, is_table, table
+from fnet.inference.string_split import inputs_of_host
 from fnet.shapes import fits
 from fnet.types import Array, Spec
 
@@ -40,6 +41,9 @@ REARRANGING = {
 }
 """Names of layers, operations and functions of TensorFlow whose output has the values of their inputs, and only those
 (dropout and noise where they do not act)."""
+
+INTEGER = ("int", "uint")
+"""Beginnings of the names of integer dtypes."""
 
 MISSING = re.compile(r"nan.*|is_?(nan|inf|finite|posinf|neginf)")
 """Names of operations that are defined for NaN or infinity."""
@@ -67,6 +71,8 @@ class Door:
         _follow(model, tree.map(lambda name: frozenset({name}), self.inputs), self.rules)
         self.missing = any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(model))
         """Whether a part of the model is defined for NaN or infinity."""
+        self.whole = inputs_of_host(model)
+        """The inputs of which all 64 bits count on each backend."""
 
     def admit(self, x: Any) -> Any:
         """`x` as arrays in the structure of the inputs, with shapes and dtypes checked. Raises InvalidInput."""
@@ -75,17 +81,20 @@ class Door:
         if isinstance(self.inputs, str | Mapping) or all(isinstance(part, str) for part in self.inputs):
             x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
-        missing: dict[int, Any] = {}
-        """{id of an input that is nothing but None, as in a single row: NaN}."""
+        floats: dict[int, Any] = {}
+        """{id of an input: it in floats, where it is nothing but None, as in a single row, or JAX would cut it}."""
         for name, value in feed(self.inputs, x).items():
             spec = self.specs.get(name)
             if value is None or spec is None:
                 continue
             if spec.dtype != "string" and is_none(value):
-                missing[id(value)] = np.full(value.shape, np.nan)
-            _check_kind(name, missing.get(id(value), value), spec)
+                floats[id(value)] = np.full(value.shape, np.nan)
+            _check_kind(name, floats.get(id(value), value), spec)
             _check_shape(name, value, spec)
-        return tree.map(lambda leaf: missing.get(id(leaf), leaf), x) if missing else x
+            held = _held(value, spec, name in self.whole)
+            if held and not spec.dtype.startswith(INTEGER) and _beyond(value, held).any():
+                floats[id(value)] = value.astype(spec.dtype)
+        return tree.map(lambda leaf: floats.get(id(leaf), leaf), x) if floats else x
 
     def _single(self, x: Any) -> Any:
         """The value of the only input: given alone, in a list of one, by name, or as columns."""
@@ -156,7 +165,8 @@ class Door:
             values = {name: value for name, value in feed(self.inputs, batch).items() if value is not None}
         faults: list[Fault] = []
         for name, value in values.items():
-            faults += _number_faults(name, value, self.specs.get(name), self.missing)
+            spec = self.specs.get(name)
+            faults += _number_faults(name, value, spec, self.missing, _held(value, spec, name in self.whole))
         for name, rule in self.rules:
             if name in values and values[name].dtype.kind in "biuf":
                 wrong, say = rule(values[name])
@@ -179,8 +189,27 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str]) -> 
     return [Fault(name, rows, of_row)]
 
 
-def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool) -> list[Fault]:
-    """Values that are NaN or infinity (unless `missing`), outside the range of the input's dtype, or not texts."""
+def _held(value: Array, spec: Spec | None, whole: bool) -> str:
+    """The integers, other than its own, that are to hold the values of an input: those that the model declares or, as
+    given, the ones that JAX cuts them to, unless it keeps the `whole` of them. "" where there are none."""
+    dtype = spec.dtype if spec is not None and spec.dtype.startswith(INTEGER) else value.dtype.name
+    if value.dtype.kind not in "iuf" or not dtype.startswith(INTEGER):
+        return ""
+    held = dtype if whole else ops.canonical(dtype)
+    return "" if held == value.dtype.name else held
+
+
+def _beyond(value: Array, integers: str) -> np.ndarray[Any, Any]:
+    """bool of the shape of `value`: where it does not fit in these integers."""
+    value, limits = ops.to_numpy(value), np.iinfo(integers)
+    return np.asarray(
+        (value < limits.min) | (value >= int(limits.max) + 1)
+    )  # a power of two, exact in floats of any size
+
+
+def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool, held: str) -> list[Fault]:
+    """Values that are NaN or infinity (unless `missing`), beyond the input's dtype or the integers in `held`, or no
+    texts."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
     faults: list[Fault] = []
     if kind in "OU" and dtype == "string":
@@ -193,11 +222,9 @@ def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool) ->
             sound = sound | ~np.isfinite(value) if missing else sound
             if not sound.all():
                 faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype))
-    if kind in "iuf" and dtype.startswith(("int", "uint")) and value.dtype != dtype:
-        limits = np.iinfo(dtype)
-        value = ops.to_numpy(value)
-        wrong = (value < limits.min) | (value >= int(limits.max) + 1)  # a power of two, exact in floats of any size
-        faults += _fault(name, value, wrong, lambda item: f"{item}, which does not fit in {dtype}")
+    if held:
+        way = "" if held == dtype else ", which JAX computes in: set JAX_ENABLE_X64=1 for 64 bits, or give floats"
+        faults += _fault(name, value, _beyond(value, held), lambda item: f"{item}, which does not fit in {held}{way}")
     return faults
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Graph, Sequential
+from fnet.core.compose import Graph, Sequential, input_names
 from fnet.core.model import Model, Node
 from fnet.core.rules import rules
 from fnet.core.sources import Ref, mapped, references
@@ -16,6 +16,14 @@ from fnet.tree import FrozenDict
 def has_host(step: Any) -> bool:
     """Whether `step` is, or contains, a layer that takes strings."""
     return any(rules(layer).entrance.host for layer in infer.layers_in(step))
+
+
+def inputs_of_host(model: Any) -> set[str]:
+    """The inputs of a model that `host` of `split_host` reads."""
+    if not has_host(model):
+        return set()
+    names = set(references(input_names(model)))
+    return names & _ancestors(model) if isinstance(model, Graph) else names
 
 
 def split_host(model: Any) -> tuple[Any, Any]:
