@@ -176,6 +176,17 @@ QUESTIONS = {
     "dropout at inference monte carlo": "howto-uncertainty",
     "mask padding ignored": "tutorial-2-sequences",
     "celery gunicorn workers memory": "howto-deploy",
+    "alternative to tflite onnx runtime": "answers",
+    "frugally-deep": "answers",
+    "stable cite": "answers",
+    "report a bug": "answers",
+    "lora": "answers",
+    "merge weights models": "answers",
+    "load image from disk": "howto-inputs",
+    "dataset larger than memory": "howto-inputs",
+    "limit cpu threads": "howto-deploy",
+    "large images tiles": "howto-deploy",
+    "subclassed model": "howto-custom-layers",
 }
 """{words that somebody searches for: the page that answers}."""
 
