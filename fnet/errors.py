@@ -8,13 +8,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 
-OBEYED = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+OBEYED = "[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 """Control characters, line ends and changes of the writing direction, which terminals execute."""
 
 
 def printable(text: str) -> str:
     """A name from a file, for messages: control characters become Python's escapes."""
-    return OBEYED.sub(lambda match: repr(match[0])[1:-1], text)
+    return re.sub(OBEYED, lambda match: repr(match[0])[1:-1], text)
 
 
 class InvalidInput(ValueError):

@@ -1,12 +1,14 @@
-"""`dataclass` as in the standard library, but creating a class takes a quarter of the time, and equal is `same`.
+"""`dataclass` and `NamedTuple` as in the standard library, but classes are made faster; equal records are the `same`.
 
-This matters at start-up: fnet creates some 65 such classes before the first prediction, and the standard library
-compiles six functions for each. Here only `__init__` is compiled; the other methods need no generated code.
+This matters at start-up: fnet creates some 80 such classes before the first prediction, and the standard library
+compiles six functions for each record, or the annotation of each field of a tuple. Here only the `__init__` of a record
+is compiled, when it is first needed; all else needs no generated code.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError
 from operator import attrgetter
@@ -14,11 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["dataclass", "same"]
+__all__ = ["NamedTuple", "dataclass", "same"]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
+    from typing import NamedTuple
 else:
+
+    class _Named(type):
+        """The metaclass of `NamedTuple`."""
+
+        def __new__(cls: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
+            if not bases:
+                return type.__new__(cls, name, bases, namespace)
+            fields = namespace["__annotations__"]
+            made = namedtuple(name, fields, defaults=[namespace.pop(key) for key in fields if key in namespace])
+            for key, value in namespace.items():
+                setattr(made, key, value)
+            return made
+
+    class NamedTuple(metaclass=_Named):
+        """`typing.NamedTuple`; annotations stay text."""
 
     def dataclass(
         cls: type | None = None,
@@ -35,7 +53,7 @@ else:
         def make(cls: type) -> type:
             cls.__doc__ = cls.__doc__ or cls.__name__  # without any, one is made of the signature, which takes long
             decorated = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
-            methods = {"__init__": _init(decorated, frozen)}
+            methods: dict[str, Any] = {"__init__": _Init(decorated, frozen)}
             methods |= {"__repr__": _repr(decorated)} if repr else {}
             methods |= _by_value(decorated, frozen) if eq else {}
             for name, method in methods.items():
@@ -48,6 +66,18 @@ else:
             return decorated
 
         return make if cls is None else make(cls)
+
+
+class _Init:
+    """The `__init__` of a class until somebody looks at it; half of the classes never have an instance."""
+
+    def __init__(self, cls: Any, frozen: bool) -> None:
+        self.cls, self.frozen = cls, frozen
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        init: Any = _init(self.cls, self.frozen)
+        self.cls.__init__ = init
+        return init.__get__(instance, owner)
 
 
 def _init(cls: type, frozen: bool) -> Callable[..., None]:

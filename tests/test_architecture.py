@@ -13,6 +13,7 @@ import pytest
 import fnet
 import params
 from tests import mutants
+from tests.golden import archives
 
 ROOT = Path(__file__).parent.parent
 
@@ -231,6 +232,20 @@ def test_loading_a_store_imports_nothing_that_reads_keras_files(tmp_path):
     )
     command = [sys.executable, "-c", code, str(tmp_path / "dense.safetensors")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_first_prediction_imports_no_layers_that_the_model_does_not_use(tmp_path):
+    (tmp_path / "cnn.keras").write_bytes(archives.golden("cnn.keras"))
+    code = (
+        "import sys, numpy as np, fnet; model, params = fnet.load_keras(sys.argv[1])\n"
+        "fnet.predict(model, params, np.zeros((1, 8, 8, 3), 'float32'))\n"
+        "print(*sorted(m.removeprefix('fnet.layers.') for m in sys.modules if m.startswith('fnet.layers.')))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "cnn.keras")]
+    used = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    shared = {"merging", "quantized", "recurrence", "state_passing", "windows", "wrappers"}
+    own = {"activation_layers", "basic", "convolution", "depthwise", "norms", "pooling", "regularization", "reshaping"}
+    assert set(used) - shared == own | {"pooled_convolution"}
 
 
 def test_what_reads_files_is_under_fnet_too_and_loads_when_used():

@@ -1,9 +1,12 @@
-"""`fnet.records.dataclass` makes what the standard library makes."""
+"""`fnet.records` makes the records and named tuples that the standard library makes."""
+
+from __future__ import annotations
 
 import copy
 import dataclasses
 import inspect
 import pickle
+import typing
 from dataclasses import field
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 
 import fnet
 from fnet import tree
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 
 KINDS = {
     "frozen": {"frozen": True},
@@ -113,3 +116,39 @@ def test_values_with_numbers_of_other_types_or_signs_are_not_equal(one, other):
         assert holder(one) == holder(one)
         assert holder(one) != holder(other)
     assert tree.freeze({"a": one}) == {"a": one} != tree.freeze({"b": one})
+
+
+def test_a_named_tuple_is_that_of_the_standard_library():
+    made = []
+    for base in (typing.NamedTuple, NamedTuple):
+
+        class Pair(base):
+            """Two values."""
+
+            first: int
+            second: Pair | None = None
+
+            def total(self):
+                return self.first + (self.second.total() if self.second else 0)
+
+        made.append(Pair)
+    theirs, ours = made
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "_fields", "_field_defaults", "__match_args__"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.__mro__[1:] == theirs.__mro__[1:] == (tuple, object)
+    assert list(ours.__annotations__) == ["first", "second"]
+    assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys()
+    pair = ours(1, second=ours(2))
+    assert (repr(pair), pair, pair.total()) == (repr(theirs(1, theirs(2))), (1, (2, None)), 3)
+    assert pair._replace(first=5) == (5, (2, None))
+    assert pickle.loads(pickle.dumps(Named(1))) == Named(1) == (1,)
+    with pytest.raises(TypeError):
+        ours()
+    with pytest.raises(AttributeError):
+        pair.first = 2
+
+
+class Named(NamedTuple):
+    """A tuple that can be pickled."""
+
+    only: int

@@ -7,9 +7,11 @@ A tile of m x m outputs sees (m + 2) x (m + 2) inputs d. With the kernel g, and 
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from fnet.records import NamedTuple
 
 Array = np.ndarray[Any, Any]
 

@@ -8,13 +8,14 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fnet.cli.common import UsageError, log
 from fnet.cli.request import Batch, Request, require_size
 from fnet.errors import needing
+from fnet.records import NamedTuple
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 FOLDER = "folder"

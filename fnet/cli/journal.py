@@ -13,12 +13,13 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 from fnet import tree, writing
 from fnet.cli.common import UsageError
+from fnet.records import NamedTuple
 from fnet.types import Params
 
 BEGIN = b'{"key": "'

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fnet import tree
 from fnet.cli.common import UsageError, check_labels
 from fnet.errors import needing, printable
+from fnet.records import NamedTuple
 
 
 class Answer(NamedTuple):

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fnet.cli.common import UsageError, lines, log
+from fnet.records import NamedTuple
 
 
 class Batch(NamedTuple):

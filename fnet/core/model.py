@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from fnet import tree
 from fnet.backend import ops
@@ -20,7 +20,7 @@ from fnet.core.sources import describe, references, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.masks import strip
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 from fnet.shapes import fits
 from fnet.types import Params
 

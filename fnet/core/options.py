@@ -35,8 +35,9 @@ def asking(rule: Callable[..., R], *others: Callable[..., Any]) -> Callable[...,
 @functools.cache
 def kinds(function: Callable[..., Any]) -> dict[str, Any]:
     """{argument: annotation} of a layer; empty where a name in them cannot be resolved (in custom layers)."""
+    own = inspect.unwrap(function)
     try:
-        return get_type_hints(inspect.unwrap(function), include_extras=True)
+        return get_type_hints(own.func if isinstance(own, functools.partial) else own, include_extras=True)
     except (NameError, TypeError):
         return {}
 

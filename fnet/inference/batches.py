@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from fnet.inference.optimized import Program
 from fnet.inference.prepared import Prepared
 from fnet.inference.rows import neutral, spread, taken, unanswered
 from fnet.inference.schedule import as_it_is, rows_at_once
+from fnet.records import NamedTuple
 from fnet.strings import is_strings
 from fnet.types import Params
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.inference.arrays import array, columns, is_none, is_table, table
 from fnet.inference.string_split import inputs_of_host
+from fnet.records import NamedTuple
 from fnet.shapes import fits
 from fnet.types import Array, Spec
 

@@ -10,7 +10,7 @@ from fnet.core.layer import Bound, bind
 from fnet.core.model import Model
 from fnet.core.rules import rules
 from fnet.latest import Latest
-from fnet.layers.wrappers import time_distributed
+from fnet.layers import own_name
 
 _results: Latest[int, tuple[Any, Any]] = Latest(8)
 """{id of a model: (the model, kept alive so that its id stays unique; as `predict` runs it)}."""
@@ -33,7 +33,7 @@ def in_predict(model: Any) -> Any:
 def _in_predict(step: Any) -> Any:
     if not isinstance(step, Model):
         bound = bind(step)
-        if bound.function is time_distributed and isinstance(bound.options["layer"], Bound):
+        if own_name(bound.function) == "time_distributed" and isinstance(bound.options["layer"], Bound):
             return step  # Keras goes around the casting of a layer directly in one
         options = {key: value for key, value in rules(bound).in_predict.items() if bound.all_options[key] is None}
         new = with_each(bind(bound, **options), _in_predict)

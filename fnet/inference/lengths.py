@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from fnet.core.compose import Graph, Sequential
 from fnet.core.layer import Bound, bind
 from fnet.core.model import Model
 from fnet.core.sources import references
-from fnet.inference.schedule import LOOP, RECURRENT
+from fnet.inference.schedule import LOOP
 from fnet.layers.basic import embedding, identity, input_layer, masking
-from fnet.layers.recurrence_stack import is_lookup, parts, recurrent_stack
+from fnet.records import NamedTuple
+from fnet.rewrites import is_recurrent
 from fnet.types import Array
 
 CHUNK = 4096
@@ -80,8 +81,10 @@ def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list
 
 def lengths(model: Any) -> Lengths | None:
     """The lengths of the rows of a model; None where it has no recurrent layers, or does not begin with a mask."""
-    if not any(step.function in RECURRENT for step in infer.layers_in(model)):
+    if not any(map(is_recurrent, infer.layers_in(model))):
         return None
+    from fnet.layers.recurrence_stack import is_lookup, parts, recurrent_stack
+
     step = first(model)
     if step is None:
         return None

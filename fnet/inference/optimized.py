@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fnet.inference.device import is_value, on_device, require_values, twin
 from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import split_numbers
 from fnet.latest import Latest
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 from fnet.types import Params
 
 _programs: Latest[Any, Remembered] = Latest(8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from fnet import backend, tree
 from fnet.core import infer
@@ -16,6 +16,7 @@ from fnet.inference.rows import rows_independent
 from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
 from fnet.latest import Latest
 from fnet.layers.wrappers import carried
+from fnet.records import NamedTuple
 from fnet.types import Params
 
 _prepared: Latest[tuple[int, int, str], Prepared] = Latest(8)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fnet import tree
 from fnet.core import infer
 from fnet.errors import InvalidInput
+from fnet.records import NamedTuple
 
 ARITHMETIC = {"add", "bias_add", "divide", "multiply", "subtract", "true_divide", "truediv"}
 

@@ -10,7 +10,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,11 +22,10 @@ from fnet.core.model import Model
 from fnet.inference import processors
 from fnet.inference.compile import Compiled
 from fnet.inference.rows import taken
+from fnet.layers import own_name
 from fnet.layers.basic import embedding
-from fnet.layers.pooled_convolution import winograd_conv2d
-from fnet.layers.recurrence_stack import TABLES, recurrent_stack
-from fnet.layers.recurrent import gru, lstm, simple_rnn
-from fnet.layers.wrappers import bidirectional
+from fnet.records import NamedTuple
+from fnet.rewrites import is_recurrent
 from fnet.types import Param, Params
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ TWO = {"numpy": 2_700_000, "jax": 225_000_000}
 HELD = 32 << 20
 """The most bytes of batches that run together."""
 
-RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
+TABLES = ("table", "embeddings")
+"""Params of a recurrent stack that are looked up, not multiplied: a step reads one row."""
 
 SMALL = 30_000_000
 """Up to so much work one thread is faster than several, which wait for each other."""
@@ -105,12 +105,12 @@ def _step_work(traced: infer.TracedStep) -> Work:
     params = {path: p.shape for path, p in tree.items(traced.params) if isinstance(p, Param) and len(p.shape) > 1}
     kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
     bound = bind(traced.step)
-    if bound.function in RECURRENT:
+    if is_recurrent(bound):
         return Work(float(_steps(traced) * kernels), float(kernels), loops=True)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(traced.outputs)), default=1)
     last_alone = "conv_lstm" in bound.function.__name__ and not bound.options.get("return_sequences")
     parallel = float(places * kernels)
-    if bound.function is winograd_conv2d:  # a stack of products of a row for each tile, which BLAS threads do not share
+    if own_name(bound.function) == "winograd_conv2d":  # products of a row for each tile: BLAS threads do not share them
         parallel *= (bound.all_options["pool"] / bound.all_options["tile"]) ** 2
     return Work(float(places * kernels) * (_steps(traced) if last_alone else 1), parallel)
 

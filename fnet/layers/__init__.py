@@ -3,6 +3,7 @@
 Every layer is a pure function `(params, x, *, options) -> y`; `fnet.bind` fixes its options.
 """
 
+import sys
 from collections.abc import Callable
 
 from fnet.lazy import lazily
@@ -70,9 +71,11 @@ FAMILIES = {
 NAMES = [name for names in FAMILIES.values() for name in names.split()]
 
 __all__ = NAMES
+_NAMES = frozenset(NAMES)
 __getattr__, __dir__ = lazily(__name__, FAMILIES)
 
 
-def is_own(function: Callable[..., object]) -> bool:
-    """Whether a function is one of these layers, not a user's."""
-    return function.__name__ in NAMES and __getattr__(function.__name__) is function
+def own_name(function: Callable[..., object] | None) -> str:
+    """The name of one of these layers, "" for a function of a user. To compare it, no layer need be imported."""
+    name = getattr(function, "__name__", "")
+    return name if name in _NAMES and getattr(sys.modules[__name__], name) is function else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import repeat
 from math import prod
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from fnet.layers.windows import (
     to_channels_last,
     windows,
 )
+from fnet.records import NamedTuple
 from fnet.types import Array, DataFormat, Padding, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
 
 

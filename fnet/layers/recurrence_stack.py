@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.backend.gates import CELLS
@@ -16,13 +16,10 @@ from fnet.layers.basic import embedding
 from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.wrappers import bidirectional, halves
 from fnet.masks import masked, parted
+from fnet.records import NamedTuple
 from fnet.types import Param, Params, ParamTree
 
 CELL = {simple_rnn: "simple_rnn", lstm: "lstm", gru: "gru"}
-
-
-TABLES = ("table", "embeddings")
-"""Params that are looked up, not multiplied: a step reads one row."""
 
 
 class Part(NamedTuple):

@@ -7,14 +7,14 @@ the call, so that both agree by construction. Source: TensorFlow's padding rules
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
 from fnet.core.options import asking
 from fnet.core.rules import layer
 from fnet.errors import InvalidInput, InvalidParams
+from fnet.records import NamedTuple
 from fnet.shapes import sized
 from fnet.types import Array, PerAxis, Shape, Spec
 
@@ -281,12 +281,10 @@ def over_axes(
     def decorate(function: Callable[Concatenate[int, P], R]) -> Callable[[int, str], Callable[P, R]]:
         def of_rank(rank: int, text: str) -> Callable[P, R]:
             one = functools.partial(function, rank)
-            signature = inspect.signature(one)
-            functools.update_wrapper(one, function)
             name = family.format(rank)
             source = name.title().replace("_", "").replace("Lstm", "LSTM")
             doc = f"{text.rstrip()}\n\n    Source: keras.layers.{source}.\n    "
-            vars(one).update(__name__=name, __qualname__=name, __doc__=doc, __signature__=signature)
+            vars(one).update(__module__=function.__module__, __name__=name, __qualname__=name, __doc__=doc)
             room_of_rank = None if room is None else functools.partial(room, rank)
             return layer(shape=functools.partial(shape, rank), room=room_of_rank, **rules)(one)
 

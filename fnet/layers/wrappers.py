@@ -14,7 +14,7 @@ from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
 from fnet.core.rules import Rounding, Rules, layer, rules
 from fnet.errors import InvalidInput
-from fnet.layers import is_own
+from fnet.layers import own_name
 from fnet.layers.recurrence import sequence_spec, states_given, unpack
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.masks import mask_of, masked, parted, strip, values_of
@@ -208,7 +208,7 @@ def _rows_stay(layer: Bound) -> bool:
     if options.get("training") or options.get("time_major") or not all(map(_not_rows, _axes(layer))):
         return False
     least = by_row(layer)
-    return "axis" in options or is_own(layer.function) if least is None else least > 0
+    return "axis" in options or own_name(layer.function) != "" if least is None else least > 0
 
 
 def _not_rows(axis: Any) -> bool:

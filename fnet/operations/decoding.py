@@ -5,13 +5,14 @@ Source: keras.ops.ctc_decode, keras.ops.ctc_loss; Graves et al. 2006, and for th
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import size
 from fnet.dtypes import result_type, tensor
 from fnet.operations.rules import operation
+from fnet.records import NamedTuple
 from fnet.shapes import fit, fits, shape_of, sized
 from fnet.types import Array, Positive, Spec
 

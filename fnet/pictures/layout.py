@@ -13,10 +13,10 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 from fnet.errors import InvalidInput
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 
 GAP, RANK_GAP, POINT = 24.0, 46.0, 8.0
 """Space between boxes of a rank; space between ranks; half the width of a passing line."""

@@ -10,11 +10,13 @@ from typing import Any
 
 from fnet import tree
 from fnet.backend import ops
+from fnet.core import infer
 from fnet.core.diagnosis import require_order
+from fnet.core.layer import Bound
+from fnet.layers import own_name
 from fnet.rewrites.convolution import pool_first, winograd_form
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu, fold_scale
 from fnet.rewrites.places import Rewrite
-from fnet.rewrites.recurrent import join_stacks, lay_out_recurrent, look_up_projected, skip_dropout
 from fnet.types import Params
 
 REWRITES: tuple[Rewrite, ...] = (
@@ -23,11 +25,16 @@ REWRITES: tuple[Rewrite, ...] = (
     fold_relu,
     pool_first,
     winograd_form,
-    lay_out_recurrent,
-    skip_dropout,
-    join_stacks,
 )
-"""The rewrites of `optimize`, in this order; `look_up_projected` comes last."""
+"""The rewrites of `optimize`, in this order; after them, where a model has recurrent layers, `of_recurrent`."""
+
+RECURRENT = frozenset({"simple_rnn", "lstm", "gru", "bidirectional", "recurrent_stack"})
+"""The names of recurrent layers."""
+
+
+def is_recurrent(step: Bound) -> bool:
+    """Whether a layer is one of `RECURRENT`."""
+    return own_name(step.function) in RECURRENT
 
 
 def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tuple[Any, Params]:
@@ -48,6 +55,11 @@ def _as_array(leaf: Any) -> Any:
 
 
 def _rewritten(model: Any, params: Params, table_bytes: int) -> tuple[Any, Params]:
-    for rewrite in (*REWRITES, look_up_projected(table_bytes)):
+    rewrites = REWRITES
+    if any(map(is_recurrent, infer.layers_in(model))):
+        from fnet.rewrites.recurrent import of_recurrent
+
+        rewrites += of_recurrent(table_bytes)
+    for rewrite in rewrites:
         model, params = rewrite(model, params)
     return model, params

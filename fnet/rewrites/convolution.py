@@ -8,9 +8,7 @@ from fnet import backend
 from fnet.backend import ops, winograd
 from fnet.core.layer import Bound, bind
 from fnet.core.options import option_names
-from fnet.layers.convolution import conv2d
-from fnet.layers.pooled_convolution import pooled_conv2d, winograd_conv2d
-from fnet.layers.pooling import max_pooling2d
+from fnet.layers import own_name
 from fnet.rewrites.folding import as_value, exact
 from fnet.rewrites.places import each_pair, each_step
 from fnet.types import Params
@@ -30,8 +28,11 @@ NEVER_FALL = (None, "linear", "relu", "relu6")
 
 def _pool(conv: Bound, params: Params, pool: Bound, _: Params) -> tuple[Bound, Params] | None:
     """conv2d and the max pooling after it as one layer."""
-    if conv.function is not conv2d or pool.function is not max_pooling2d or conv.dtype or pool.dtype:
+    kinds = own_name(conv.function), own_name(pool.function)
+    if kinds != ("conv2d", "max_pooling2d") or conv.dtype or pool.dtype:
         return None
+    from fnet.layers.pooled_convolution import pooled_conv2d
+
     of_conv, of_pool = conv.all_options, pool.all_options
     plain = of_conv["groups"] == 1 and _is_channels_last(of_conv) and of_conv["activation"] in NEVER_FALL
     sizes = [_pair(of_pool[key] or of_pool["pool_size"]) for key in ("pool_size", "strides")]
@@ -43,8 +44,10 @@ def _pool(conv: Bound, params: Params, pool: Bound, _: Params) -> tuple[Bound, P
 
 def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
     """A convolution of 3x3 with strides of 1 in Winograd's form, where that is faster."""
-    if step.function not in (conv2d, pooled_conv2d) or step.dtype or not ops.on_cpu():
+    if own_name(step.function) not in ("conv2d", "pooled_conv2d") or step.dtype or not ops.on_cpu():
         return None
+    from fnet.layers.pooled_convolution import winograd_conv2d
+
     options, kernel = step.all_options, params.get("kernel")
     if kernel is None or kernel.ndim != 4 or kernel.shape[:2] != (3, 3) or kernel.dtype != "float32":
         return None

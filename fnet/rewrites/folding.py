@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fnet.backend import ops
 from fnet.core.layer import Bound, bind
-from fnet.layers.activation_layers import activation, relu
-from fnet.layers.basic import dense
-from fnet.layers.convolution import conv1d, conv2d, conv3d
-from fnet.layers.convolution_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
-from fnet.layers.depthwise import depthwise_conv1d, depthwise_conv2d, separable_conv1d, separable_conv2d
-from fnet.layers.norms import batch_factors, batch_normalization
-from fnet.layers.numeric import rescaling
+from fnet.layers import own_name
 from fnet.rewrites.places import each_pair, read_only
 from fnet.types import Array, Params
 
-KERNELS: dict[Callable[..., Any], tuple[str, tuple[int, ...]]] = {
-    dense: ("kernel", (-1,)),
-    **dict.fromkeys((conv1d, conv2d, conv3d), ("kernel", (-1,))),
-    **dict.fromkeys((conv1d_transpose, conv2d_transpose, conv3d_transpose), ("kernel", (-2,))),
-    **dict.fromkeys((depthwise_conv1d, depthwise_conv2d), ("kernel", (-2, -1))),
-    **dict.fromkeys((separable_conv1d, separable_conv2d), ("pointwise_kernel", (-1,))),
+KERNELS: dict[str, tuple[str, tuple[int, ...]]] = {
+    **dict.fromkeys(("dense", "conv1d", "conv2d", "conv3d"), ("kernel", (-1,))),
+    **dict.fromkeys(("conv1d_transpose", "conv2d_transpose", "conv3d_transpose"), ("kernel", (-2,))),
+    **dict.fromkeys(("depthwise_conv1d", "depthwise_conv2d"), ("kernel", (-2, -1))),
+    **dict.fromkeys(("separable_conv1d", "separable_conv2d"), ("pointwise_kernel", (-1,))),
 }
 """{linear layer: (the kernel of its output channels, the axes of these in it)}."""
 
@@ -35,9 +28,11 @@ LARGEST_SCALE = 1 << 16
 
 def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bound, Params] | None:
     """gamma * (x * kernel + bias - mean) / deviation + beta as x * kernel' + bias'."""
-    if norm.function is not batch_normalization or norm.dtype is not None or not _is_linear(step):
+    if own_name(norm.function) != "batch_normalization" or norm.dtype is not None or not _is_linear(step):
         return None
-    options, (name, axes) = norm.all_options, KERNELS[step.function]
+    from fnet.layers.norms import batch_factors  # few models have one
+
+    options, (name, axes) = norm.all_options, KERNELS[own_name(step.function)]
     kernel, use_bias = params.get(name), step.all_options["use_bias"]
     if kernel is None or options["training"] or not _is_channel_axis(step, options["axis"], kernel.ndim):
         return None
@@ -55,24 +50,21 @@ def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bo
 
 def _relu(step: Bound, params: Params, after: Bound, _: Params) -> tuple[Bound, Params] | None:
     """A linear layer and the relu after it as one layer."""
-    if not _is_linear(step) or after.dtype is not None or after.function not in (relu, activation):
+    kind = own_name(after.function)
+    if not _is_linear(step) or after.dtype is not None or kind not in ("relu", "activation"):
         return None
     options = after.all_options
     name = options.get("activation")
-    if after.function is relu and (options["negative_slope"], options["threshold"], options["masks"]) == (
-        0,
-        0,
-        "keras3",
-    ):
+    if kind == "relu" and (options["negative_slope"], options["threshold"], options["masks"]) == (0, 0, "keras3"):
         name = {None: "relu", 6: "relu6"}.get(options["max_value"])
     return (bind(step, activation=name), params) if name in ("relu", "relu6") else None
 
 
 def _scale(step: Bound, _: Params, after: Bound, params: Params) -> tuple[Bound, Params] | None:
     """(x * scale) * kernel as x * (scale * kernel). An offset is not folded: digits would cancel in the sum."""
-    if step.function is not rescaling or step.dtype is not None or not _has_kernel(after):
+    if own_name(step.function) != "rescaling" or step.dtype is not None or not _has_kernel(after):
         return None
-    options, name = step.all_options, KERNELS[after.function][0]
+    options, name = step.all_options, KERNELS[own_name(after.function)][0]
     scale, kernel = options["scale"], params.get(name)
     plain = isinstance(scale, int | float) and options["offset"] == 0 and options["masks"] == "keras3"
     if not plain or not 1 / LARGEST_SCALE <= abs(scale) <= LARGEST_SCALE or kernel is None or kernel.dtype != "float32":
@@ -87,7 +79,7 @@ fold_relu = each_pair(_relu)
 
 def _has_kernel(step: Bound) -> bool:
     """Whether a step is a layer of `KERNELS` that computes in float32."""
-    return step.function in KERNELS and step.dtype is None and step.all_options.get("quantization") is None
+    return own_name(step.function) in KERNELS and step.dtype is None and step.all_options.get("quantization") is None
 
 
 def _is_linear(step: Bound) -> bool:
@@ -97,7 +89,7 @@ def _is_linear(step: Bound) -> bool:
 
 def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
     """Whether an axis of the output of `step` is its channel axis. rank: number of axes of the kernel."""
-    if step.function is dense or not isinstance(axis, int):
+    if own_name(step.function) == "dense" or not isinstance(axis, int):
         return axis == -1
     first = step.all_options["data_format"] == "channels_first"
     further: int = step.all_options.get("batch_axes", 1) - 1

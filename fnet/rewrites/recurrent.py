@@ -69,6 +69,6 @@ def look_up_projected(table_bytes: int) -> Rewrite:
     return each_pair(rule)
 
 
-lay_out_recurrent = each_step(_lay_out)
-skip_dropout = each_pair(_skip)
-join_stacks = each_pair(_join)
+def of_recurrent(table_bytes: int) -> tuple[Rewrite, ...]:
+    """The rewrites of models with recurrent layers, in this order."""
+    return each_step(_lay_out), each_pair(_skip), each_pair(_join), look_up_projected(table_bytes)

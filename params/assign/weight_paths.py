@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import Bound
 from fnet.errors import warn
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 from fnet.types import Param, ParamTree
 from params.assign.group_names import KERAS_3, LISTS, Naming, Walk, join, place_of
 from params.convert.conversion import Converted

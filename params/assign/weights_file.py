@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from fnet import tree
 from fnet.core import infer
@@ -18,6 +18,7 @@ from fnet.core.sources import references
 from fnet.errors import warn
 from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
+from fnet.records import NamedTuple
 from fnet.types import Params, ParamTree
 from params.assign.group_names import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.legacy_arrays import Slots, by_order, makes_params, matched

@@ -13,6 +13,7 @@ import fnet
 from fnet import random
 from fnet.core import infer
 from fnet.core.layer import bind
+from fnet.layers import own_name
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.generations import Version
@@ -167,18 +168,18 @@ class Conversion:
         return leaves
 
 
-OVER_BATCHES: dict[Any, int] = {fnet.conv1d: 1, fnet.conv2d: 2, fnet.conv3d: 3, fnet.time_distributed: 0}
+OVER_BATCHES = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "time_distributed": 0}
 """{what may be a convolution, or have one inside: over how many axes of space}."""
 
 
 def over_batch_axes(step: Any, x: Any) -> Any:
     """A step of Keras 2, where a convolution takes any number of batch axes, as the input `x` has them."""
-    function = getattr(step, "function", None)
-    if function not in OVER_BATCHES or not isinstance(x, fnet.Spec):
+    name = own_name(getattr(step, "function", None))
+    if name not in OVER_BATCHES or not isinstance(x, fnet.Spec):
         return step
-    if function is fnet.time_distributed:
+    if name == "time_distributed":
         return bind(step, layer=over_batch_axes(step.options["layer"], fnet.Spec((None, *x.shape[2:]), x.dtype)))
-    axes = len(x.shape) - OVER_BATCHES[function] - 1
+    axes = len(x.shape) - OVER_BATCHES[name] - 1
     return bind(step, batch_axes=axes) if axes > 1 else step
 
 

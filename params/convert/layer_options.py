@@ -6,11 +6,12 @@ import inspect
 import math
 import types
 from collections.abc import Container, Mapping
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core.layer import bind
 from fnet.core.options import bounds, fits, kinds, option_names
+from fnet.records import NamedTuple
 from params.convert.conversion import Conversion
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES

@@ -119,7 +119,7 @@ def _layer_or_model(value: dict[str, Any], keras2: bool) -> dict[str, Any]:
     return changed
 
 
-SCALED_SUM = re.compile(r"(keras|keras_applications|tensorflow(_core)?\.python\.keras)(\.\w+)*\.inception_resnet_v2")
+SCALED_SUM = r"(keras|keras_applications|tensorflow(_core)?\.python\.keras)(\.\w+)*\.inception_resnet_v2"
 """The module whose only Lambda is `x[0] + x[1] * scale`. The code in the file is not read."""
 
 
@@ -128,7 +128,7 @@ def _of_applications(value: dict[str, Any]) -> dict[str, Any]:
     config = value["config"]
     arguments = config.get("arguments") if isinstance(config, dict) else None
     module = config.get("module") if isinstance(config, dict) else None
-    if not isinstance(arguments, dict) or set(arguments) != {"scale"} or not SCALED_SUM.fullmatch(str(module)):
+    if not isinstance(arguments, dict) or set(arguments) != {"scale"} or not re.fullmatch(SCALED_SUM, str(module)):
         return value
     kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
     return {**value, "class_name": "CustomScaleLayer", "config": {**kept, **arguments}}
@@ -191,13 +191,13 @@ def _as_taken(name: str, config: dict[str, Any]) -> None:
     for key in ("rate", "stddev", *(["dropout"] if name == "MultiHeadAttention" else ())):
         if key in config and config[key] is None:
             config[key] = 0.0
-        elif isinstance(config.get(key), str) and DECIMAL.fullmatch(config[key]):
+        elif isinstance(config.get(key), str) and re.fullmatch(DECIMAL, config[key]):
             config[key] = float(config[key])
     if name == "Resizing" and isinstance(config.get("interpolation"), str):
         config["interpolation"] = config["interpolation"].lower()
 
 
-DECIMAL = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+DECIMAL = r"(?a)\d+(\.\d*)?|\.\d+"
 """A number in words of a config."""
 
 

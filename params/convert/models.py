@@ -14,6 +14,7 @@ from fnet.core import infer
 from fnet.core.compose import sequential
 from fnet.core.layer import bind
 from fnet.core.options import option_names
+from fnet.layers import own_name
 from fnet.types import Array
 from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, of_layer, over_batch_axes
 from params.convert.functional import functional, require_no_cast
@@ -253,7 +254,7 @@ def _implied_input(source: KerasObject, parts: dict[str, Converted]) -> list[tup
 def _with_batch_axes(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """The steps of a sequential model of Keras 2, each with `over_batch_axes` for what it reads."""
     x = infer.input_spec(sequential(steps))
-    if x is None or not any(getattr(step, "function", None) in OVER_BATCHES for _, step in steps):
+    if x is None or not any(own_name(getattr(step, "function", None)) in OVER_BATCHES for _, step in steps):
         return steps
     for place, (name, step) in enumerate(steps):
         steps[place] = name, over_batch_axes(step, x)

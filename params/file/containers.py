@@ -13,9 +13,9 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, quoted
 from params.file.model_file import Limits
 

@@ -22,12 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from math import prod
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from fnet.constants import Constants
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, WeightsMismatch, quoted
 from params.file.checksum import checksum

@@ -8,11 +8,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from types import NoneType
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from fnet.records import dataclass
+from fnet.records import NamedTuple, dataclass
 from fnet.types import Array
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
 
@@ -295,17 +295,17 @@ PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
 QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
 """Policies that `params.convert.quantization` supports; the policy of their floats is in `source_name`."""
 CALIBRATED_POLICIES = ("GPTQDTypePolicy", "AWQDTypePolicy")
-WITH_LAYERS_INSIDE = re.compile(r".*(Attention|LSTM.*|GRU|RNN)")
+WITH_LAYERS_INSIDE = r".*(Attention|LSTM.*|GRU|RNN)"
 """Classes with inner layers that share their policy and are not in the file."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 OTHER_DTYPES = (*INTEGERS, "bool", "string", "complex64", "complex128")
-QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
+QUANTIZED_NAME = r"(int8|float8)_from_(\w+)"
 
 
 def quantized(value: Any) -> tuple[Any, Any] | None:
     """(mode, original policy) of a quantized dtype policy, which Keras 3.1 to 3.3 wrote as one name."""
     if isinstance(value, str):
-        written = QUANTIZED_NAME.fullmatch(value)
+        written = re.fullmatch(QUANTIZED_NAME, value)
         return None if written is None else (written[1], written[2])
     if not isinstance(value, dict) or not isinstance(value.get("config"), dict) or "mode" not in value["config"]:
         return None
@@ -353,7 +353,7 @@ def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
     default = config.get("default_policy")
     if default is None and all(is_object(item) and item["class_name"] in PLAIN_POLICIES for item in policies.values()):
         return None
-    if policies and WITH_LAYERS_INSIDE.fullmatch(class_name):
+    if policies and re.fullmatch(WITH_LAYERS_INSIDE, class_name):
         raise UnsupportedLayer(
             f"{label} has a DTypePolicyMap, which the layers inside it read by other names: give it a policy of its own"
         )

@@ -18,12 +18,12 @@ LARGEST = 1 << 64
 
 UNREAD = ("compile_config", "training_config")
 """Keys for training, whose values are dropped as soon as they are parsed."""
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)', re.DOTALL)
+_STRING = r'(?s)"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)'
 """A string, or the rest of an input that ends inside one, so that scanning takes linear time."""
 _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTALL)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_TOKEN = r'(?s)"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++'
+_SURROGATE = r"\\u[dD][89a-fA-F]"
 
 
 LISTS = ("layers", "inbound_nodes", "cell", "cells")
@@ -58,7 +58,7 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
         raise CorruptFile(f"{what}{_place(text, error.token)}: {error}") from error
     except ValueError as error:
         raise CorruptFile(f"{what}: {error}") from error
-    if "\\u" in text and _SURROGATE.search(text):
+    if "\\u" in text and re.search(_SURROGATE, text):
         _check_text(value, what)
     if (count := runs(value)) > limits.layers:
         raise LimitExceeded(f"{what}: layers run {count} times, more than the {limits.layers} of `Limits.layers`")
@@ -90,7 +90,7 @@ def parse_object(
 
 def _check_size(text: str, what: str, limits: Limits) -> None:
     """Check the number of values and the nesting before parsing, which takes memory for each and recurses."""
-    bare = _STRING.sub("", text) if "\\" in text else "".join(text.split('"')[::2])
+    bare = re.sub(_STRING, "", text) if "\\" in text else "".join(text.split('"')[::2])
     opened, closed = (bare.count(a) + bare.count(b) for a, b in ("[{", "]}"))
     values = opened + bare.count(",")
     if 2 * values > limits.steps:
@@ -154,7 +154,7 @@ def _place(text: str, token: str) -> str:
     """Where in `text` the first bare `token` is, as " at layers[2].config.rate"; "" at the top."""
     path: list[str | int] = []
     key = ""
-    for match in _TOKEN.finditer(text):
+    for match in re.finditer(_TOKEN, text):
         mark = match[0]
         if mark == token:
             break

@@ -198,7 +198,7 @@ def _no_class(function: Callable[..., Any]) -> str:
     name = name_of(function)
     if name.startswith("tf_functions."):
         return f"{name} is a function of TensorFlow, which a file of Keras 3 cannot name: use an operation of keras.ops"
-    if fnet.layers.is_own(function):
+    if fnet.layers.own_name(function):
         return f"Keras 3 has no layer {name}: if fnet.optimize made it, give the model as it was before"
     keras = f"'my_package>{function.__name__}"
     return (

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
-from fnet.layers import lookup
-from fnet.layers.vocabulary import specials_of, vocabulary_params
+from fnet.layers import own_name
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.table.entry import Vocabulary
 
 
 def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> dict[str, Any]:
     """The params of a lookup's vocabulary, from its file or the caller (`asset`), or else from its config."""
-    name = quoted(config.get("name"))
-    integers = step.function is lookup.integer_lookup
+    from fnet.layers.vocabulary import specials_of, vocabulary_params  # few models have one
+
+    name, integers = quoted(config.get("name")), own_name(step.function) == "integer_lookup"
     tokens: Any = config.get("vocabulary") if asset is None else asset.tokens
     if isinstance(tokens, str) and asset is None:
         raise UnsupportedLayer(f"{name} names a vocabulary file, {quoted(tokens)}: not read")
@@ -70,6 +70,8 @@ def written_lines(data: bytes, *, empty_word: bool) -> Iterator[str]:
 
 def _with_specials(tokens: Iterator[Any], step: Any) -> Iterator[Any]:
     """The tokens of a file after a check that the special ones come first, as Keras writes them."""
+    from fnet.layers.vocabulary import specials_of
+
     specials = specials_of(step).tokens
     first = list(islice(tokens, len(specials)))
     if first != specials:
