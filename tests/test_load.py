@@ -743,6 +743,21 @@ def test_a_lambda_whose_function_is_a_name_says_so(suffix, tmp_path):
     assert_like_keras(model, params, keras_model, X)
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_an_operation_takes_the_place_of_a_lambda_with_code(suffix, tmp_path):
+    """It counts among the layers of Keras, as the Lambda does: the file numbers the last after it."""
+    x = vector()
+    squared = layers.Lambda(lambda x: x * x, output_shape=(4,), name="squared")(x)
+    mean = layers.Lambda(lambda x: keras.ops.mean(x, 1, keepdims=True), output_shape=(1,), name="mean")(squared)
+    total = layers.Lambda(lambda pair: pair[0] + pair[1], output_shape=(4,), name="total")([squared, mean])
+    keras_model = keras.Model(x, layers.Dense(2)(total))
+    keras_model.save(path := str(tmp_path / f"model{suffix}"))
+    mean = fnet.bind(fnet.operations.mean, axis=1, keepdims=True)
+    own = {"squared": fnet.operations.square, "mean": mean, "total": fnet.add}
+    model, params = load_keras(path, custom=own)
+    assert_like_keras(model, params, keras_model, X)
+
+
 class Trainer(keras.Model):
     def train_step(self, data):
         return {}

@@ -140,8 +140,9 @@ def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, trai
 
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """A layer or an operation as a step, with options from its config and by the version of Keras."""
-    entry = find_entry(source, conversion)
-    operation = entry.rules.call is not None
+    own = custom_entry(source, conversion)
+    entry = own or find_entry(source, conversion)
+    operation = own is None and entry.rules.call is not None  # in the place of a layer it is one of Keras's layers
     trains = _trains(source, conversion, training)
     require_layer(source, entry, conversion.version, trains)
     config = config_values(source, entry, conversion, operation, training)

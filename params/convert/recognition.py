@@ -83,10 +83,7 @@ def _replacing(step: Any, source: KerasObject) -> Entry:
 
 
 def find_entry(source: KerasObject, conversion: Conversion) -> Entry:
-    """The entry of a layer or operation. Raises UnsupportedLayer where there is none, UnsafeFile for a spoof."""
-    custom = custom_entry(source, conversion)
-    if custom is not None:
-        return custom
+    """The entry of a layer or operation of Keras. Raises UnsupportedLayer for others, UnsafeFile for a spoof."""
     name = source.class_name
     if name in REFUSED:
         place = f"give a function in its place, {own_function(source.name)}"
