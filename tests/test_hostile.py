@@ -287,6 +287,7 @@ ALLOWED = {
     ("fnet/__init__.py", "importlib"),  # our own `params`, when a name of it is first used
     ("fnet/__init__.py", "getattr"),  # of the names listed in the same file
     ("fnet/__init__.py", "globals"),
+    ("fnet/layers/__init__.py", "getattr"),  # of names in the table of the same file
     ("params/convert/models.py", "marshal"),  # `dumps` alone, for equal bytes of equal values
     ("params/store/records.py", "getattr"),  # of names that fnet exports, listed there
     ("fnet/core/compose.py", "importlib"),  # our own `cutting`, when a model is cut
