@@ -301,6 +301,46 @@ RULES = [
     (tf.gather, {"axis": None, "batch_dims": 2}, (Y, Spec(Y.shape, "int32")), "axis 2 does not exist in 2 dimensions"),
     (tf.roll, {}, (Y, (1, 2), 1), r"one number is needed for each axis; got \(1, 2\), 1"),
     (tf.as_string, {}, {1}, r"^\{1\} is not a tensor"),
+    (o.arange, {}, (Y,), "arange takes numbers; got"),
+    (o.vander, {}, Y, r"vander takes a vector; got float32\[4, 5\]"),
+    (o.ctc_decode, {"strategy": "greedy"}, (SEQUENCE, Spec((3,), "int32")), r"lengths of the shape \(batch,\); got"),
+    (
+        o.ctc_decode,
+        {"strategy": "beam_search", "beam_width": 2, "top_paths": 3},
+        (SEQUENCE, Spec((2,), "int32")),
+        "keeps beam_width=2 labellings, too few for top_paths=3",
+    ),
+    *((o.slice_update, {}, (Y, (0, n), Spec((1, 1))), "start indices are numbers; got") for n in ((1, 2), None)),
+    (o.slice_update, {}, (Y, (0, 0), Spec((5, 1))), r"updates of the shape \(5, 1\) are not inside of"),
+    *((o.take, {"axis": 0}, (Y, n), "indices are whole numbers, not float") for n in (1.0, Spec((2,)))),
+    (o.get_item, {"key": None}, (Spec((1 << 14, 1 << 14)), [Spec((3,), "int32")]), "an index into so large a tensor"),
+    (o.view, {"dtype": "float64"}, Spec((2, 3)), "cannot be read as float64: a row of it has 12 bytes"),
+    (o.unstack, {}, Spec((None, 3)), "along an axis of unknown size: .* say num="),
+    (o.unstack, {}, Spec(((1 << 16) + 1, 3)), "unstack into 65537 tensors"),
+    (fnet.attention, {}, (SEQUENCE, Spec((3, 5, 3))), "do not broadcast"),
+    (
+        fnet.hashing,
+        {"num_bins": 3, "mask_value": "a"},
+        Spec((2,), "int32"),
+        "the text 'a' as its mask_value, and takes",
+    ),
+    (fnet.add, {}, {"a": Y}, "a tuple or list of arrays; got dict"),
+    (fnet.time_distributed, {"layer": fnet.relu}, Y, r"\(batch, time, ...\) with something in each step; got"),
+    (fnet.text_vectorization, {}, Spec((2, 3), "string"), r"splits texts \(batch,\) or \(batch, 1\); got shape"),
+    (fnet.mel_spectrogram, {}, Spec((2, 1024)), "signals of more than 1024 steps; got 1024"),
+    (fnet.stft_spectrogram, {"frame_length": 8}, Spec((2, 7, 1)), "7 steps are less than one frame of 8"),
+    *((tf.norm, {"ord": n}, Y, f"the norm {n!r}: a number is wanted, or 'euclidean'") for n in ("nuc", None)),
+    (tf.gather, {}, (Y, Spec((4,))), "^indices are integers, not float32"),
+    *((tf.reshape, {}, (Y, (n, 8)), f"^sizes are integers, not {n!r}") for n in (2.5, "a")),
+    (tf.reshape, {}, ({"a": Y}, (2, 10)), "^no tensors: .*'a': float32"),
+    (
+        tf.max_pool_with_argmax,
+        {"ksize": 2, "strides": 2, "padding": "SAME", "data_format": "NCHW"},
+        IMAGE,
+        "max_pool_with_argmax with data_format='NCHW'",
+    ),
+    (tf.numbers, {}, (Y,), "range takes numbers, not"),
+    (tf.lower, {}, Y, "strings are wanted; got float32"),
 ]
 TAKEN = [
     (fnet.reversible_embedding, REVERSED, Spec((2, None)), (2, 5)),
@@ -416,6 +456,11 @@ CALLS = [
     (tf.multiply, {}, (np.ones(2, "f4"), [None, 1]), r"multiply cannot compute .*: \[None, 1\] is not a tensor$"),
     (o.inv, {}, np.eye(2, dtype="int32"), "a matrix of floats is wanted, not of int32; cast it first"),
     (fnet.integer_lookup, {}, np.array([[1j]]), r"integer_lookup takes integers; got complex128\[1, 1\]"),
+    (fnet.lstm_cell, {"units": 1}, (np.ones((1, 3)),) * 3, r"takes \(inputs, states\), .*; got 3 values"),
+    *(
+        (tf.to_number, {"out_type": "int32"}, np.array([text]), f"spell numbers of int32: .*{why}")
+        for text, why in (("1_0", "'_' in a number"), ("x", "invalid literal"), ("99999999999", "out of bounds"))
+    ),
 ]
 
 
@@ -440,6 +485,15 @@ def test_calls_refuse(layer, options, x, message):
     )
     with pytest.raises((ValueError, InvalidInput), match=message):
         layer(params, x, **options)
+
+
+@pytest.mark.parametrize(
+    ("layer", "count", "word"), [(fnet.lstm, 1, "few"), (fnet.lstm, 3, "many"), (fnet.gru, 2, "many")]
+)
+def test_as_many_states_are_taken_as_the_cell_has(layer, count, word):
+    step = bind(layer, units=1)
+    with pytest.raises(InvalidInput, match=f"one array for each or two .lstm.; got too {word}$"):
+        step(fnet.init(step, 0, (None, 2, 3)), (np.ones((1, 2, 3)), *[np.ones((1, 1))] * count))
 
 
 @pytest.mark.parametrize("offsets", [[0, 2], [0, 4], [1, 3], [0, 2, 1, 3], [[0, 3]], []])
@@ -525,6 +579,7 @@ MISUSES = [
       for c in ([fnet.relu], (), fnet.relu)),
     (lambda: fnet.init(fnet.sequential(bind(fnet.input_layer, shape=3)), 0), ValueError,
      "^input_layer: the option 'shape' = 3 is of the wrong type"),
+    (lambda: bind(tf.one_hot, depth=3), TypeError, "has no option 'depth'; it takes axis, dtype$"),
     (with_renorm, ValueError, "renorm and virtual batches are not trained here"),
     (lambda: require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), Limits()),
      LimitExceeded, "gives 65 axes; 64 are possible"),

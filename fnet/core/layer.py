@@ -213,9 +213,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     legal = option_names(function)
     wrong = [key for key, item in options.items() if key not in (*legal, "dtype") and (key, item) != ("masks", "drop")]
     if wrong:
-        raise TypeError(
-            f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {', '.join([*legal, 'dtype'])}"
-        )
+        known = ", ".join(dict.fromkeys((*legal, "dtype")))
+        raise TypeError(f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {known}")
     dtype = None if "dtype" in legal else options.pop("dtype", None)
     return Bound(function, freeze(options), dtype)
 

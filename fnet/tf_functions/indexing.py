@@ -192,10 +192,10 @@ def boolean_mask(tensor: Array, mask: Array, *, axis: int | None = None) -> Arra
 
 
 def _indices(x: Any) -> Spec:
-    """The Spec of indices. Raises TypeError unless they are integers."""
+    """The Spec of indices. Raises ValueError unless they are integers."""
     spec = as_spec(x)
     if not is_integral(spec.dtype):
-        raise TypeError(f"indices are integers, not {spec.dtype}")
+        raise ValueError(f"indices are integers, not {spec.dtype}")
     return spec
 
 

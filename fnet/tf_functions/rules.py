@@ -159,7 +159,7 @@ def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[...
 
     def rule(*inputs: Any, **chosen: Any) -> Any:
         if not slices and any(isinstance(item, dict) for item in inputs):
-            raise TypeError(f"no tensors: {inputs!r:.90}")
+            raise ValueError(f"no tensors: {inputs!r:.90}")
         outputs = shape(*inputs, **{name: chosen[name] for name in options})
         return _with_numbers(outputs, f, inputs, chosen)
 
@@ -222,7 +222,7 @@ def sizes_of(sizes: Sizes) -> Shape:
         return (None,)
     numbers = np.asarray(sizes).reshape(-1).tolist()
     if wrong := [n for n in numbers if type(n) not in (int, float) or n != n // 1]:  # Keras 2 repeats 2.0 times
-        raise TypeError(f"sizes are integers, not {wrong[0]!r:.60}")
+        raise ValueError(f"sizes are integers, not {wrong[0]!r:.60}")
     return tuple(map(int, numbers))
 
 
