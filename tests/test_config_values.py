@@ -374,20 +374,35 @@ OLD_OPTIONS = {
 }  # fmt: skip
 
 
-def test_states_that_are_numbers_in_a_call_of_keras_2_are_one_each():
-    """It wrote them without marking where one ends and the next begins."""
-    states = [[[0.0, 1.0]] * 2, [[2.0, 3.0]] * 2]
+STATES = [[[0.0, 1.0]] * 2, [[2.0, 3.0]] * 2]
+
+
+@pytest.mark.parametrize("wired", [0, 1, 2])
+def test_states_in_a_call_of_keras_2_are_the_tensors_after_the_sequence_or_numbers(wired):
+    """It wrote numbers without marking where one ends and the next begins. wired: how many states are inputs."""
+    states = [*np.float32(STATES)][: wired or 2]
+    feed = [SEQUENCE, *states[:wired]]
+    read = [[f"x{n}", 0, 0, {}] for n in range(len(feed))]
     layers = [
-        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
-         "config": {"batch_input_shape": [None, 5, 3], "dtype": "float32", "name": "x"}},
-        {"class_name": "LSTM", "name": "n", "config": {"name": "n", "units": 2, "trainable": True},
-         "inbound_nodes": [[["x", 0, 0, {"initial_state": states}]]]},
+        {"class_name": "InputLayer", "name": f"x{n}", "inbound_nodes": [],
+         "config": {"batch_input_shape": [None, *x.shape[1:]], "dtype": "float32", "name": f"x{n}"}}
+        for n, x in enumerate(feed)
     ]  # fmt: skip
-    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["n", 0, 0]]}
-    arrays = [(f"n/{name}:0", array) for name, array in gates(2, (8,), 4).items()]
+    layers.append({
+        "class_name": "SimpleRNN" if wired == 1 else "LSTM", "name": "n",
+        "config": {"name": "n", "units": 2, "trainable": True},
+        "inbound_nodes": [read if wired else [["x0", 0, 0, {"initial_state": STATES}]]],
+    })  # fmt: skip
+    config = {"name": "m", "layers": layers, "input_layers": [r[:3] for r in read], "output_layers": [["n", 0, 0]]}
+    arrays = [
+        (f"n/{name}:0", array) for name, array in gates(2, (2 if wired == 1 else 8,), 1 if wired == 1 else 4).items()
+    ]
     model, params = load_keras(hostile.legacy({"class_name": "Functional", "config": config}, [("n", *arrays)]))
-    given = {"sequences": SEQUENCE, "initial_state": tuple(np.float32(states))}
-    np.testing.assert_array_equal(model(params, SEQUENCE), fnet.lstm(params["n"], given, units=2))
+    given = {"sequences": SEQUENCE, "initial_state": tuple(states)}
+    layer = fnet.simple_rnn if wired == 1 else fnet.lstm
+    y = layer(params["n"], given, units=2)
+    np.testing.assert_array_equal(model(params, feed if wired else SEQUENCE), y)
+    assert np.abs(y - layer(params["n"], SEQUENCE, units=2)).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])

@@ -176,7 +176,7 @@ def _sequences(call: dict[str, Any]) -> Any:
         return call["sequences"]
     if isinstance(call["sequences"], list):  # Keras 2 wrote the states next to the sequence
         first, *initial = call["sequences"]
-        call = {**call, "sequences": first, **({"initial_state": initial} if initial else {})}
+        call = {**call, "sequences": first, "initial_state": initial}
     states = call.get("initial_state")
     if "mask" in call or not isinstance(states, list):
         return call
