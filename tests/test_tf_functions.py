@@ -674,7 +674,7 @@ def test_sizes_may_be_whole_floats():
     x = np.arange(24, dtype="float32").reshape(1, 4, 6)
     found = made("tile", {"multiples": [1.0, 2.0, 1.0]})({}, x)
     np.testing.assert_array_equal(found, np.concatenate([x, x], axis=1))
-    with pytest.raises(CorruptFile, match="sizes are integers, not 1.5"):
+    with pytest.raises(CorruptFile, match="sizes are integers, not"):
         made("tile", {"multiples": [1.0, 1.5, 1.0]})
 
 
