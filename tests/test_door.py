@@ -1,5 +1,6 @@
 """The inputs that people give to `predict`: tables, columns, tensors, lists, any byte order; refusals and marks."""
 
+import functools
 import importlib.util
 import io
 import types
@@ -595,6 +596,13 @@ def test_integers_that_jax_would_cut_become_floats_or_are_refused_and_lookups_ke
             for model in (ids, ids["y":]):
                 with pytest.raises(fnet.InvalidInput, match=r"row 0 has 4294967301, .* int32, .* JAX_ENABLE_X64=1"):
                     fnet.predict(model, {}, large)
-        np.testing.assert_array_equal(fnet.predict(hashed, {}, large), whole)
+            for run in (functools.partial(fnet.jit(floats), {}), fnet.compile(floats, {})):
+                np.testing.assert_array_equal(run(small), [[10], [12]])
+                with pytest.raises(fnet.InvalidInput, match=r"^int64 values beyond int32, .* JAX_ENABLE_X64=1"):
+                    run(large)
+        for run in (functools.partial(fnet.predict, hashed), fnet.jit(hashed), hashed):
+            np.testing.assert_array_equal(run({}, large), whole)
+        table = {"embeddings": np.eye(3, dtype="float32")}
+        assert np.isnan(fnet.embedding(table, large - 4)).all(), "row 1 of 2**32 + 1"
         with pytest.warns(fnet.InvalidRows):
             np.testing.assert_array_equal(fnet.predict(ids, {}, [[3], [2**40]], invalid="mark"), [[3], [-1]])

@@ -43,6 +43,7 @@ from fnet.backend.jax_index import (
 )
 from fnet.backend.jax_recurrence import recurrent_stack
 from fnet.backend.jax_tanh import tanh
+from fnet.errors import NARROW, InvalidInput
 from fnet.masks import Masked
 from fnet.strings import is_strings
 
@@ -76,7 +77,7 @@ __all__ = [
     "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
     "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
-    "wide", "winograd",
+    "whole", "wide", "winograd",
 ]
 # fmt: on
 
@@ -117,6 +118,14 @@ def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:
 def native(x: Any) -> Any:
     """`x`, an array or a tree of them, in native byte order: JAX takes no other, some versions as garbage."""
     return tree.map(_native, x) if any(_native(leaf) is not leaf for leaf in tree.leaves(x)) else x
+
+
+def whole(x: Any) -> Any:
+    """`native(x)`. Raises InvalidInput for integers that a compiled program would cut to 32 bits."""
+    for leaf in tree.leaves(x):
+        if isinstance(leaf, np.ndarray) and _needs_64_bits(leaf):
+            raise InvalidInput(f"{leaf.dtype} values beyond {canonical(leaf.dtype.name)}{NARROW}")
+    return native(x)
 
 
 def _native(x: Any) -> Any:
@@ -314,6 +323,8 @@ def weighted_take(x: Any, axis: int, pixels: Any, weights: Any, lerp: bool) -> A
 def take(table: Any, ids: Any) -> Any:
     """Rows of `table`; a negative id counts from the end, one that is too large gives NaN."""
     table = jnp.asarray(table)
+    if isinstance(ids, np.ndarray) and _needs_64_bits(ids):
+        ids = ids.clip(-(2**31), 2**31 - 1)  # JAX would cut 2**32 + 1 to 1
     if _is_spread((table, ids)):
         rows, columns = jax.typeof(ids).sharding, jax.typeof(table).sharding
         return table.at[ids].get(mode="fill", out_sharding=rows.update(spec=(*rows.spec, *columns.spec[1:])))

@@ -43,7 +43,7 @@ __all__ = [
     "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
     "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
-    "wide", "winograd",
+    "whole", "wide", "winograd",
 ]
 # fmt: on
 
@@ -61,6 +61,9 @@ def native(x: Any) -> Any:
     """`x`, an array or a tree of them, in native byte order: NumPy computes with any."""
     return x
 
+
+whole = native
+"""`native`, of integers that keep all bits, as they do here."""
 
 to_numpy: Callable[[Any], np.ndarray[Any, Any]] = np.asarray
 """x -> `x` as a NumPy array."""

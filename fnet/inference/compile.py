@@ -14,7 +14,7 @@ from fnet.core import infer
 from fnet.core.diagnosis import require_order
 from fnet.inference.device import is_value, on_device
 from fnet.inference.in_predict import in_predict
-from fnet.inference.string_split import split_host
+from fnet.inference.string_split import has_host, split_host
 from fnet.latest import Latest
 from fnet.layers.wrappers import carried
 from fnet.strings import is_strings
@@ -30,7 +30,8 @@ def jit(model: Any) -> Callable[[Params, Any], Any]:
     """
     require_order("jit(model)", model)
     run = model if backend.name() == "numpy" else _jit(model)
-    return model if run is model else lambda params, x: run(ops.native(params), ops.native(x))
+    taken = ops.native if has_host(model) else ops.whole
+    return model if run is model else lambda params, x: run(ops.native(params), taken(x))
 
 
 @functools.lru_cache(maxsize=64)
@@ -47,7 +48,7 @@ def _jit(model: Any) -> Callable[[Params, Any], Any]:
     def run_both(params: Params, x: Any) -> Any:
         """Strings that no layer has turned into numbers stay in NumPy: no device holds them."""
         read = host(params, x)
-        return (numeric if any(map(is_strings, tree.leaves(read))) else traced)(params, read)
+        return (numeric if any(map(is_strings, tree.leaves(read))) else traced)(params, ops.whole(read))
 
     return run_both
 
@@ -77,7 +78,8 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
     if backend.name() == "numpy":
         return functools.partial(model, tree.map(_as_it_is_now, kept))
     run = Compiled(model, kept if may_be_constants(params, kept) else None)
-    return lambda x: run(kept, ops.native(x))
+    taken = ops.native if has_host(model) else ops.whole
+    return lambda x: run(kept, taken(x))
 
 
 def _as_it_is_now(leaf: Any) -> Any:

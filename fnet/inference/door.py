@@ -21,7 +21,7 @@ from fnet.core.layer import bind
 from fnet.core.rules import rules
 from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
-from fnet.errors import InvalidInput
+from fnet.errors import NARROW, InvalidInput
 from fnet.inference.arrays import array, columns, is_none, is_table, table
 from fnet.inference.string_split import inputs_of_host
 from fnet.records import NamedTuple
@@ -224,7 +224,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool, he
             if not sound.all():
                 faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype))
     if held:
-        way = "" if held == dtype else ", which JAX computes in: set JAX_ENABLE_X64=1 for 64 bits, or give floats"
+        way = "" if held == dtype else NARROW
         faults += _fault(name, value, _beyond(value, held), lambda item: f"{item}, which does not fit in {held}{way}")
     return faults
 
