@@ -84,9 +84,11 @@ class FrozenSlice:
 
 
 def freeze(value: Any) -> Any:
-    """The hashable form of `value`: lists, dicts and slices become their frozen twins, deeply."""
+    """The hashable form of `value`: lists, dicts and slices become their frozen twins, deeply, and arrays lists."""
     if type(value) in PLAIN:
         return value
+    if hasattr(value, "tolist") and type(value).__hash__ is None:
+        value = value.tolist()
     if isinstance(value, slice):
         return FrozenSlice(value.start, value.stop, value.step)
     if isinstance(value, Mapping):

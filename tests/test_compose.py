@@ -1,5 +1,6 @@
 """bind, sequential and graph: records equal by value, structures as Keras takes them, errors that help."""
 
+import functools
 import pickle
 import sys
 import types
@@ -296,6 +297,20 @@ def test_numbers_of_numpy_are_options_as_those_of_python_are():
     )
     clip = bind(fnet.operations.clip, x_min=np.float64(0), x_max=np.float64(1))
     assert sequential(clip)({}, x).dtype == "float32"
+
+
+def test_arrays_of_numpy_in_options_and_sources_are_lists_of_their_numbers(each_backend):
+    """A scale by channel was "unhashable", and a graph with an array ran on NumPy alone and equalled nothing."""
+    x, scale = np.ones((2, 3), "float32"), np.array([1, 2, 3], "float32")
+    step = bind(fnet.rescaling, scale=scale, offset=np.array(1.0))
+    assert step == bind(fnet.rescaling, scale=[1.0, 2.0, 3.0], offset=1.0)
+    model, same = (
+        graph(inputs="x", y=(step, "x"), z=(fnet.operations.add, ("y", numbers)), outputs="z")
+        for numbers in (scale, [1.0, 2.0, 3.0])
+    )
+    assert model == same
+    for run in (model, fnet.jit(model), functools.partial(fnet.predict, model)):
+        np.testing.assert_array_equal(run({}, x), [[3, 5, 7]] * 2)
 
 
 def test_options_come_to_a_layer_as_tuples_also_those_that_were_lists():

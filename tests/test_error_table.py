@@ -573,6 +573,23 @@ MISUSES = [
     (lambda: literal(object()), ExportError, "a object has no form in a config: <object"),
     (lambda: fnet.vocabulary_params(fnet.dense, ["a"]), TypeError, "takes a lookup layer or text_vectorization; got"),
     (lambda: fnet.merge(fnet.dense, {}), InvalidInput, "merge takes what partition gave: two dicts of arrays"),
+    (lambda: fnet.merge({"a": {"w": 1}}, {"a": 2}), InvalidInput, "'a/w' is in an array of the other part"),
+    (lambda: fnet.merge({"a": 2}, {"a": {"w": 1}}), InvalidInput, "'a/w' is in an array of the other part"),
+    (
+        lambda: fnet.graph(inputs="x", y=(fnet.identity, fnet.at("x", 5)), outputs="y")({}, (1, 2)),
+        InvalidInput,
+        r"there is no at\('x', 5\): 'x' gives \(1, 2\)",
+    ),
+    (
+        lambda: fnet.graph(inputs="x", y=(fnet.add, ("x", 2.0)), outputs="y")({}, np.ones((1, 2))),
+        InvalidInput,
+        r"a merge layer takes arrays, and 2\.0 is none; fnet\.operations\.add\(\.\.\.\) takes numbers",
+    ),
+    (
+        lambda: fnet.classes(fnet.sequential(fnet.dense), (np.ones((2, 3)), np.ones((2, 1)))),
+        InvalidInput,
+        r"scores \(rows, k\), what predict gives; got \(float64",
+    ),
     *((lambda w=w: fnet.vocabulary_params(bind(fnet.string_lookup, output_mode="tf_idf"), ["a"], w), ValueError,
        f"finite numbers, one for each of the 1 tokens{end}") for w, end in (([np.nan], ""), ([1.0, 2.0], "$"))),
     *((lambda c=c: own_layers(c), TypeError, "custom is {name: layer}, such as .*; got ")

@@ -94,6 +94,10 @@ def test_typed_keys_of_jax_are_their_numbers():
         np.testing.assert_array_equal(one["dense"]["kernel"], same["dense"]["kernel"])
         traced = jax.jit(lambda key: fnet.with_rng(model, one, key)["dropout"]["rng"])(typed)
         np.testing.assert_array_equal(traced, fnet.with_rng(model, one, plain)["dropout"]["rng"])
+        of_others = [
+            fnet.with_rng(model, one, jax.random.key(seed, impl="rbg"))["dropout"]["rng"] for seed in (0, 0, 1)
+        ]
+        assert of_others[0].tolist() == of_others[1].tolist() != of_others[2].tolist()
 
 
 def test_check_lists_everything_that_is_wrong_at_once():

@@ -164,9 +164,12 @@ def awaited(x: Any) -> np.ndarray[Any, Any]:
 
 
 def key_data(key: Any) -> Any:
-    """The numbers of a key of randomness, those of a typed key of `jax.random.key` too."""
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(key) if typed else key
+    """The numbers of a key of randomness, those of a typed key of `jax.random.key` too; two drawn from it where it is
+    one of another generator (`jax_default_prng_impl`)."""
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return key
+    data = jax.random.key_data(key)
+    return data if data.shape[-1:] == (2,) or key.shape else jax.random.bits(key, (2,), "uint32")
 
 
 flatten: Callable[[Any], tuple[list[Any], Any]] = jax.tree_util.default_registry.flatten

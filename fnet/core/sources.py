@@ -69,7 +69,12 @@ def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(sources, str):
         return values[sources]
     if isinstance(sources, Ref):
-        return tree.get(values[sources.node], sources.path)
+        try:
+            return tree.get(values[sources.node], sources.path)
+        except (LookupError, TypeError) as error:
+            raise InvalidInput(
+                f"there is no {sources}: {sources.node!r} gives {describe(values[sources.node])}"
+            ) from error
     if isinstance(sources, masked_by):
         return masked(strip(resolve(sources.values, values)), strip(resolve(sources.mask, values)))
     if isinstance(sources, Mapping):

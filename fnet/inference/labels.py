@@ -34,7 +34,8 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     require_order("classes(model, y)", model)
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
-    scores, y = y, ops.to_numpy(y)
+    several = isinstance(y, list | tuple) and len({getattr(output, "shape", None) for output in y}) > 1
+    scores, y = y, np.empty(()) if several else ops.to_numpy(y)
     if y.dtype.kind in "OSU" or not y.ndim or (y.shape[-1] == 1 and y.size != len(y)):
         raise InvalidInput(
             f"classes takes (model, y): scores (rows, k), what predict gives; got {describe(scores):.200}"

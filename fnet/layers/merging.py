@@ -37,6 +37,10 @@ def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
 def _one_dtype(x: Sequence[Any]) -> list[Any]:
     """Arrays, or their specs, in the one dtype that Keras computes in: int64 next to float32 is float32, two of uint64
     are uint32."""
+    if odd := [a for a in x if not hasattr(values_of(a), "dtype")]:
+        raise InvalidInput(
+            f"a merge layer takes arrays, and {odd[0]!r:.40} is none; fnet.operations.add(...) takes numbers"
+        )
     kinds = {values_of(a).dtype for a in x}
     if len(x) < 2 or (len(kinds) == 1 and kinds <= WIDE) or kinds == {"string"} or is_strings(values_of(x[0])):
         return list(x)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.room import numbers, size, work_of_products
-from fnet.dtypes import counted, factors, is_bool, product_dtype, promoted, result_type, strong, tensor
+from fnet.dtypes import counted, factors, floating, is_bool, product_dtype, promoted, result_type, strong, tensor
 from fnet.operations.rules import operation
 from fnet.shapes import axes_of, broadcast_shapes, fit, joined, shape_of, sized, total
 from fnet.types import Array, Shape, Spec
@@ -239,7 +239,10 @@ def cross(x1: Array, x2: Array, *, axisa: int = -1, axisb: int = -1, axisc: int 
 
 def _cdist_rule(x: Spec, y: Spec) -> Spec:
     joined(x.shape[-1:], y.shape[-1:])
-    return Spec((*broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), x.dtype)
+    return Spec(
+        (*broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]),
+        result_type(x.dtype, y.dtype, "float"),
+    )
 
 
 def _cdist_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
@@ -251,7 +254,7 @@ def _cdist_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
 @operation(_cdist_rule, room=_cdist_room)
 def cdist(x: Array, y: Array) -> Array:
     """(..., n, d), (..., m, d) -> (..., n, m): Euclidean distances."""
-    x, y = tensor(x), tensor(y)
+    x, y = floating(x, y)
     gap = x[..., :, None, :] - y[..., None, :, :]
     return xp.sqrt(xp.sum(gap * gap, axis=-1))
 

@@ -38,6 +38,7 @@ LINEAR_ALGEBRA = [
     *rows((o.cross,), A((4, 2)), A((4, 3))),
     *rows((o.cross,), A((3, 4)), A((3, 4)), axis=0),
     *rows((o.cdist,), A((2, 3, 4)), A((2, 5, 4))),
+    *rows((o.cdist,), A((3, 4), "int32"), A((5, 4), "int32")),
     *rows((o.correlate,), A((7,)), A((3,)), mode="full"),
     *rows((o.correlate,), A((7,)), A((4,)), mode="same"),
     *rows((o.correlate,), A((7,)), A((3,))),
