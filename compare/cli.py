@@ -212,12 +212,13 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
 def _by_name(arrays: Any, model_file: Path, custom_objects: dict[str, Any]) -> Any:
     """The arrays of a .npz in the order of the model's inputs: named like the inputs, or x, or x0, x1, ..."""
     from compare import reference
+    from fnet import tree
 
     for names in (["x"], [f"x{i}" for i in range(len(arrays))]):
         if set(names) == set(arrays):
             break
     else:
-        names = [tensor.name for tensor in reference.load(model_file, custom_objects).inputs]
+        names = [tensor.name for tensor in tree.leaves(reference.takes(reference.load(model_file, custom_objects)))]
         if set(names) != set(arrays):
             raise ValueError(f"it has {', '.join(arrays)}; the model takes {', '.join(names)}")
     return arrays[names[0]] if len(names) == 1 else tuple(arrays[name] for name in names)

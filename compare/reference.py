@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from compare import worker
+from fnet import tree
 from fnet.errors import printable
 
 NARROW = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
@@ -110,8 +112,14 @@ def policy(model: Any) -> str:
 
 
 def outputs(model: Any, x: Any, batch_size: int) -> list[Any]:
-    """All outputs of the model for all rows, in Keras's flat order."""
-    return batched(tf.function(lambda rows: model(rows, training=False), reduce_retracing=True), x, batch_size)
+    """All outputs of the model for all rows, in the order in which it names them."""
+    call = tf.function(lambda rows: model(rows, training=False), reduce_retracing=True)
+    return batched(lambda rows: call(worker.structured(takes(model), rows)), x, batch_size)
+
+
+def takes(model: Any) -> Any:
+    """The inputs of a model in their structure, whose dicts have their own order; `model.inputs` is sorted."""
+    return (getattr(model, "_functional", None) or model).input
 
 
 def layer_outputs(model: Any, x: Any) -> dict[str, list[Any]]:
@@ -128,7 +136,8 @@ def layer_outputs(model: Any, x: Any) -> dict[str, list[Any]]:
     outputs = {name: outputs for name, outputs in outputs.items() if name in layer_names}
     if not outputs:
         return {}
-    given = keras.Model(graph.inputs, outputs)(tensors(x, keras.config.floatx()), training=False)
+    arrays = worker.structured(graph.input, tensors(x, keras.config.floatx()))
+    given = keras.Model(graph.input, outputs)(arrays, training=False)
     return {name: [np.asarray(leaf) for leaf in keras.tree.flatten(value)] for name, value in given.items()}
 
 
@@ -145,12 +154,12 @@ def batched(call: Any, x: Any, batch_size: int) -> list[Any]:
         cut = slice(start, start + batch_size)
         taken = tuple(a[cut] for a in x) if isinstance(x, tuple) else x[cut]
         y = call(tensors(taken, keras.config.floatx()))
-        parts.append([np.asarray(leaf) for leaf in keras.tree.flatten(y)])
+        parts.append([np.asarray(leaf) for leaf in tree.leaves(y)])
     return [np.concatenate(leaves) for leaves in zip(*parts, strict=True)]
 
 
 def tensors(x: Any, floats: str) -> Any:
-    """Rows for Keras: several inputs as a list, strings as TensorFlow's, floats of one dtype."""
+    """Rows for Keras: strings as TensorFlow's, floats of one dtype."""
     if isinstance(x, tuple):
-        return [tensors(a, floats) for a in x]
+        return tuple(tensors(a, floats) for a in x)
     return tf.constant(x.astype(floats) if x.dtype.kind == "f" else x)

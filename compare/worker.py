@@ -95,6 +95,14 @@ def inputs(file: Path) -> Any:
         return tuple(arrays[f"x{i}"] for i in range(len(arrays.files)))
 
 
+def structured(inputs: Any, x: Any) -> Any:
+    """`x`, one array or a tuple, in the structure of `inputs`, a tree with a leaf for each: dicts keep their order."""
+    from fnet import tree
+
+    arrays = iter(x if isinstance(x, tuple) else (x,))
+    return tree.map(lambda _: next(arrays), inputs)
+
+
 def head(x: Any, rows: int) -> Any:
     """The first rows of every input."""
     return tuple(a[:rows] for a in x) if isinstance(x, tuple) else x[:rows]
@@ -114,16 +122,18 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     started = time.perf_counter()
     import fnet
     from fnet import backend, tree
+    from fnet.core.compose import input_names
     from fnet.inference.labels import middle
 
     model, params = _loaded(Path(job["model"]), custom)
     loaded = time.perf_counter()
-    x = inputs(Path(job["inputs"]))
+    rows, takes = inputs(Path(job["inputs"])), input_names(model)
+    x = structured(takes, rows)
     y = fnet.predict(model, params, x, batch_size=job["batch_size"])
     done = time.perf_counter()
     arrays = {f"output {i}": leaf for i, leaf in enumerate(tree.leaves(y))}
     if job["layer_rows"]:
-        for name, value in fnet.activations(model, params, head(x, job["layer_rows"])).items():
+        for name, value in fnet.activations(model, params, structured(takes, head(rows, job["layer_rows"]))).items():
             arrays |= {f"layer {name} {i}": leaf for i, leaf in enumerate(tree.leaves(value))}
     facts = {
         "backend": backend.name(),

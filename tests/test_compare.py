@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 
+import fnet
 from compare import certificate, cli, demo, measuring, others, parity, pictures, reference, report, worker, yardstick
 from compare.studies import study
 from fnet import cli as fnet_cli
@@ -132,6 +133,20 @@ def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     np.savez(folder / "two.npz", b=x["x1"], c=x["x0"])
     assert compared([str(folder / "two.keras"), *inputs]) == 1
     assert "it has b, c; the model takes a, b" in caplog.text
+
+
+@pytest.mark.slow
+def test_inputs_and_outputs_with_names_are_compared_by_their_names(tmp_path):
+    z, a = keras.Input((4,), name="z"), keras.Input((4,), name="a")
+    d = keras.layers.Dense(3, name="d")(z)
+    outputs = {"q": keras.layers.Subtract(name="s")([d, keras.layers.Dense(3, name="e")(a)]), "b": d}
+    keras.Model({"z": z, "a": a}, outputs).save(tmp_path / "named.keras")
+    model, params = fnet.load_keras(tmp_path / "named.keras")
+    x = dict(zip("az", np.random.default_rng(0).standard_normal((2, 5, 4)).astype(np.float32), strict=True))
+    fnet.to_stablehlo(model, params, tmp_path / "named.stablehlo")
+    np.savez(tmp_path / "x.npz", **x)
+    given = ["--inputs", str(tmp_path / "x.npz"), "--with", str(tmp_path / "named.stablehlo")]
+    assert compared([str(tmp_path / "named.keras"), *given]) == 0
 
 
 def test_a_data_set_of_other_sizes_than_the_model_takes_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 import fnet
 from fnet import ExportError, bind, cli, tree
+from fnet.core import infer
 from fnet.export.exactness import drawn, in_float64, verdicts
 from fnet.export.programs import flat
 from tests import exported, parity
@@ -74,6 +75,19 @@ def test_an_onnx_file_is_given_the_dtype_that_it_takes(dtype):
     assert found.tolist() == given.tolist()
     with pytest.raises(fnet.InvalidInput, match=r"takes 1 array\(s\), one for each input, in order; got 2"):
         fnet.load_onnx(program.SerializeToString())(given, given)
+
+
+def test_a_shape_has_the_dtype_that_the_model_declares():
+    ids, x = bind(fnet.input_layer, shape=(None, None), dtype="int32"), bind(fnet.input_layer, shape=(None, 3))
+    one = fnet.sequential(ids=ids, y=bind(fnet.embedding, input_dim=4, output_dim=2))
+    assert infer.inputs_of(one, ((None, 7),)) == fnet.Spec((None, 7), "int32")
+    assert infer.inputs_of(one, (fnet.Spec((None, 7), "uint8"),)) == fnet.Spec((None, 7), "uint8")  # the caller says
+    assert infer.inputs_of(one[1:], ((None, 7),)) == fnet.Spec((None, 7))
+    shapes, specs = [(None, 7), (None, 3)], [fnet.Spec((None, 7), "int32"), fnet.Spec((None, 3))]
+    several = fnet.graph(ids=ids, x=x, inputs=("ids", "x"), outputs=("ids", "x"))
+    assert infer.inputs_of(several, tuple(shapes)) == infer.inputs_of(several, (tuple(shapes),)) == tuple(specs)
+    named = fnet.graph(ids=ids, x=x, inputs={"b": "ids", "a": "x"}, outputs=("ids", "x"))
+    assert infer.inputs_of(named, (dict(zip("ba", shapes, strict=True)),)) == dict(zip("ba", specs, strict=True))
 
 
 def test_inputs_are_drawn_alike_at_each_call_and_take_their_names():

@@ -67,6 +67,15 @@ def test_dicts_inside_a_list_of_inputs_are_fed_by_key_in_whatever_order(each_bac
                 np.testing.assert_array_equal(np.asarray(run({}, x)), -109)
 
 
+def test_dicts_come_in_the_order_of_the_model(each_backend):
+    inner = fnet.graph(b=(fnet.relu, "x"), a=(fnet.relu, "x"), inputs="x", outputs={"b": "b", "a": "a"})
+    model = fnet.graph(y=(inner, "x"), inputs="x", outputs=["x", {"z": "y", "c": ("x", fnet.at("y", "a"))}])
+    x = np.ones((3, 2), np.float32)
+    for run in (model, fnet.jit(model), functools.partial(fnet.predict, model)):
+        _, y = run({}, x)
+        assert [list(y), list(y["z"])] == [["z", "c"], ["b", "a"]]
+
+
 def test_predict_takes_and_gives_any_structure(each_backend):
     model = graph(
         inputs={"a": "p", "b": ["q"]},

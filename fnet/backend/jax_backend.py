@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
 
@@ -195,9 +195,30 @@ UNTRACEABLE: tuple[type[Exception], ...] = (
 """What `jit` raises where a size depends on values."""
 
 
+class _Dict:
+    """A dict whose order JAX keeps, where that of its own dicts is the sorted one."""
+
+    def __init__(self, items: Iterable[tuple[str, Any]]) -> None:
+        self.items = tuple(items)
+
+
+jax.tree_util.register_pytree_node(
+    _Dict,
+    lambda kept: (tuple(item for _, item in kept.items), tuple(key for key, _ in kept.items)),
+    lambda keys, items: dict(zip(keys, items, strict=True)),
+)
+
+
+def _in_order(tree: Any) -> Any:
+    """A result for JAX, from whose compiled functions its dicts come in their own order."""
+    if isinstance(tree, Mapping):
+        return _Dict((key, _in_order(item)) for key, item in tree.items())
+    return type(tree)(map(_in_order, tree)) if type(tree) in (list, tuple) else tree
+
+
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.jit(f)`."""
-    return jax.jit(f)
+    """`jax.jit(f)`, with dicts in the order in which `f` gives them, as on NumPy."""
+    return jax.jit(lambda *args: _in_order(f(*args)))
 
 
 VECTORS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
@@ -217,7 +238,7 @@ def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callabl
     devices = {device for leaf in jax.tree.leaves(args) if isinstance(leaf, jax.Array) for device in leaf.devices()}
     if len(devices) > 1 or any(device.platform != "cpu" for device in devices or {jax.devices()[0]}):
         return None
-    lowered = jax.jit(f).lower(*args)
+    lowered = jit(f).lower(*args)
     for options in ([{**VECTORS, **NO_LIBRARY}] if convolves else []) + [VECTORS]:
         try:
             return lowered.compile(options)

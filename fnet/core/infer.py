@@ -36,20 +36,31 @@ class TracedStep:
     """Where the parameters are in the tree (another layer's path when weights are shared)."""
 
 
-def spec(shape: Any) -> Any:
-    """A Spec tree from what users write: Specs, shapes such as (None, 32, 32, 3), trees of these, arrays."""
+def spec(shape: Any, declared: Any = None) -> Any:
+    """A Spec tree from what users write: Specs, shapes such as (None, 32, 32, 3), trees of these, arrays.
+
+    declared: a Spec tree, whose dtypes are those of shapes at its places; a shape elsewhere is of float32.
+    """
     if isinstance(shape, Spec) or shape is None:
         return shape
     if hasattr(shape, "shape") and hasattr(shape, "dtype"):
         texts = getattr(shape.dtype, "kind", "") in ("S", "U", "O")
         return Spec(tuple(shape.shape), "string" if texts else str(shape.dtype))
     if isinstance(shape, Mapping):
-        return {key: spec(item) for key, item in shape.items()}
+        inner = declared if isinstance(declared, Mapping) else {}
+        return {key: spec(item, inner.get(key)) for key, item in shape.items()}
     if isinstance(shape, list | tuple) and all(d is None or isinstance(d, Integral) for d in shape):
-        return Spec(tuple(None if d is None else int(d) for d in shape))
+        sizes = tuple(None if d is None else int(d) for d in shape)
+        return Spec(sizes, declared.dtype) if isinstance(declared, Spec) else Spec(sizes)
     if not isinstance(shape, list | tuple):
         raise TypeError(f"{shape!r:.60} is not a shape: give one such as (None, 32, 32, 3), a Spec, or an array")
-    return type(shape)(spec(item) for item in shape)
+    return type(shape)(_specs(shape, declared))
+
+
+def _specs(shapes: Sequence[Any], declared: Any) -> list[Any]:
+    """`spec` of each of several shapes."""
+    known = isinstance(declared, list | tuple) and len(declared) == len(shapes)
+    return list(map(spec, shapes, declared if known else [None] * len(shapes)))
 
 
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
@@ -121,12 +132,12 @@ def activation_child(activation: Activation, y: Spec) -> ParamTree:
 
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
-    """The Spec tree of the inputs: one for each of `shapes`, else as the model declares it."""
+    """The Spec tree of the inputs: as the model declares it, or of the sizes in `shapes`, one for each input."""
     if not callable(model):
         raise InvalidInput(f"the model comes first; got a {type(model).__name__}")
-    if shapes:
-        return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
     takes = input_spec(model)
+    if shapes:
+        return spec(shapes[0], takes) if len(shapes) == 1 else tuple(_specs(shapes, takes))
     if takes is None:
         raise InvalidInput("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
     return takes
