@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
 
@@ -195,30 +195,42 @@ UNTRACEABLE: tuple[type[Exception], ...] = (
 """What `jit` raises where a size depends on values."""
 
 
-class _Dict:
-    """A dict whose order JAX keeps, where that of its own dicts is the sorted one."""
-
-    def __init__(self, items: Iterable[tuple[str, Any]]) -> None:
-        self.items = tuple(items)
+class _Dict(tuple[Any, ...]):
+    """The items of a dict, whose order JAX keeps; from its own dicts it makes sorted ones."""
 
 
 jax.tree_util.register_pytree_node(
     _Dict,
-    lambda kept: (tuple(item for _, item in kept.items), tuple(key for key, _ in kept.items)),
-    lambda keys, items: dict(zip(keys, items, strict=True)),
+    lambda items: (tuple(item for _, item in items), tuple(key for key, _ in items)),
+    lambda keys, values: _Dict(zip(keys, values, strict=True)),
 )
 
 
-def _in_order(tree: Any) -> Any:
-    """A result for JAX, from whose compiled functions its dicts come in their own order."""
-    if isinstance(tree, Mapping):
-        return _Dict((key, _in_order(item)) for key, item in tree.items())
-    return type(tree)(map(_in_order, tree)) if type(tree) in (list, tuple) else tree
+def _jit(f: Callable[..., Any]) -> Any:
+    """`jax.jit(f)`, for `_ordered`."""
+
+    def items(y: Any) -> Any:
+        if isinstance(y, Mapping):
+            return _Dict((key, items(item)) for key, item in y.items())
+        return type(y)(map(items, y)) if type(y) in (list, tuple) else y
+
+    return jax.jit(lambda *args: items(f(*args)))
+
+
+def _ordered(run: Callable[..., Any]) -> Callable[..., Any]:
+    """What `_jit` compiled, with the dicts of `f` in their own order."""
+
+    def dicts(y: Any) -> Any:
+        if type(y) is _Dict:
+            return {key: dicts(item) for key, item in y}
+        return type(y)(map(dicts, y)) if type(y) in (list, tuple) else y
+
+    return lambda *args: dicts(run(*args))
 
 
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.jit(f)`, with dicts in the order in which `f` gives them, as on NumPy."""
-    return jax.jit(lambda *args: _in_order(f(*args)))
+    """`jax.jit(f)`; dicts in the result keep their order, as on NumPy."""
+    return _ordered(_jit(f))
 
 
 VECTORS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
@@ -238,14 +250,16 @@ def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callabl
     devices = {device for leaf in jax.tree.leaves(args) if isinstance(leaf, jax.Array) for device in leaf.devices()}
     if len(devices) > 1 or any(device.platform != "cpu" for device in devices or {jax.devices()[0]}):
         return None
-    lowered = jit(f).lower(*args)
+    lowered = _jit(f).lower(*args)
+    dicts = any(type(y) is _Dict for y in jax.tree.leaves(lowered.out_info, is_leaf=lambda y: type(y) is _Dict))
+    ordered: Callable[[Any], Callable[..., Any]] = _ordered if dicts else lambda run: run
     for options in ([{**VECTORS, **NO_LIBRARY}] if convolves else []) + [VECTORS]:
         try:
-            return lowered.compile(options)
+            return ordered(lowered.compile(options))
         except jax.errors.JaxRuntimeError as error:  # a version of XLA without such an option
             if "INVALID_ARGUMENT" not in str(error):
                 raise
-    return lowered.compile()
+    return ordered(lowered.compile())
 
 
 @functools.lru_cache(maxsize=256)
