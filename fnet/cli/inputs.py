@@ -49,7 +49,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--decimal", choices=(".", ","), default=".", help="the mark in numbers such as 3,5 (.)")
     command.add_argument("--scale", type=number, help="multiply numbers by this first, such as 1/255 for pixels")
     command.add_argument("--offset", type=number, help="then add this, such as -1 after --scale 1/127.5 for pixels")
-    command.add_argument("--resize", action="store_true", help="resize images to the size that the model takes")
+    command.add_argument("--resize", action="store_true", help="resize images, bicubic, to what the model takes")
 
 
 def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str] = ()) -> Request:
