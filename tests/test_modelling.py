@@ -100,6 +100,12 @@ def test_typed_keys_of_jax_are_their_numbers():
         assert of_others[0].tolist() == of_others[1].tolist() != of_others[2].tolist()
 
 
+def test_check_of_a_part_with_the_params_of_the_whole_names_what_leaves_out_the_rest():
+    params = fnet.init(MODEL, 0)
+    with pytest.raises(fnet.InvalidParams, match=r"\n  extra spare/kernel: .*\n  fnet.pruned\(model, params\) leaves"):
+        fnet.check(MODEL, {**params, "spare": {"kernel": np.ones(2, "float32")}})
+
+
 def test_check_lists_everything_that_is_wrong_at_once():
     params = fnet.init(MODEL, 0)
     del params["table"]

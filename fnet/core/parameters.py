@@ -107,6 +107,8 @@ def check(model: Any, params: Params, *input_shapes: Any) -> None:
     require_order("check(model, params)", model, params)
     lines = differences(model, params, *input_shapes)
     if lines:
+        if all(line.startswith("extra ") for line in lines):
+            lines.append("fnet.pruned(model, params) leaves them out")
         raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
 
 

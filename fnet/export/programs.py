@@ -119,7 +119,8 @@ def _write(
     if has_host(model):
         raise ExportError(
             "the model takes strings or looks up tokens, which no array program does: export what comes after them, "
-            'model["embedding":] or fnet.cut(model, inputs=("age", "lookup")), and give it what `fnet.cut` gives before'
+            'part = model["embedding":] or fnet.cut(model, inputs=("age", "lookup")), with fnet.pruned(part, params) '
+            'and, where it has no input layer, what it takes: fnet.Spec((None, 100), "int32")'
         )
     model, takes = in_predict(model), infer.inputs_of(model, input_shapes)
     f, specs, names = flat(model, params, takes)
