@@ -1,5 +1,6 @@
 """Params to PyTorch, flax.nnx and Equinox and back: the real modules compute the same."""
 
+import chex
 import numpy as np
 import pytest
 
@@ -109,6 +110,39 @@ def test_models_go_by_the_names_of_their_layers():
     assert list(arrays) == ["hidden.weight", "hidden.bias", "scores.weight", "scores.bias"]
     back = from_torch(model, arrays)
     np.testing.assert_array_equal(back["hidden"]["kernel"], params["hidden"]["kernel"])
+
+
+def test_layers_are_told_apart_whose_names_have_dots():
+    one, two = fnet.bind(fnet.dense, units=3), fnet.bind(fnet.dense, units=2)
+    model = fnet.sequential(**{"a.b": one, "a": two})
+    params = fnet.init(model, 0, (None, 4))
+    chex.assert_trees_all_equal(from_torch(model, to_torch(model, params)), params)
+    model = fnet.sequential(**{"a": fnet.sequential(b=one), "a.b": two})
+    with pytest.raises(ExportError, match=r"two arrays called a\.b\.bias, a\.b\.weight: rename a layer"):
+        to_torch(model, fnet.init(model, 0, (None, 4)))
+
+
+def test_params_that_lack_or_are_left_over_are_refused():
+    model = fnet.sequential(relu=fnet.relu, d=fnet.bind(fnet.dense, units=2), g=fnet.bind(fnet.gru, units=3))
+    params = fnet.init(model, 0, (None, 5, 4))
+    for there, _ in WAYS.values():
+        assert set(there(fnet.gru, params["g"])) == {n.removeprefix("g.") for n in there(model, params) if n[0] == "g"}
+        for fewer in ({}, {"d": params["d"]}, {**params, "d": {"bias": params["d"]["bias"]}}):
+            with pytest.raises(fnet.InvalidParams, match="its params lack what is '"):
+                there(model, fewer)
+        with pytest.raises(fnet.InvalidParams, match="has no layers for the params dense"):
+            there(model, {**params, "dense": params["d"]})
+
+
+@pytest.mark.slow
+def test_tensors_that_are_trained_and_those_of_bfloat16_are_read():
+    torch = pytest.importorskip("torch")
+    step = fnet.bind(fnet.dense, units=2)
+    for dtype in (torch.float32, torch.bfloat16):
+        module = torch.nn.Linear(3, 2, dtype=dtype)
+        params = from_torch(step, dict(module.named_parameters()))
+        assert {leaf.dtype.name for leaf in params.values()} == {"float32"}
+        np.testing.assert_array_equal(params["kernel"], module.weight.T.detach().float().numpy())
 
 
 def test_arrays_of_other_shapes_or_dtypes_are_refused_where_the_model_declares_its_input():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import numpy as np
-
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
@@ -14,7 +12,8 @@ from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, name_of
 from fnet.core.model import Model
 from fnet.core.parameters import misplaced
-from fnet.errors import ExportError
+from fnet.errors import ExportError, InvalidParams
+from fnet.inference.arrays import array
 from fnet.types import Params
 from params.bridges.layouts import EQUINOX, FLAX, TORCH, Arrays, Layout
 
@@ -28,9 +27,10 @@ def to_torch(step: Any, params: Params) -> dict[str, Any]:
     changes the order of features in a Linear after a Flatten. An LSTM, GRU or Bidirectional is a module of one layer;
     MultiheadAttention needs the same size for query, key and value. `running_mean` and `running_var` are those of
     Keras: PyTorch updates them with the sample variance.
-    Raises fnet.ExportError for a layer that PyTorch does not have in this form.
+    Raises fnet.ExportError for a layer that PyTorch does not have in this form, fnet.InvalidParams for params that lack
+    an array or have one too many.
 
-    >>> import fnet
+    >>> import fnet, numpy as np
     >>> from params.bridges import to_torch
     >>> to_torch(fnet.dense, {"kernel": np.ones((3, 2)), "bias": np.zeros(2)})["weight"].shape
     (2, 3)
@@ -78,22 +78,37 @@ def from_equinox(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
 def _numpy(call: str, step: Any, arrays: Any) -> Any:
     """The arguments of a call as NumPy arrays. Raises InvalidInput where they are not what it says."""
     require_order(call, step, arrays)
-    return tree.map(lambda leaf: np.asarray(leaf) if hasattr(leaf, "__array__") else ops.to_numpy(leaf), arrays)
+    return tree.map(lambda leaf: ops.to_numpy(array(leaf)), arrays)
+
+
+def _crosses(inner: Any, given: Any, layouts: Layouts) -> bool:
+    """Whether a step of a model has something to convert: a layer without params of any kind has not."""
+    return bool(given) or isinstance(inner, Model) or bind(inner).function in layouts
 
 
 def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[str, Any]:
     if isinstance(step, Model):
+        steps = {key: inner for _, key, inner in step.entries}
+        if others := sorted(params.keys() - steps):
+            raise InvalidParams(f"the model has no layers for the params {', '.join(others)}")
         arrays: Arrays = {}
-        for _, key, inner in step.entries:
-            if params.get(key):
-                part = _there(inner, params[key], layouts, library)
-                arrays |= {f"{key}.{name}": array for name, array in part.items()}
+        for key, inner in steps.items():
+            if _crosses(inner, params.get(key), layouts):
+                part = _there(inner, params.get(key, {}), layouts, library)
+                named = {f"{key}.{name}": array for name, array in part.items()}
+                if both := sorted(arrays.keys() & named):
+                    raise ExportError(f"{library} would have two arrays called {', '.join(both)}: rename a layer")
+                arrays |= named
         return arrays
     bound = bind(step)
     options = bound.all_options
     layout = _layout(bound.function, layouts, library)
-    arrays = layout.there(params, options)
-    kept = {path: leaf.shape for path, leaf in tree.items(layout.back(arrays, options))}
+    try:
+        arrays = layout.there(params, options)
+        kept = {path: leaf.shape for path, leaf in tree.items(layout.back(arrays, options))}
+    except KeyError as error:
+        lacking = f"{name_of(bound.function)}: its params lack what is {error} in {library}"
+        raise InvalidParams(f"{lacking}; there are {sorted(params)}") from None
     lost = [path for path, leaf in tree.items(params) if kept.get(path) != leaf.shape]
     if lost and not options.get("renorm"):  # whose params inference does not read
         raise ExportError(f"{name_of(bound.function)}: {library} has no place for {', '.join(map(str, lost))}")
@@ -103,13 +118,15 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
 def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) -> dict[str, Any]:
     params: Arrays = {}
     if isinstance(step, Model):
-        taken: set[str] = set()
+        parts: dict[str, Arrays] = {key: {} for _, key, _ in step.entries}
+        left = dict(arrays)
+        for key in sorted(parts, key=len, reverse=True):  # a name may begin with that of another layer, and a dot
+            for name in [name for name in left if name.startswith(f"{key}.")]:
+                parts[key][name.removeprefix(f"{key}.")] = left.pop(name)
+        _none_left(left, (), "the model", library)
         for _, key, inner in step.entries:
-            own = {name.removeprefix(f"{key}."): a for name, a in arrays.items() if name.startswith(f"{key}.")}
-            taken |= {f"{key}.{name}" for name in own}
-            if own or isinstance(inner, Model) or bind(inner).function in layouts:
-                params[key] = _back(inner, own, layouts, library)
-        _none_left(arrays, taken, "the model", library)
+            if _crosses(inner, parts[key], layouts):
+                params[key] = _back(inner, parts[key], layouts, library)
         return {key: part for key, part in params.items() if part}
     bound = bind(step)
     layout, options, name = _layout(bound.function, layouts, library), bound.all_options, name_of(bound.function)

@@ -237,7 +237,7 @@ def flax_gru() -> Layout:
         _plain_cell(options)
         order = _order("gru", options)
         arrays = {name: gates(params[key], order) for name, key in kernels.items()}
-        units = options["units"]
+        units = len(params["recurrent_kernel"])
         inputs, state = params.get("bias", np.zeros((2, 3 * units), np.float32))
         if np.any(state[2 * units :]):
             raise ExportError("nnx.GRUCell has no bias of the state for the new state; here it is not zero")
