@@ -75,6 +75,26 @@ def test_an_onnx_file_is_given_the_dtype_that_it_takes(dtype):
     assert found.tolist() == given.tolist()
     with pytest.raises(fnet.InvalidInput, match=r"takes 1 array\(s\), one for each input, in order; got 2"):
         fnet.load_onnx(program.SerializeToString())(given, given)
+    for other, shown in ((np.array([2**40, 1]), 2**40), ([1, 2.5], r"2\.5"), (np.array([1, np.nan]), "nan")):
+        if dtype in ("int32", "bool"):
+            with pytest.raises(fnet.InvalidInput, match=f"takes {dtype}, which does not hold {shown} at"):
+                fnet.load_onnx(program.SerializeToString())(other)
+    if dtype == "int32":
+        with pytest.raises(fnet.InvalidInput, match="takes int32: invalid literal"):
+            fnet.load_onnx(program.SerializeToString())(np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize("load", [fnet.load_onnx, fnet.load_stablehlo])
+def test_what_is_no_program_is_one_error(load, tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "broken").write_bytes(b"x" * 40)
+    for source in (b"", b"x" * 40, tmp_path / "broken"):
+        with pytest.raises(fnet.InvalidInput, match="the program cannot be read: "):
+            load(source)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none")
+    with pytest.raises(TypeError):
+        load(3)
 
 
 def test_a_shape_has_the_dtype_that_the_model_declares():

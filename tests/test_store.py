@@ -776,7 +776,10 @@ def test_a_saved_vocabulary_is_held_to_what_keras_takes(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_are_looked_at_also_where_the_model_does_not_say_what_it_takes(tmp_path, value):
-    params.save(tmp_path / "m", bind(fnet.dense, units=1), {"kernel": np.float32([[value]]), "bias": np.zeros(1)})
+    model, weights = bind(fnet.dense, units=1), {"kernel": np.float32([[value]]), "bias": np.zeros(1)}
+    with pytest.raises(WeightsMismatch, match="'kernel' holds"):
+        params.save(tmp_path / "m", model, weights)
+    (tmp_path / "m").write_bytes(saved_as(model, weights))
     with pytest.raises(WeightsMismatch, match="'kernel' holds"):
         params.load(tmp_path / "m")
 

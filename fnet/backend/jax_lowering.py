@@ -9,7 +9,6 @@ from typing import Any
 import jax
 
 from fnet.backend.jax_conv import anywhere
-from fnet.errors import require_count
 from fnet.types import Spec
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -36,15 +35,10 @@ def stablehlo(f: Callable[..., Any], specs: Sequence[Spec]) -> bytes:
         return bytes(jax.export.export(jax.jit(f), platforms=PLATFORMS)(*_symbolic(specs)).serialize())
 
 
-def called(program: bytes) -> Callable[..., Any]:
-    """The function that `stablehlo` serialised, for arrays of any dtype: they are cast to those that it takes."""
+def called(program: bytes) -> tuple[list[str], Callable[..., Any]]:
+    """(the dtypes that it takes, the function) of what `stablehlo` serialised."""
     loaded: Any = jax.export.deserialize(bytearray(program))
-
-    def call(*arrays: Any) -> Any:
-        require_count(arrays, len(loaded.in_avals))
-        return loaded.call(*(jax.numpy.asarray(x, spec.dtype) for x, spec in zip(arrays, loaded.in_avals, strict=True)))
-
-    return call
+    return [aval.dtype.name for aval in loaded.in_avals], loaded.call
 
 
 def onnx(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str], opset: int) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from fnet import backend, tree, writing
 from fnet.core import infer, parameters
 from fnet.core.compose import input_names
 from fnet.core.sources import references
-from fnet.errors import ExportError, needing, require_count
+from fnet.errors import ExportError, InvalidInput, needing, require_count
 from fnet.export.exactness import Verdict, drawn, verdicts
+from fnet.inference.arrays import array
 from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import has_host
 from fnet.types import Params, Spec
@@ -60,34 +63,72 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
 
 @needing("jax", "load_stablehlo")
 def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
-    """The function in a file of `to_stablehlo`: one array for each input, in order -> the leaves of the outputs."""
+    """The function in a file of `to_stablehlo`: one array for each input, in order -> the leaves of the outputs.
+
+    Arrays are cast as by `load_onnx`, and the errors are the same.
+    """
     from fnet.backend import jax_lowering
 
-    if isinstance(source, bytes):
-        return jax_lowering.called(source)
-    with open(source, "rb") as file:  # noqa: PTH123 - any path-like
-        return jax_lowering.called(file.read())
+    with _reading():
+        dtypes, run = jax_lowering.called(source if isinstance(source, bytes) else Path(source).read_bytes())
+    return _taking(dtypes, run)
 
 
 @needing("onnx", "load_onnx")
 def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
     """The function in an ONNX file, in ONNX Runtime on a CPU: one array for each input, in order -> the outputs.
 
-    Arrays are cast to the dtypes that the file takes.
+    Arrays are cast to the dtypes that the file takes; the function raises fnet.InvalidInput for numbers that are others
+    then: integers keep no fractions, and those of 32 bits none beyond.
+    Raises fnet.InvalidInput for what is no such file, OSError where there is none.
     """
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
-    program = source if isinstance(source, bytes) else os.fspath(source)
-    session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+    with _reading():
+        if not isinstance(source, bytes):
+            Path(source).stat()  # ONNX Runtime has an error of its own for a missing file
+        program = source if isinstance(source, bytes) else os.fspath(source)
+        session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
     takes = {item.name: _DTYPES.get(item.type, item.type[len("tensor(") : -1]) for item in session.get_inputs()}
+    return _taking([*takes.values()], lambda *arrays: list(session.run(None, dict(zip(takes, arrays, strict=True)))))
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """The libraries that read programs may raise anything: here, InvalidInput."""
+    try:
+        yield
+    except (OSError, TypeError, ImportError):
+        raise
+    except Exception as error:
+        raise InvalidInput(f"the program cannot be read: {type(error).__name__}: {error}"[:400]) from error
+
+
+def _taking(dtypes: Sequence[str], run: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """`run`, which takes arrays of these dtypes, for arrays of any."""
 
     def call(*arrays: Any) -> list[Any]:
-        require_count(arrays, len(takes))
-        fed = {name: np.asarray(x, dtype) for (name, dtype), x in zip(takes.items(), arrays, strict=True)}
-        return list(session.run(None, fed))
+        require_count(arrays, len(dtypes))
+        return run(*map(_cast, arrays, dtypes))
 
     return call
+
+
+def _cast(x: Any, dtype: str) -> Any:
+    """`x` in the dtype of an input. Raises InvalidInput for numbers that an input of integers does not hold."""
+    if type(x).__module__.startswith("jax"):  # it stays on its device, and may be traced
+        return x.astype(dtype)
+    given = array(x)
+    try:
+        with np.errstate(all="ignore"):
+            cast = given.astype(dtype) if given.dtype != dtype else given
+    except ValueError as error:
+        raise InvalidInput(f"the program takes {dtype}: {error}") from error
+    if cast.dtype.kind in "iub" and not np.array_equal(cast, given):
+        at = tuple(np.argwhere(cast != given)[0].tolist())
+        raise InvalidInput(f"the program takes {dtype}, which does not hold {given[at]} at {at}")
+    return cast
 
 
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}

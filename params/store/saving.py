@@ -79,7 +79,7 @@ def save(
             require_labels(names, infer.infer(model, spec)[0])
     test = self_test.record(model, params) if selftest else None
     data = _packed(model, params, names, finite("scale", scale), custom, test)
-    _unpacked(memoryview(data), custom, DEFAULT)  # never write a file that cannot be loaded
+    _check(*_unpacked(memoryview(data), custom, DEFAULT), DEFAULT)  # never write a file that cannot be loaded
     writing.write(path, data)
 
 
