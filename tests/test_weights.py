@@ -871,13 +871,19 @@ def test_a_subclassed_model_is_filled_where_its_steps_are_named_as_its_attribute
         inputs="x",
         outputs="y",
     )
-    model = fnet.sequential(
-        x=inputs,
-        second=step,
-        first=step,
-        blocks=fnet.sequential(block=block, block_1=block),
-        norm=fnet.batch_normalization,
-        head=fnet.sequential(inner=step, scores=bind(dense, units=2)),
-    )
+    steps = {
+        "x": inputs,
+        "second": step,
+        "first": step,
+        "blocks": fnet.sequential(block=block, block_1=block),
+        "norm": fnet.batch_normalization,
+        "head": fnet.sequential(inner=step, scores=bind(dense, units=2)),
+    }
+    model = fnet.sequential(steps)
     params = load_weights(path, model, fnet.init(model, 0))
     np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-5, atol=1e-5)
+    other = fnet.sequential({**steps, "head": bind(dense, units=3)})
+    for options in SOME[1:]:
+        with pytest.warns(WeightsWarning, match="kept as they were: .*head"):
+            got = load_weights(path, other, fnet.init(other, 0), **options)
+        np.testing.assert_array_equal(got["blocks"]["block_1"]["up"]["kernel"], keras_model.blocks[1].up.kernel)

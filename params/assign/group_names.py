@@ -6,7 +6,7 @@ Keras names groups by position, not by layer name: `layers/conv2d_1` is the seco
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ class Naming:
     """Whether an object that comes again uses a number."""
     attributes: Literal["private last", "sorted", "reversed"] = "private last"
     """The order of the attributes of a layer; in ASCII, "_a" comes before "a"."""
-    places: Container[str] = ()
+    places: frozenset[str] = frozenset()
     """Groups that count as those of steps with their names: of the attributes of a subclass of Model."""
 
     def ordered(self, places: Iterable[str]) -> list[str]:

@@ -108,7 +108,7 @@ def _plans(
     it record which layers had another class in Keras 2 (CuDNN's): all for which the file has such a group, or those
     named after it where the file has both.
     """
-    places = {*chain.from_iterable(accumulate(group.split("/"), join) for group in file.arrays.groups)}
+    places = frozenset(chain.from_iterable(accumulate(group.split("/"), join) for group in file.arrays.groups))
     ways = [replace(way, places=places) for way in namings(file.arrays.version, file.arrays.groups)]
     classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
     renamed = _renamed(converted, classes)
@@ -409,12 +409,14 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
 def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
     tops, depth = _tops(work, file), work.walk.naming.layers.count("/") + 2
-    if by_name and not any(file.groups[place].name for place in tops):
+    attributes = work.walk.naming.places & {part.source.name for part in stored_layers(work.whole)}
+    if by_name and not attributes and not any(file.groups[place].name for place in tops):
         raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
 
     def top(group: str) -> str:
         """The group of the layer that `group` is in."""
-        return "/".join(group.split("/", depth)[:depth])
+        first, *_ = parts = group.split("/", depth)
+        return first if first in attributes else "/".join(parts[:depth])
 
     inside: dict[str, list[StoredArray]] = defaultdict(list)
     for group, variables in file.groups.items():
@@ -427,7 +429,7 @@ def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer
     for part in stored_layers(work.whole):
         place = work.walk.groups[work.walk.identity(part)]
         own = slots.of(part)
-        if not own or place not in file.groups:
+        if not own or place not in inside:
             continue
         used.add(place)
         elsewhere = dict.fromkeys(slot.group for slot in own if top(slot.group) != place)  # shared with another model
