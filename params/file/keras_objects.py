@@ -299,13 +299,13 @@ WITH_LAYERS_INSIDE = r".*(Attention|LSTM.*|GRU|RNN)"
 """Classes with inner layers that share their policy and are not in the file."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 OTHER_DTYPES = (*INTEGERS, "bool", "string", "complex64", "complex128")
-QUANTIZED_NAME = r"(int8|float8)_from_(\w+)"
+QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
 
 
 def quantized(value: Any) -> tuple[Any, Any] | None:
     """(mode, original policy) of a quantized dtype policy, which Keras 3.1 to 3.3 wrote as one name."""
     if isinstance(value, str):
-        written = re.fullmatch(QUANTIZED_NAME, value)
+        written = QUANTIZED_NAME.fullmatch(value)
         return None if written is None else (written[1], written[2])
     if not isinstance(value, dict) or not isinstance(value.get("config"), dict) or "mode" not in value["config"]:
         return None
