@@ -38,7 +38,7 @@ KNOWN = frozenset((*INTEGERS, *_FLOATS[1:], *_COMPLEX, "bool", "bfloat16", "stri
 def result_type(*names: str) -> str:
     """The dtype of an operation on these dtypes; "int" and "float" are Python's weak ones."""
     if any(name in _COMPLEX for name in names):
-        return "complex128" if {"complex128", "float64"} & set(names) else "complex64"
+        return "complex64"  # also of 64-bit floats, in every Keras
     floats = [name for name in names if "float" in name]
     if not floats:
         return _integers([name for name in names if name != "bool"])

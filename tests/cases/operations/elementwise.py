@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fnet import operations as o
-from tests.cases.operations.row import DTYPES, A, B, I, M, Odd, OpCase, P, U, rows
+from tests.cases.operations.row import DTYPES, A, B, Complex, I, M, Odd, OpCase, P, U, rows
 
 UNARY = (
     *(o.absolute, o.abs, o.fabs, o.negative, o.sign, o.square, o.exp, o.exp2, o.expm1, o.sin, o.cos, o.tan, o.arctan),
@@ -79,6 +79,10 @@ ELEMENTWISE = [
     *rows((o.isclose,), FAR, CENTER, rtol=0.5, atol=0.1),
     *rows((o.isclose,), SMALLEST, 0.0),
     *rows((o.isclose,), SMALLEST, 0.0, atol=2e-8),
+    *rows((o.isclose,), A((9,), "int32", 0, 3), A((9,), "int32", 0, 3)),
+    *rows((o.sign, o.reciprocal, o.square, o.abs, o.exp, o.sqrt, o.real, o.imag), Complex((3, 4))),
+    *rows((o.add, o.subtract, o.multiply, o.divide), Complex((3, 4)), A((4,), center=3.0)),
+    *rows((o.add, o.multiply), Complex((3, 4)), A((4,), "int32", 1)),
     *rows((o.isclose,), Odd((3, 7)), [float("nan")], equal_nan=True),
     *rows((o.isclose,), Odd((3, 7)), Odd((7,))),
     *[

@@ -24,6 +24,7 @@ INDEXING = [
     *rows((o.take_along_axis,), A((4, 5)), A((1, 5), "int32", 0, 4), axis=0),
     *rows((o.slice,), A((4, 5)), (1, 2), shape=(2, 3)),
     *rows((o.slice,), A((4, 5)), A((2,), "int32", 0, 2), shape=(2, 3)),
+    *(row for shape in ((2, -1), (-1, 3)) for row in rows((o.slice,), A((4, 5)), (1, 2), shape=shape)),
     *rows((o.slice_update,), A((4, 5)), (1, 2), A((2, 3))),
     *rows((o.scatter,), A((4, 1), "int32", 0, 3), A((4, 2)), shape=(5, 2)),
     *rows((o.scatter_update,), A((5, 2)), [[1], [3]], A((2, 2))),

@@ -72,6 +72,16 @@ class Odd(A):
 
 
 @dataclass(frozen=True)
+class Complex(A):
+    """Complex numbers."""
+
+    dtype: str = "complex64"
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return super().draw(rng) + np.complex64(1j) * super().draw(rng)
+
+
+@dataclass(frozen=True)
 class OpCase:
     """One row. inputs: the tensors and literals of the Keras call, in order. jit=False: its size depends on values.
 
