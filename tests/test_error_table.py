@@ -11,7 +11,7 @@ from fnet import operations as o
 from fnet import tf_functions as tf
 from fnet.core import infer
 from fnet.core.layer import brief, steps_like
-from fnet.core.rules import own_layers
+from fnet.core.rules import call_of, own_layers
 from fnet.errors import unanswered
 from fnet.masks import Masked
 from params import Limits
@@ -341,6 +341,7 @@ RULES = [
     ),
     (tf.numbers, {}, (Y,), "range takes numbers, not"),
     (tf.lower, {}, Y, "strings are wanted; got float32"),
+    (tf.resize, {}, (IMAGE, (2, 2, 2)), "two numbers are wanted"),
 ]
 TAKEN = [
     (fnet.reversible_embedding, REVERSED, Spec((2, None)), (2, 5)),
@@ -456,6 +457,8 @@ CALLS = [
     (tf.multiply, {}, (np.ones(2, "f4"), [None, 1]), r"multiply cannot compute .*: \[None, 1\] is not a tensor$"),
     (o.inv, {}, np.eye(2, dtype="int32"), "a matrix of floats is wanted, not of int32; cast it first"),
     (fnet.integer_lookup, {}, np.array([[1j]]), r"integer_lookup takes integers; got complex128\[1, 1\]"),
+    (fnet.max_pooling2d, {"data_format": "first"}, np.ones((1, 2, 2, 1)), "data_format.*'channels_last'.*'first'"),
+    (tf.ensure_shape, {"shape": (2, 4)}, np.ones((2, 3)), r"shapes \(2, 3\), \(2, 4\) differ"),
     (fnet.lstm_cell, {"units": 1}, (np.ones((1, 3)),) * 3, r"takes \(inputs, states\), .*; got 3 values"),
     *(
         (tf.to_number, {"out_type": "int32"}, np.array([text]), f"spell numbers of int32: .*{why}")
@@ -560,6 +563,13 @@ def with_renorm():
     return fnet.with_statistics(model, fnet.init(model, 0, (None, 3)), np.ones((2, 3), "float32"))
 
 
+class Lines(io.BytesIO):
+    """A stream of texts that does not say so."""
+
+    def read(self, size=-1):
+        return super().read(size).decode() or "PK"
+
+
 NAMED = fnet.graph({"y": (fnet.add, ["b", "a"])}, inputs={"b": "b", "a": "a"}, outputs="y")
 MISUSES = [
     (lambda: fnet.compile({}, 3), InvalidInput, r"takes \(model, params\): a model and a dict of arrays; got a dict"),
@@ -596,6 +606,11 @@ MISUSES = [
       for c in ([fnet.relu], (), fnet.relu)),
     (lambda: fnet.init(fnet.sequential(bind(fnet.input_layer, shape=3)), 0), ValueError,
      "^input_layer: the option 'shape' = 3 is of the wrong type"),
+    (lambda: own_layers({"lambda_1": 3}), TypeError, r"custom\['lambda_1'\] is 3; give a function declared with"),
+    (lambda: call_of(fnet.relu), TypeError, "is not an operation"),
+    (lambda: fnet.predict(fnet.relu, {}, np.ma.array([[1j]], mask=[[True]])), InvalidInput,
+     r"a masked array of complex128 with masked cells; fill them: x.filled\(...\)"),
+    (lambda: fnet.load_keras(Lines()), TypeError, "opened in binary mode; reading it gave str"),
     (lambda: bind(tf.one_hot, depth=3), TypeError, "has no option 'depth'; it takes axis, dtype$"),
     (with_renorm, ValueError, "renorm and virtual batches are not trained here"),
     (lambda: require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), Limits()),

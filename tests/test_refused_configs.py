@@ -415,6 +415,35 @@ REFUSED = {
         CorruptFile,
         "True is not a whole number",
     ),
+    "constant of no dtype": (
+        lambda: operation("Add", INPUT, {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": "float31"}}),
+        CorruptFile,
+        "a constant of the dtype 'float31'",
+    ),
+    "object as an argument": (
+        lambda: functional(node(DENSE, INPUT, mask={"class_name": "Zeros", "config": {}})),
+        UnsupportedLayer,
+        "was called with Zeros as an argument",
+    ),
+    "operation of none": (
+        lambda: operation("Nope", INPUT),
+        UnsupportedLayer,
+        r"the operation Nope \(node 'dense'\) is not supported: 'keras.src.ops.numpy' has no such operation",
+    ),
+    "map of no policies": (
+        lambda: alone(dense_entry(dtype={"module": "keras", "class_name": "DTypePolicyMap", "config": 3})),
+        CorruptFile,
+        "has a DTypePolicyMap that is 3",
+    ),
+    "quantization of no config": (
+        lambda: quantized("int8", quantization_config={"class_name": "Int8QuantizationConfig", "config": 3}),
+        CorruptFile,
+        "has the quantization_config",
+    ),
+    **{
+        f"layers {value}": (lambda v=value: functional(layers=v), CorruptFile, "expected a layer|layers")
+        for value in (3, None, [3])
+    },
     "default salt": (
         lambda: alone(entry("Hashing", "h", num_bins=7, salt=[0xDECAFCAFFE] * 2)),
         UnsupportedLayer,
