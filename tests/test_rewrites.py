@@ -1,5 +1,6 @@
 """`fnet.optimize`: every rewrite keeps the outputs of a model; where it does not fit, nothing changes."""
 
+import functools
 import gc
 import weakref
 
@@ -293,6 +294,18 @@ def test_gradients_through_an_optimised_model_are_those_of_the_model():
         parity.assert_close(jax.grad(loss, 2)(fast, values, x), jax.grad(loss, 2)(NESTED, params, x))
         of_params = jax.grad(lambda p: loss(*fnet.optimize(NESTED, p), x))(params)
         parity.assert_close(of_params, jax.grad(loss, 1)(NESTED, params, x))
+
+
+def test_a_layer_of_ones_own_with_the_name_of_one_of_fnet_is_not_rewritten():
+    @functools.wraps(dense)
+    def doubled(params, x, **options):
+        return 2 * dense(params, x, **options)
+
+    model = sequential(dense=bind(doubled, units=4), norm=batch_normalization, act=relu)
+    params, x = drawn(model, (5, 3))
+    fast, values = fnet.optimize(model, params)
+    assert fast == model
+    parity.assert_close(fast(values, x), model(params, x))
 
 
 CASES = [case for case in all_cases() if case.plain is None and not has_host(case.step)]
