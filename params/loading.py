@@ -93,7 +93,7 @@ def from_keras(
     The model is saved to a temporary file and loaded from there, so that a live model and its file cannot differ.
     Raises TypeError for anything but a Keras model, and ModelFileError as `load_keras`.
     """
-    if not callable(getattr(model, "save", None)) or not hasattr(model, "get_config"):
+    if isinstance(model, type) or not callable(getattr(model, "save", None)) or not hasattr(model, "get_config"):
         hint = "; load_keras reads a file" if isinstance(model, str | os.PathLike) else ""
         raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}{hint}")
     import tempfile
@@ -108,6 +108,10 @@ def from_keras(
 
 def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
     """The config of one file with the arrays of another."""
+    if file.config is None and weights.format == "json":
+        raise CorruptFile(
+            f"{file.label} has the weights and {weights.label} the config: load_keras(config, weights=...)"
+        )
     version = file.keras_version if file.keras_version != UNSAID else weights.keras_version or UNSAID
     return replace(
         weights,
@@ -115,6 +119,8 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
         config=file.config,
         keras_version=version or weights.keras_version,
         assets={**weights.assets, **file.assets},
+        legacy=file.legacy,
+        two_files=True,
     )
 
 
@@ -175,7 +181,7 @@ def _stored(file: ModelFile, converted: Converted, expected: ParamTree, vocabula
         return by_order(plan(converted, expected, vocabularies), converted, file)
     possible = namings(file.arrays.version, file.arrays.groups)
     plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
-    return fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
+    return fitting(plans, partial(by_groups, file=file.arrays, two_files=file.two_files), file.arrays)
 
 
 def _warn_of_age(

@@ -602,6 +602,7 @@ MISUSES = [
     ),
     *((lambda w=w: fnet.vocabulary_params(bind(fnet.string_lookup, output_mode="tf_idf"), ["a"], w), ValueError,
        f"finite numbers, one for each of the 1 tokens{end}") for w, end in (([np.nan], ""), ([1.0, 2.0], "$"))),
+    (lambda: own_layers({1: fnet.dense}), TypeError, r"custom\[1\]: the keys are names"),
     *((lambda c=c: own_layers(c), TypeError, "custom is {name: layer}, such as .*; got ")
       for c in ([fnet.relu], (), fnet.relu)),
     (lambda: fnet.init(fnet.sequential(bind(fnet.input_layer, shape=3)), 0), ValueError,

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -232,7 +233,11 @@ MISTAKES = {
     "npy": (written(lambda f: np.save(f, X)), CorruptFile, "one NumPy array"),
     "docx": (zipped("[Content_Types].xml", "word/document.xml"), CorruptFile, "office"),
     "other zip": (zipped("a.txt"), CorruptFile, r"no config\.json in it, so no \.keras model; it holds \['a\.txt'\]"),
-    "weights in a zip": (zipped("model.weights.h5"), CorruptFile, r"no config\.json in it"),
+    "weights in a zip": (
+        zipped("model.weights.h5"),
+        CorruptFile,
+        r"no config\.json in it, but weights, .*load_weights",
+    ),
     "model in a zip": (zipped("my/model.keras"), CorruptFile, "holds one: take that out and give it, 'my/model.keras'"),
     "empty zip": (zipped(), CorruptFile, "an empty zip"),
     "gzip": (gzip.compress(keras_zip()), CorruptFile, r"compressed by gzip.*gzip\.open"),
@@ -255,6 +260,11 @@ MISTAKES = {
     "saved_model.pb": (b"\x08\1\x12\xa5\xbe\4\n\xaf", UnsupportedLayer, "of a SavedModel folder.*save that as"),
     "frozen graph": (b"\n\x1a\n\1x\x12\x0bPlaceholder*", UnsupportedLayer, "a frozen graph"),
     "onnx": (b"\x08\n\x12\x08jax2onnx\x1a\x060.17", CorruptFile, "an ONNX model: give the .keras"),
+    "list of checkpoints": (
+        b'model_checkpoint_path: "ck-1"',
+        CorruptFile,
+        r"checkpoint of TensorFlow.*load_weights\(path\)",
+    ),
     "checkpoint": (b"\0\0\6\x08\1\x1a\2\x08\1\0\n", CorruptFile, "index of a checkpoint of TensorFlow"),
     "picture": (b"\x89PNG\r\n\x1a\n", CorruptFile, "a picture, not a model"),
     "photo": (b"\xff\xd8\xff\xe0\0\x10JFIF", CorruptFile, "a picture, not a model"),
@@ -285,6 +295,11 @@ def test_mistaken_files_are_told_what_they_are(name, tmp_path):
     [
         (["saved_model.pb", "variables/variables.index"], UnsupportedLayer, "SavedModel folder.*save that as"),
         (["saved_model.pb", "keras_metadata.pb", "fingerprint.pb"], UnsupportedLayer, "SavedModel"),
+        (
+            ["latest.weights.h5", "training_metadata.json"],
+            CorruptFile,
+            r"'latest\.weights\.h5': load_weights takes that",
+        ),
         (["checkpoint", "ckpt-1.index"], CorruptFile, "checkpoint of TensorFlow"),
         (["a.txt"], CorruptFile, r"no config\.json"),
         (["model.json", "group1-shard1of1.bin"], CorruptFile, "holds one: take that out and give it, 'model.json'"),
@@ -298,3 +313,26 @@ def test_mistaken_folders_are_told_what_they_are(names, kind, match, tmp_path):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(kind, match=match):
         load_keras(tmp_path)
+
+
+def test_what_is_given_in_place_of_a_file_is_told_apart(tmp_path):
+    (tmp_path / "ck-1.index").write_bytes(b"x")
+    with pytest.raises(CorruptFile, match="checkpoint of TensorFlow"):
+        load_keras(tmp_path / "ck-1")  # as Keras 2 called it
+    buffer = io.BytesIO()
+    buffer.write(keras_zip())
+    with pytest.raises(CorruptFile, match=r"file\.seek\(0\)"):
+        load_keras(buffer)
+    with pytest.raises(CorruptFile, match="the file is empty"):
+        load_keras(io.BytesIO())
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(TypeError, match=r"not Sequential; fnet\.from_keras takes a live model"):
+        load_keras(model)
+    with pytest.raises(TypeError, match=r"not dict; give a config as json\.dumps\(config\)\.encode\(\)"):
+        load_keras(model.get_config())
+    with pytest.raises(TypeError, match=r"takes a keras\.Model; got type"):
+        fnet.from_keras(keras.Sequential)
+    weights, config = tmp_path / "w.weights.h5", model.to_json().encode()
+    model.save_weights(weights)
+    with pytest.raises(CorruptFile, match=r"'w\.weights\.h5' has the weights and the model file the config"):
+        load_keras(weights, weights=config)

@@ -310,8 +310,8 @@ def legacy(*layers):
     return hostile.h5(write)
 
 
-def draw(*shape):
-    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("float32")
+def draw(*shape, seed=0):
+    return np.random.default_rng(sum(shape) + seed).standard_normal(shape).astype("float32")
 
 
 def test_weights_by_name_and_those_that_fit():
@@ -887,3 +887,95 @@ def test_a_subclassed_model_is_filled_where_its_steps_are_named_as_its_attribute
         with pytest.warns(WeightsWarning, match="kept as they were: .*head"):
             got = load_weights(path, other, fnet.init(other, 0), **options)
         np.testing.assert_array_equal(got["blocks"]["block_1"]["up"]["kernel"], keras_model.blocks[1].up.kernel)
+
+
+class Tower(keras.Model):
+    """A subclass of Model: layers under attributes, before and after `layers` in the alphabet, alone and in lists."""
+
+    def __init__(self):
+        super().__init__(name="tower")
+        self.stem = keras.layers.Dense(4, activation="tanh")
+        self.norm = keras.layers.BatchNormalization()
+        self.branch = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(4)])
+        self.early = [keras.layers.Dense(4) for _ in range(2)]
+        self.stack = [keras.layers.Dense(4) for _ in range(2)]
+        self.head = keras.layers.Dense(3)
+
+    def call(self, x):
+        for layer in (self.stem, self.norm, self.branch, *self.early, *self.stack, self.head):
+            x = layer(x)
+        return x
+
+
+FOUR = bind(dense, units=4)
+TOWER = fnet.sequential(
+    stem=bind(dense, units=4, activation="tanh"),
+    norm=fnet.batch_normalization,
+    branch=fnet.sequential(one=FOUR, two=FOUR),
+    early=fnet.sequential(one=FOUR, two=FOUR),
+    stack=fnet.sequential(dense=FOUR, dense_1=FOUR),
+    head=bind(dense, units=3),
+)
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory):
+    """(folder with the files, inputs, outputs)"""
+    folder, model, x = tmp_path_factory.mktemp("tower"), Tower(), draw(2, 4)
+    model(x)
+    for number, variable in enumerate(model.weights):
+        variable.assign(abs(draw(*variable.shape, seed=number)) + 0.1)
+    model.save(folder / "tower.keras")
+    model.save_weights(folder / "tower.weights.h5")
+    return folder, x, np.asarray(model(x, training=False))
+
+
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+@pytest.mark.parametrize("options", [{}, {"skip_mismatch": True}], ids=str)
+def test_a_subclass_of_model_fills_a_model_with_its_attributes_as_names(suffix, options, tower):
+    folder, x, y = tower
+    params = load_weights(folder / f"tower.{suffix}", TOWER, fnet.init(TOWER, 0, (None, 4)), (None, 4), **options)
+    assert yardstick.error(TOWER(params, x), y) < 1e-5
+
+
+def test_a_subclass_of_model_that_does_not_fit_is_told_by_its_attributes(tower):
+    """Layers in the list of all have a number there and no name."""
+    file, params = tower[0] / "tower.weights.h5", fnet.init(TOWER, 0, (None, 4))
+    with pytest.warns(WeightsWarning, match="3 layers were loaded; kept as they were: stem, norm, stack; "):
+        loaded = load_weights(file, TOWER, params, (None, 4), by_name=True)
+    whole = load_weights(file, TOWER, params, (None, 4))
+    np.testing.assert_array_equal(loaded["early"]["two"]["kernel"], whole["early"]["two"]["kernel"])
+    np.testing.assert_array_equal(loaded["stem"]["kernel"], params["stem"]["kernel"])
+    model = fnet.sequential(head=bind(dense, units=3), body=FOUR)
+    with pytest.raises(WeightsMismatch, match=r"missing: 'body/kernel \(at body/vars/0\)'.*not used by .*: 'branch/"):
+        load_weights(file, model, fnet.init(model, 0, (None, 4)), (None, 4))
+
+
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+def test_automatic_names_of_another_session_do_not_matter(suffix, tmp_path):
+    def made():
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.Dense(3)])
+
+    first, again, x = made(), made(), draw(2, 3)
+    first.save(path := tmp_path / f"m.{suffix}") if suffix == "keras" else first.save_weights(
+        path := tmp_path / "w.weights.h5"
+    )
+    model, params = load_keras(again.to_json().encode(), weights=path)
+    np.testing.assert_allclose(model(params, x), first(x), rtol=1e-5, atol=1e-6)
+    config = json.loads(first.to_json())
+    assert load_keras(json.dumps(first.get_config()).encode(), weights=path)[0] == from_keras(first)[0]
+    layers = config["config"]["layers"]
+    layers[1]["config"]["name"], layers[2]["config"]["name"] = (layers[at]["config"]["name"] for at in (2, 1))
+    with pytest.raises(WeightsMismatch, match="belong to a layer named"):
+        load_keras(json.dumps(config).encode(), weights=path)
+
+
+def test_the_config_of_an_h5_serves_for_the_weights_of_a_keras_file(tmp_path):
+    keras_model, x = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), draw(2, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for suffix in ("h5", "keras"):
+            keras_model.save(tmp_path / f"m.{suffix}")
+    for config, weights in (("h5", "keras"), ("keras", "h5")):
+        model, params = load_keras(tmp_path / f"m.{config}", weights=tmp_path / f"m.{weights}")
+        np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-5)

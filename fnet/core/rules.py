@@ -188,6 +188,8 @@ def own_layers(custom: Mapping[str, Any] | None) -> Mapping[str, Callable[..., A
     if not isinstance(custom, Mapping | None):
         raise TypeError(f'custom is {{name: layer}}, such as {{"lambda_1": my_layer}}; got {custom!r:.80}')
     for name, step in (custom or {}).items():
+        if not isinstance(name, str):
+            raise TypeError(f"custom[{name!r}]: the keys are names of layers or classes in the file")
         if not callable(step):
             raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
         rules(step)

@@ -30,8 +30,8 @@ class Naming:
     """Whether an object that comes again uses a number."""
     attributes: Literal["private last", "sorted", "reversed"] = "private last"
     """The order of the attributes of a layer; in ASCII, "_a" comes before "a"."""
-    places: frozenset[str] = frozenset()
-    """Groups that count as those of steps with their names: of the attributes of a subclass of Model."""
+    groups: frozenset[str] = frozenset()
+    """The groups of a file that a subclass of Model may have written, with layers under its attributes."""
 
     def ordered(self, places: Iterable[str]) -> list[str]:
         """The attributes of a layer in this order."""
@@ -41,7 +41,9 @@ class Naming:
 
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
-LISTS = ("layers", _DEPENDENCIES)
+LISTED = "layers"
+"""The attribute of a subclass of Model with all its layers."""
+LISTS = (LISTED, _DEPENDENCIES)
 """The attributes of models with their layers."""
 KERAS_3 = Naming()
 KERAS_2_15 = Naming(duplicates_count=False, attributes="reversed")
@@ -112,10 +114,7 @@ class Walk:
         self.met.setdefault((converted.source.class_name, converted.source.name), []).append((converted.source, key))
         if converted.source.is_model:
             self.models.append(group)
-            for name in self.naming.ordered(set(converted.parts).difference(LISTS)):
-                if (place := join(group, name)) in self.naming.places:
-                    self.visit(converted.parts[name], place, expected.get(name, {}))
-            self._visit_layers(converted, join(group, self.naming.layers), expected)
+            self._visit_model(converted, group, expected)
         else:
             names = {place_of(converted.entry.groups, name): name for name in converted.parts}
             for place in self.naming.ordered(names):
@@ -135,15 +134,51 @@ class Walk:
                 self.first.setdefault(key, twin)
                 self._visit_copy(part, twin)
 
-    def _visit_layers(self, converted: Converted, group: str, expected: ParamTree) -> None:
+    def _visit_model(self, converted: Converted, group: str, expected: ParamTree) -> None:
+        """Set the groups of the layers of a model: in its list, and those of a subclass of Model under its attributes.
+
+        Keras goes through the attributes in order, and `layers`, the list of all, is one of them: what comes later is
+        there by class. A list that is an attribute is a model in fnet; in the file it has a group, but no variables.
+        """
+        parts = [(part, expected.get(part.source.name, {})) for part in stored_layers(converted)]
+        if self.has_attributes(converted, group):
+            every = [pair for part, inner in parts for pair in self._in_list(part, inner, group)]
+            places = {part.source.name: (part, inner) for part, inner in parts}
+            held = [name for name in places if self._holds(join(group, name))]
+            others = self.naming.ordered([LISTED, *(places.keys() - held)])
+            for place in [*self.naming.ordered(held), *others]:
+                if place == LISTED:
+                    self._visit_layers(every, join(group, LISTED))
+                else:
+                    self.visit(places[place][0], join(group, place), places[place][1])
+        else:
+            listed = self._holds(group) and group not in self.naming.groups
+            self._visit_layers(parts, group if listed else join(group, self.naming.layers))
+
+    def has_attributes(self, converted: Converted, group: str) -> bool:
+        """Whether the file has the layers of a model under their names, as a subclass of Model has them."""
+        return any(self._holds(join(group, name)) for name in converted.parts if name not in LISTS)
+
+    def _holds(self, group: str) -> bool:
+        return any(f"{known}/".startswith(f"{group}/") for known in self.naming.groups)
+
+    def _in_list(self, part: Converted, expected: ParamTree, group: str) -> list[tuple[Converted, ParamTree]]:
+        """A layer of a subclass of Model as its `layers` list it: those in a list one by one."""
+        place, listed = join(group, part.source.name), join(group, LISTED, snake_case(part.source.python_name))
+        is_object = place in self.naming.groups or (not self._holds(place) and self._holds(listed))
+        if is_object or not part.source.is_model:
+            return [(part, expected)]
+        return [(inner, expected.get(inner.source.name, {})) for inner in stored_layers(part)]
+
+    def _visit_layers(self, parts: Iterable[tuple[Converted, ParamTree]], group: str) -> None:
         used: dict[str, int] = {}
-        for part in stored_layers(converted):
+        twice = self.naming.twice and group.endswith(_DEPENDENCIES)
+        for part, inner in parts:
             if not self.naming.duplicates_count and self.identity(part) in self.groups:
                 continue
-            inner = expected.get(part.source.name, {})
             name = snake_case(part.source.python_name)
             count = used.get(name, 0)
-            used[name] = count + (2 if self.naming.twice and has_weights(part, inner) else 1)
+            used[name] = count + (2 if twice and has_weights(part, inner) else 1)
             place = join(group, f"{name}_{count}" if count else name)
             if self.identity(part) not in self.groups:
                 self.named.append((part, place))

@@ -178,10 +178,17 @@ def plan(
     return work
 
 
-def by_groups(work: Plan, file: WeightTree, names: bool = True, every: Iterable[StoredArray] | None = None) -> Loaded:
+def by_groups(
+    work: Plan,
+    file: WeightTree,
+    names: bool = True,
+    two_files: bool = False,
+    every: Iterable[StoredArray] | None = None,
+) -> Loaded:
     """{params path: stored array or value} for the Keras 3 layout.
 
-    names: whether layer names must agree too. every: the arrays that must be used, by default all of the file.
+    names: whether layer names must agree too. two_files: whether the config is of another file. every: the arrays that
+    must be used, by default all of the file.
     """
     arrays, missing, used = dict(work.preset), [], set()
     for slot in work.slots:
@@ -193,7 +200,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True, every: Iterable[
         if array is not None and slot.path is not None:
             arrays[slot.path] = array
     if names:
-        _check_names(work, file)
+        _check_names(work, file, two_files)
     used |= copies(work.slots, file)
     training = of_training(work)
     every = file.every if every is None else every
@@ -285,14 +292,20 @@ def variables_of(file: WeightTree, group: str) -> Variables:
     return variables or NO_ARRAYS
 
 
-def _check_names(work: Plan, file: WeightTree) -> None:
-    """Refuse layer names in the weights that differ from those of the config."""
-    for owner, group in work.walk.named:
-        variables = file.groups.get(group)
-        has_name = "name" in owner.source.config
-        if has_name and variables is not None and variables.name not in (None, owner.source.name):
+def _check_names(work: Plan, file: WeightTree, two_files: bool) -> None:
+    """Refuse layer names in the weights that differ from those of the config.
+
+    two_files: Keras numbers the layers of a session, so those of a config and of weights from another session have
+    other names. Names that the config lacks mean nothing then; the same names in another order are refused.
+    """
+    owners = [(owner, group) for owner, group in work.walk.named if "name" in owner.source.config]
+    stored = {group: file.groups[group].name for _, group in owners if group in file.groups}
+    if two_files and not set(stored.values()) <= {None, *(owner.source.name for owner, _ in owners)}:
+        return
+    for owner, group in owners:
+        if stored.get(group) not in (None, owner.source.name):
             raise WeightsMismatch(
-                f"the arrays at {quoted(group)} belong to a layer named {quoted(variables.name)}, "
+                f"the arrays at {quoted(group)} belong to a layer named {quoted(stored[group])}, "
                 f"not to {owner.source.label}"
             )
 

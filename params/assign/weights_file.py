@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, chain
 from typing import Any
 
 from fnet import tree
@@ -24,12 +23,14 @@ from params.assign.group_names import KERAS_3, Naming, join, namings, stored_lay
 from params.assign.legacy_arrays import Slots, by_order, makes_params, matched
 from params.assign.values import compare_with, from_cudnn, values
 from params.assign.weight_paths import (
+    NO_ARRAYS,
     Loaded,
     Plan,
     Slot,
     by_groups,
     entry_of,
     fitting,
+    of_training,
     plan,
     split_name,
 )
@@ -108,8 +109,8 @@ def _plans(
     it record which layers had another class in Keras 2 (CuDNN's): all for which the file has such a group, or those
     named after it where the file has both.
     """
-    places = frozenset(chain.from_iterable(accumulate(group.split("/"), join) for group in file.arrays.groups))
-    ways = [replace(way, places=places) for way in namings(file.arrays.version, file.arrays.groups)]
+    possible = namings(file.arrays.version, file.arrays.groups)
+    ways = [replace(way, groups=frozenset(file.arrays.groups)) for way in possible]
     classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
     renamed = _renamed(converted, classes)
     for arrays in SHARED_BY:
@@ -194,7 +195,7 @@ def _regrouped(work: Plan, file: WeightTree, by_name: bool = False) -> Plan:
     moved: dict[str, str] = {}
     for (parent, base), names in siblings.items():  # outer models first
         if by_name and parent == work.walk.naming.layers:
-            named = {file.groups[place].name: place for place in _tops(work, file)}
+            named = {file.groups[place].name: place for place in _tops(work, file) & file.groups.keys()}
             moved |= {group: named.get(name, NOWHERE) for group, name in names.items()}
             continue
         home = _moved(parent, moved)
@@ -213,7 +214,15 @@ def _regrouped(work: Plan, file: WeightTree, by_name: bool = False) -> Plan:
 
 def _tops(work: Plan, file: WeightTree) -> set[str]:
     """The groups of the layers of the model itself in a file."""
-    return {group for group in file.groups if group.rpartition("/")[0] == work.walk.naming.layers}
+    training = of_training(work)
+    tops = {_top(work, group) for group in file.groups if not training.match(f"{group}/")}
+    return tops - {"", work.walk.naming.layers}
+
+
+def _top(work: Plan, group: str) -> str:
+    """The group of the layer of the model itself that `group` is in: in its list, or under an attribute."""
+    parts = group.split("/")
+    return "/".join(parts[: 2 if parts[0] == work.walk.naming.layers else 1])
 
 
 def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count: int) -> list[str]:
@@ -408,15 +417,10 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
 
 def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
-    tops, depth = _tops(work, file), work.walk.naming.layers.count("/") + 2
-    attributes = work.walk.naming.places & {part.source.name for part in stored_layers(work.whole)}
-    if by_name and not attributes and not any(file.groups[place].name for place in tops):
+    tops, top = _tops(work, file), partial(_top, work)
+    named = work.walk.has_attributes(work.whole, "") or any(file.groups[place].name for place in tops)
+    if by_name and not named:
         raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
-
-    def top(group: str) -> str:
-        """The group of the layer that `group` is in."""
-        first, *_ = parts = group.split("/", depth)
-        return first if first in attributes else "/".join(parts[:depth])
 
     inside: dict[str, list[StoredArray]] = defaultdict(list)
     for group, variables in file.groups.items():
@@ -429,15 +433,16 @@ def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer
     for part in stored_layers(work.whole):
         place = work.walk.groups[work.walk.identity(part)]
         own = slots.of(part)
-        if not own or place not in inside:
+        if not own or (place not in tops and not all(top(slot.group) in tops for slot in own)):
             continue
-        used.add(place)
-        elsewhere = dict.fromkeys(slot.group for slot in own if top(slot.group) != place)  # shared with another model
+        # shared with another model, or those of a list that is an attribute
+        elsewhere = dict.fromkeys(slot.group for slot in own if top(slot.group) != place)
+        used |= {place, *map(top, elsewhere)}
         every = [slot for home in (place, *elsewhere) for slot in slots_at[home]]
         yield part, quoted(place), partial(_from_groups, replace(work, slots=every), file, inside[place])
     for place in sorted(tops - used):
         if inside[place]:
-            yield None, file.groups[place].name or place, dict
+            yield None, file.groups.get(place, NO_ARRAYS).name or place, dict
 
 
 def _from_groups(work: Plan, file: WeightTree, inside: Iterable[StoredArray]) -> Loaded:

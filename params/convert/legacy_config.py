@@ -61,7 +61,7 @@ def in_keras_3_form(file: ModelFile, graphs: Collection[str] = ()) -> tuple[dict
     version = version_of(file.keras_version)
     if file.keras_version == UNSAID and is_object(file.config):
         _, version = ages_of(survey(file.config, {}).objects)
-    legacy = file.format == "h5" or version < (3, 0)
+    legacy = file.legacy or version < (3, 0)
     return modern(config, version < (3, 0)) if legacy else config, version, legacy
 
 

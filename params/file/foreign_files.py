@@ -14,7 +14,10 @@ GRAPH = (
     "that was exported, and save that as .keras or .h5"
 )
 CONVERTED = "give the .keras or .h5 that it was converted from"
-CHECKPOINT = "a checkpoint of TensorFlow: weights without a model; load it in Keras, then save"
+CHECKPOINT = (
+    "a checkpoint of TensorFlow, weights without a model: model.load_weights(path) in the Keras 2 that wrote it, then "
+    "save the model as .keras or .h5"
+)
 AGAIN = "open it with the program that wrote it and save the model as .keras"
 
 BEGINNINGS = {
@@ -30,6 +33,7 @@ BEGINNINGS = {
     b"7z\xbc\xaf": "a 7z archive: unpack it first",
     b"\x93NUMPY": "one NumPy array (.npy), not a model",
     b"GGUF": "a GGUF file of llama.cpp, not a Keras model",
+    b"model_checkpoint_path": f"the list of {CHECKPOINT}",
     b"PK\5\6": "an empty zip",
     b"\x89PNG": "a picture, not a model",
     b"\xff\xd8\xff": "a picture, not a model",
@@ -96,6 +100,9 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
     models = [name for name in names if name.endswith(ends) and not name.endswith(".weights.h5")]
     if models:
         return CorruptFile(f"it is not a model, but holds one: take that out and give it, {quoted(min(models))}")
+    weights = [name for name in names if name.endswith(".weights.h5")]
+    if weights:
+        return CorruptFile(f"no config.json in it, but weights, {quoted(min(weights))}: load_weights takes that file")
     contents = quoted(sorted(names)[:4]) if names else "no file"
     return CorruptFile(f"no config.json in it, so no .keras model; it holds {contents}")
 

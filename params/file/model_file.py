@@ -135,3 +135,7 @@ class ModelFile:
     """The backend of Keras 2, in a legacy `.h5`: "tensorflow", "theano" or "cntk"."""
     stored: int | None = None
     """Size of the file with the arrays, compressed or not; None where the arrays were not read."""
+    legacy: bool = False
+    """Whether the config has no modules of classes: that of a `.h5`, and of a JSON without them."""
+    two_files: bool = False
+    """Whether the config and the arrays are of two files."""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeAlias
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
 from params.file import hdf5
 from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
-from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
+from params.file.foreign_files import CHECKPOINT, HEAD, strange_json, strange_parts, stranger
 from params.file.model_file import (
     UNSAID,
     Format,
@@ -73,13 +73,20 @@ def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: li
     if isinstance(source, str | os.PathLike):
         if os.path.isdir(source):
             return _keras(Folder(source), "keras-dir", label, limits, arrays, 0)
+        if not os.path.isfile(source) and os.path.isfile(f"{os.fspath(source)}.index"):
+            raise CorruptFile(f"it is {CHECKPOINT}")
         folder = os.path.dirname(source)
         return _file(content(source, limits.total), label, limits, folder, arrays, checks)
     if isinstance(source, bytes | bytearray | memoryview):
         return _file(memoryview(bytes(source)), label, limits, None, arrays, checks)
     if not hasattr(source, "read"):
-        raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}")
-    return _file(file_content(source, limits.total), label, limits, None, arrays, checks)
+        hint = "; fnet.from_keras takes a live model" if hasattr(source, "get_config") else ""
+        hint = "; give a config as json.dumps(config).encode()" if isinstance(source, dict) else hint
+        raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}{hint}")
+    data = file_content(source, limits.total)
+    if not data and getattr(source, "seekable", bool)() and source.tell():
+        raise CorruptFile("it was written or read to its end: go back to its beginning, file.seek(0)")
+    return _file(data, label, limits, None, arrays, checks)
 
 
 def _label(source: Source) -> str:
@@ -108,12 +115,14 @@ def _file(
 def _json(data: memoryview, folder: str | None, label: str, limits: Limits) -> ModelFile:
     """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
     index = parse_object(data, label, limits, nonfinite=True)
+    if "layers" in index:  # of model.get_config()
+        index = {"class_name": "Functional" if "input_layers" in index else "Sequential", "config": index}
     if "class_name" not in index:
         return _sharded(index, folder, label, limits)
     version = _version(index.get("keras_version"))
     if version is None and index.get("module") is not None:
         version = UNSAID
-    return ModelFile("json", label, index, version, WeightTree())
+    return ModelFile("json", label, index, version, WeightTree(), legacy=index.get("module") is None)
 
 
 # --- .keras: zip or folder ------------------------------------------------------------------------------------
@@ -215,7 +224,7 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     backend = holder.text("backend") or root.text("backend")
     tree = replace(_legacy(holder), version=version)
-    return ModelFile("h5", label, config, version, tree, backend=backend, stored=len(data))
+    return ModelFile("h5", label, config, version, tree, backend=backend, stored=len(data), legacy=True)
 
 
 def _legacy(holder: hdf5.Group) -> WeightTree:
