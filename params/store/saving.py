@@ -14,6 +14,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from math import inf, isfinite
 from numbers import Real
 from pathlib import Path
@@ -79,7 +80,8 @@ def save(
             require_labels(names, infer.infer(model, spec)[0])
     test = self_test.record(model, params) if selftest else None
     data = _packed(model, params, names, finite("scale", scale), custom, test)
-    _check(*_unpacked(memoryview(data), custom, DEFAULT), DEFAULT)  # never write a file that cannot be loaded
+    # never write a file that cannot be loaded; how large its outputs may be, its reader decides
+    _check(*_unpacked(memoryview(data), custom, DEFAULT), replace(DEFAULT, outputs=1 << 128))
     writing.write(path, data)
 
 
