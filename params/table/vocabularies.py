@@ -21,8 +21,9 @@ def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> d
         raise UnsupportedLayer(f"{name} names a vocabulary file, {quoted(tokens)}: not read")
     if tokens is None:
         raise UnsupportedLayer(
-            f"the file has lost the vocabulary of {name} (a legacy .h5 cannot hold it, and Keras "
-            "itself fails on such a model); save as .keras, or give the tokens: load_keras(..., vocabulary=[...])"
+            f"the file has lost the vocabulary of {name} (HDF5 cannot hold it, and Keras itself fails on such a "
+            'model); save as .keras (in Keras 2.12 with save_format="keras_v3", as it writes HDF5 under that name '
+            "without), or give the tokens: load_keras(..., vocabulary=[...])"
         )
     if asset is None and not isinstance(tokens, tuple | list):
         raise CorruptFile(f"the vocabulary of {name} is {quoted(tokens, 40)}, not a list of tokens")
