@@ -91,9 +91,12 @@ for kind, model, x in [*cases, (AxisType.Explicit, text, rng.integers(0, 9, (4, 
     mesh = jax.make_mesh((2,), ("rows",), axis_types=(kind,))
     rows, everywhere = NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())
     params = fnet.init(model, 0, x.shape)
-    y = jax.jit(model, out_shardings=rows)(jax.device_put(params, everywhere), jax.device_put(x, rows))
+    expected, spread = jax.jit(model)(params, x), (jax.device_put(params, everywhere), jax.device_put(x, rows))
+    y = jax.jit(model, out_shardings=rows)(*spread)
     assert [part.data.shape[0] for part in y.addressable_shards] == [2, 2], y.sharding
-    np.testing.assert_allclose(y, jax.jit(model)(params, x), atol=1e-6)
+    each = jax.shard_map(model, mesh=mesh, in_specs=(PartitionSpec(), rows.spec), out_specs=rows.spec)
+    for y in (y, jax.jit(each)(*spread), fnet.compile(model, spread[0])(spread[1]), fnet.predict(model, *spread)):
+        np.testing.assert_allclose(y, expected, atol=1e-6)
 print("sharded over", jax.device_count())
 """
 

@@ -34,14 +34,16 @@ from fnet.backend.jax_index import (
     dynamic_update_slice,
     erfc,
     erfinv,
+    is_spread,
     lgamma,
     lu,
+    rows,
     scatter,
     stop_gradient,
     take_axis,
     wide,
 )
-from fnet.backend.jax_recurrence import recurrent_stack
+from fnet.backend.jax_recurrence import recurrent_stack, scan
 from fnet.backend.jax_tanh import tanh
 from fnet.errors import NARROW, InvalidInput
 from fnet.masks import Masked
@@ -73,9 +75,9 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "canonical", "cast", "center", "clip", "compiled",
     "concrete", "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise",
-    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
-    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
-    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
+    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "gathered", "is_array", "is_traced", "jit",
+    "key_data", "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque",
+    "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "whole", "wide", "winograd",
 ]
@@ -133,6 +135,11 @@ def _native(x: Any) -> Any:
         return x if _native(x.values) is x.values else Masked(_native(x.values), x.mask)
     foreign = isinstance(x, np.ndarray) and not x.dtype.isnative and x.dtype.kind != "U"
     return x.astype(x.dtype.newbyteorder("=")) if foreign else x
+
+
+def gathered(x: Any) -> Any:
+    """A tree of arrays, those that are spread over a mesh of explicit axes as NumPy's: JAX picks no rows of them."""
+    return tree.map(lambda leaf: np.asarray(leaf) if is_spread(leaf) else leaf, x) if is_spread(x) else x
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:
@@ -318,20 +325,6 @@ def cast(x: Any, dtype: str) -> Any:
     return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))
 
 
-def _is_spread(arrays: Any) -> bool:
-    """Whether any of the arrays is spread over a mesh of explicit axes, where JAX wants to be told how results are."""
-    return any(jax.typeof(leaf).sharding.mesh.explicit_axes for leaf in jax.tree.leaves(arrays))
-
-
-def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
-    """`jax.lax.scan`, which on a mesh begins with a carry that is spread as that of a step is."""
-    if _is_spread((init, xs)):
-        carry, _ = jax.eval_shape(f, init, jax.tree.map(lambda a: a[0], xs))
-        reshard: Callable[..., Any] = jax.sharding.reshard  # which JAX has no types for
-        init = jax.tree.map(lambda a, like: reshard(a, like.sharding), init, carry)
-    return jax.lax.scan(f, init, xs, length=length)
-
-
 def erf(x: Any) -> Any:
     """The error function."""
     return jax.scipy.special.erf(x)
@@ -360,13 +353,9 @@ def weighted_take(x: Any, axis: int, pixels: Any, weights: Any, lerp: bool) -> A
 
 def take(table: Any, ids: Any) -> Any:
     """Rows of `table`; a negative id counts from the end, one that is too large gives NaN."""
-    table = jnp.asarray(table)
     if isinstance(ids, np.ndarray) and _needs_64_bits(ids):
         ids = ids.clip(-(2**31), 2**31 - 1)  # JAX would cut 2**32 + 1 to 1
-    if _is_spread((table, ids)):
-        rows, columns = jax.typeof(ids).sharding, jax.typeof(table).sharding
-        return table.at[ids].get(mode="fill", out_sharding=rows.update(spec=(*rows.spec, *columns.spec[1:])))
-    return jnp.take(table, ids, axis=0, mode="fill")
+    return rows(jnp.asarray(table), ids)
 
 
 def einsum(equation: str, *operands: Any) -> Any:

@@ -12,6 +12,20 @@ import numpy as np
 from fnet.strings import is_strings
 
 
+def is_spread(arrays: Any) -> bool:
+    """Whether any of the arrays is spread over a mesh of explicit axes, where JAX wants to be told how results are."""
+    return any(isinstance(a, jax.Array) and jax.typeof(a).sharding.mesh.explicit_axes for a in jax.tree.leaves(arrays))
+
+
+def rows(table: Any, ids: Any, axis: int = 0) -> Any:
+    """The entries `ids` of an axis of `table`; a negative id counts from the end, one that is too large gives NaN."""
+    if not is_spread((table, ids)):
+        return jnp.take(table, ids, axis=axis, mode="fill")
+    one, all_ = jax.typeof(table).sharding.spec, jax.typeof(ids).sharding
+    sharding = all_.update(spec=(*one[:axis], *all_.spec, *one[axis + 1 :]))
+    return table.at[(slice(None),) * axis + (ids,)].get(mode="fill", out_sharding=sharding)
+
+
 def take_axis(x: Any, indices: Any, axis: int) -> Any:
     """Entries of `axis`; negative indices count from the end, one that is too large gives NaN."""
     if is_strings(x):  # which no device holds

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import logistic
 
+from fnet.backend.jax_index import is_spread, rows
 from fnet.backend.jax_tanh import tanh
 
 Array: TypeAlias = Any
@@ -31,7 +32,7 @@ def recurrent_stack(
     """
     y, valid = jnp.asarray(x).swapaxes(0, 1), None if mask is None else jnp.asarray(mask).T[:, :, None]
     if "embeddings" in params:
-        y = jnp.take(params["embeddings"], y, axis=0, mode="fill")
+        y = rows(params["embeddings"], y)
     for number, (cell, ways) in enumerate(cells):
         weights = params[f"layer_{number}"]
         zs = _looked_up(params["table"], y) if y.ndim == 2 else _projected(weights, y)
@@ -43,6 +44,29 @@ def recurrent_stack(
     return y.swapaxes(0, 1)
 
 
+def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
+    """`jax.lax.scan`, which on a mesh begins with a carry that is spread as that of a step is."""
+    if is_spread((init, xs)) or jax.sharding.get_abstract_mesh().manual_axes:  # the latter in a shard_map
+        carry, _ = jax.eval_shape(f, init, jax.tree.map(lambda a: a[0], xs))
+        init = jax.tree.map(_spread_as, init, carry)
+    return jax.lax.scan(f, init, xs, length=length)
+
+
+def _spread_as(x: Any, like: Any) -> Any:
+    """`x` spread over a mesh of explicit axes, or differing from device to device, as `like` is."""
+    lax: Any = jax.lax
+    if axes := tuple(_varying(like) - _varying(jax.typeof(x))):
+        return lax.pcast(x, axes, to="varying") if hasattr(lax, "pcast") else lax.pvary(x, axes)
+    reshard: Callable[..., Any] = jax.sharding.reshard  # which JAX has no types for
+    return reshard(x, like.sharding) if like.sharding.mesh.explicit_axes else x
+
+
+def _varying(kind: Any) -> frozenset[str]:
+    """The axes of a mesh along which an array of this kind differs inside a `shard_map`."""
+    told = getattr(kind, "manual_axis_type", None)  # in older versions `vma`
+    return frozenset((getattr(kind, "vma", None) if told is None else told.varying) or ())
+
+
 def _turned(xs: Array) -> Array:
     """(time, ways, ...) with the time of the second way turned round."""
     return xs if xs.shape[1] == 1 else jnp.stack([xs[:, 0], xs[::-1, 1]], axis=1)
@@ -50,7 +74,7 @@ def _turned(xs: Array) -> Array:
 
 def _looked_up(table: Array, ids: Array) -> Array:
     """(gates, ways, rows, units), (time, batch) -> (time, ways, batch, gates * units)."""
-    zs = jnp.take(table, ids, axis=2, mode="fill").transpose(2, 1, 3, 0, 4)
+    zs = rows(table, ids, 2).transpose(2, 1, 3, 0, 4)
     return zs.reshape(*zs.shape[:3], table.shape[0] * table.shape[3])
 
 
@@ -79,7 +103,7 @@ def _sweep(cell: str, weights: Mapping[str, Array], zs: Array, valid: Array | No
         return states, output(states)
 
     zero = jnp.zeros((*zs.shape[1:3], weights["recurrent_kernel"].shape[-1]), zs.dtype)
-    states, hs = jax.lax.scan(step, (zero,) if cell == "simple_rnn" else (zero, zero), (zs, valid))
+    states, hs = scan(step, (zero,) if cell == "simple_rnn" else (zero, zero), (zs, valid), zs.shape[0])
     return output(states), hs
 
 

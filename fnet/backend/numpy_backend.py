@@ -39,9 +39,9 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "canonical", "cast", "center", "clip", "compiled",
     "concrete", "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise",
-    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data",
-    "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque", "pad",
-    "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
+    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "gathered", "is_array", "is_traced", "jit",
+    "key_data", "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque",
+    "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
     "whole", "wide", "winograd",
 ]
@@ -64,6 +64,9 @@ def native(x: Any) -> Any:
 
 whole = native
 """`native`, of integers that keep all bits, as they do here."""
+
+gathered = native
+"""`native`, of arrays that are not spread over devices."""
 
 to_numpy: Callable[[Any], np.ndarray[Any, Any]] = np.asarray
 """x -> `x` as a NumPy array."""

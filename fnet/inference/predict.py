@@ -75,6 +75,7 @@ def predict(
     known = prepared(model, program.model)
     original, x = x, known.door.admit(x)
     require_values(x)
+    x = ops.gathered(x)
     rows = known.door.rows(x)
     try:
         if rows == 0:
