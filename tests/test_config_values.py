@@ -405,6 +405,24 @@ def test_states_in_a_call_of_keras_2_are_the_tensors_after_the_sequence_or_numbe
     assert np.abs(y - layer(params["n"], SEQUENCE, units=2)).max() > 1e-3
 
 
+def test_means_that_keras_2_weighs_by_a_mask_are_refused():
+    layers = [
+        {"class_name": "InputLayer", "name": name, "inbound_nodes": [],
+         "config": {"batch_input_shape": [None, *shape], "dtype": dtype, "name": name}}
+        for name, shape, dtype in (("x", (5, 4), "float32"), ("m", (5,), "bool"))
+    ]  # fmt: skip
+    layers.append({
+        "class_name": "GroupNormalization", "name": "n", "config": {"name": "n", "trainable": True, "groups": 2},
+        "inbound_nodes": [[["x", 0, 0, {"mask": ["m", 0, 0]}]]],
+    })  # fmt: skip
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0], ["m", 0, 0]]}
+    config["output_layers"] = [["n", 0, 0]]
+    arrays = [("n/gamma:0", np.ones(4, "f4")), ("n/beta:0", np.zeros(4, "f4"))]
+    data = hostile.legacy({"class_name": "Functional", "config": config}, [("n", *arrays)])
+    with pytest.raises(fnet.ModelFileError, match="'n' was called with a mask, by which Keras 2 weighs its means"):
+        load_keras(data)
+
+
 @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
 def test_causal_attention_of_keras_2_was_an_option(name):
     for causal in (True, False):

@@ -18,8 +18,17 @@ from params.explaining import refusals
 from params.explaining.pictured import picture
 from params.explaining.sizes import by_path, sizes
 from params.store.keras_file import keras_bytes
+from tests import hostile
 from tests.golden.archives import FOLDER, config_in, files, golden, read
-from tests.hostile import dense_weights, keras_zip, legacy, legacy_config
+from tests.hostile import (
+    dense_entry,
+    dense_weights,
+    input_entry,
+    keras_zip,
+    legacy,
+    legacy_config,
+    sequential_config,
+)
 from tests.hostile_sizes import NO_WEIGHTS, chain, packed
 
 
@@ -367,6 +376,23 @@ def test_several_dtype_policies_are_worth_a_look():
     layer(value, "dense_20")["config"]["dtype"] = "mixed_float16"
     assert "several dtype policies: float32, mixed_float16" in fnet.explain(file(value)).unusual
     assert not any("policies" in text for text in fnet.explain(file(config("activations"))).unusual)
+
+
+def test_one_unit_of_softmax_and_a_newer_keras_are_worth_a_look():
+    one, two = (sequential_config(input_entry(3), dense_entry(n, activation="softmax")) for n in (1, 2))
+    for value, version, remarks in (
+        (one, "3.15.9", ["softmax over one unit (dense) gives 1 for every row"]),
+        (two, "3.16.0", ["written by a Keras newer than 3.15, the newest that fnet was tried on"]),
+        (two, "3.15.9", []),
+    ):
+        data = keras_zip(value, NO_WEIGHTS, json.dumps({"keras_version": version}))
+        assert list(fnet.explain(data).unusual) == remarks
+
+
+def test_the_limits_of_a_layer_are_told_once():
+    layers = [hostile.entry("RandomBrightness", name, factor=0.2) for name in "xy"]
+    page = str(fnet.explain(file(sequential_config(input_entry(4, 4, 3), *layers))))
+    assert page.count("\nlimits:\n- RandomBrightness: the identity at inference\n") == page.count("identity") == 1
 
 
 MODELS = Path(__file__).parent.parent / "examples" / "models"
