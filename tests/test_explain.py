@@ -337,8 +337,8 @@ def test_a_store_is_explained_from_its_header(tmp_path):
             )  # fmt: skip
     assert str(value).startswith("the model file: fnet store 1; ")
     assert "labels:" not in str(value)
-    fnet.save(path, model, params, labels=("cat", "dog"), scale=0.5)
-    assert "labels: cat, dog\ninputs are multiplied by 0.5 first\n" in str(fnet.explain(path))
+    fnet.save(path, model, params, labels=("cat", "dog", "owl"), scale=0.5)
+    assert "labels: cat, dog, owl\ninputs are multiplied by 0.5 first\n" in str(fnet.explain(path))
 
 
 def test_masks_of_a_store_are_those_of_its_file(tmp_path):

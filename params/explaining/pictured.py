@@ -42,5 +42,9 @@ def picture(
 
 
 def drawing(label: str) -> AbstractContextManager[None]:
-    """Errors about a model that is too large to draw become errors of the file."""
-    return retold((InvalidInput,), lambda error: LimitExceeded(f"{label} cannot be drawn: {error}"))
+    """The error about a model that is too large to draw becomes one of the file; others stay as they are."""
+
+    def of_file(error: Exception) -> Exception:
+        return LimitExceeded(f"{label} cannot be drawn: {error}") if "is too large" in str(error) else error
+
+    return retold((InvalidInput,), of_file)
