@@ -106,7 +106,7 @@ def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
 
 def canonical(dtype: str) -> str:
     """The dtype that JAX computes in where `dtype` is asked for: unless `jax_enable_x64` is set, it has 32 bits."""
-    return jax.dtypes.canonicalize_dtype(dtype).name
+    return jax.dtypes.canonicalize_dtype(dtype).name if dtype.endswith("64") else dtype
 
 
 def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:

@@ -193,11 +193,13 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str]) -> 
 def _held(value: Array, spec: Spec | None, whole: bool) -> str:
     """The integers, other than its own, that are to hold the values of an input: those that the model declares or, as
     given, the ones that JAX cuts them to, unless it keeps the `whole` of them. "" where there are none."""
-    dtype = spec.dtype if spec is not None and spec.dtype.startswith(INTEGER) else value.dtype.name
-    if value.dtype.kind not in "iuf" or not dtype.startswith(INTEGER):
+    kind, dtype = value.dtype.kind, "" if spec is None else spec.dtype
+    if not dtype.startswith(INTEGER):  # as given; `dtype.name` would take microseconds
+        dtype = {"i": "int64", "u": "uint64"}.get(kind, "") if value.dtype.itemsize == 8 else ""
+    if not dtype or kind not in "iuf":
         return ""
     held = dtype if whole else ops.canonical(dtype)
-    return "" if held == value.dtype.name else held
+    return "" if value.dtype == held else held
 
 
 def _beyond(value: Array, integers: str) -> np.ndarray[Any, Any]:
