@@ -979,3 +979,14 @@ def test_the_config_of_an_h5_serves_for_the_weights_of_a_keras_file(tmp_path):
     for config, weights in (("h5", "keras"), ("keras", "h5")):
         model, params = load_keras(tmp_path / f"m.{config}", weights=tmp_path / f"m.{weights}")
         np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-5)
+
+
+def test_a_fault_of_a_layer_of_the_caller_is_not_told_as_one_of_the_file(tmp_path):
+    @fnet.layer(shape=lambda x, y: (x, {}))
+    def sums(params, x, y):
+        return x + y
+
+    x = keras.Input((3,))
+    keras.Model(x, keras.layers.Lambda(lambda pair: pair[0] + pair[1], name="sum")([x, x])).save(tmp_path / "m.keras")
+    with pytest.raises(ModelFileError, match=r"custom: the layer given for Lambda 'sum': .*does not take"):
+        load_keras(tmp_path / "m.keras", custom={"sum": sums})

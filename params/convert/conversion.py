@@ -183,18 +183,20 @@ def over_batch_axes(step: Any, x: Any) -> Any:
     return bind(step, batch_axes=axes) if axes > 1 else step
 
 
-def named(source: KerasObject) -> AbstractContextManager[None]:
-    """Errors of rules and options become typed ones that name the layer."""
-    return retold(BROKEN, functools.partial(of_layer, source))
+def named(source: KerasObject, own: bool = False) -> AbstractContextManager[None]:
+    """Errors of rules and options become typed ones that name the layer. own: whether it is one of the caller."""
+    return retold(BROKEN, functools.partial(of_layer, source, own=own))
 
 
-def of_layer(source: KerasObject, error: Exception) -> ModelFileError:
-    """An error of rules and options as a typed one that names the layer."""
+def of_layer(source: KerasObject, error: Exception, own: bool = False) -> ModelFileError:
+    """An error of rules and options as a typed one that names the layer. own: whether it is one of the caller."""
     if isinstance(error, ModelFileError):
         return error
     if isinstance(error, NotImplementedError):
         return UnsupportedLayer(f"{source.label}: {error}")
     text = f"{source.label}: {type(error).__name__}: {error}"
+    if own:
+        return ModelFileError(f"custom: the layer given for {text[:300]}")
     return CorruptFile(f"the config describes an impossible layer: {text[:300]}")
 
 

@@ -46,7 +46,7 @@ from params.file.keras_objects import (
     policy,
     shown,
 )
-from params.table.layers import GIVES_INDICES
+from params.table.layers import GIVES_INDICES, class_of
 
 LOSSES = frozenset({
     "BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy",
@@ -255,7 +255,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
             "before; build the model without stateful=True"
         )
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
-    with named(layer):
+    own = not (layer.is_model or part.operation or class_of(part.entry.layer))
+    with named(layer, own):
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
         if build.conversion.keras2:
             step = over_batch_axes(step, inputs)
