@@ -11,7 +11,8 @@ from fnet import operations as o
 from fnet import tf_functions as tf
 from fnet.core import infer
 from fnet.core.layer import brief, steps_like
-from fnet.core.rules import call_of, own_layers
+from fnet.core.room import of
+from fnet.core.rules import call_of, own_layers, rules
 from fnet.errors import unanswered
 from fnet.masks import Masked
 from params import Limits
@@ -692,3 +693,10 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
     scores = np.float32([[-0.1], [0.1], [0.6]])
     assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 6
     assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * 5
+
+
+def test_the_room_of_a_signal_of_any_length_is_that_of_one_step():
+    step = bind(fnet.mel_spectrogram, fft_length=8, sequence_stride=2, num_mel_bins=3)
+    framed = 4 * 8  # one frame of float32
+    assert rules(step).room(Spec((None, None)), sequence_stride=2, fft_length=8) == (5 * framed, 12 * framed)
+    assert of(step, Spec((None, None))).memory >= 5 * framed
