@@ -204,7 +204,13 @@ def test_a_layer_of_ones_own_is_imported_where_custom_names_it_and_nowhere_else(
     )
     assert run(capsys, "export", file, tmp_path / "m.keras", "--custom", place)[0] == 0
     assert run(capsys, "convert", tmp_path / "m.keras", file, "--custom", place)[0] == 0
-    for wrong, said in ((f"{place}x", "cannot import"), ("my>Shifted", "takes NAME=PLACE")):
+    plain = f"{place.rpartition(':')[0]}:fnet"  # what the file itself imports
+    for wrong, said in (
+        (f"{place}x", "cannot import"),
+        ("my>Shifted", "takes NAME=PLACE"),
+        (plain, "give a function declared with @fnet.layer"),
+        (f"{plain}.bind", "cannot import"),
+    ):
         assert run(capsys, "predict", file, rows, "--custom", wrong)[0] == 2
         assert said in caplog.text
 

@@ -111,6 +111,13 @@ GAMMA = ("lgamma", "digamma")
         ("math.cumsum", (X,), {"axis": 1, "exclusive": True, "reverse": True}),
         ("math.conj", (X + 2j * X,), {}),
         ("math.reduce_logsumexp", (X,), {"axis": 2, "keepdims": True}),
+        ("math.reduce_euclidean_norm", (np.int32([[1, -2, 2], [3, 3, 3]]),), {"axis": 1}),
+        ("math.reduce_euclidean_norm", (X + 2j * X[..., ::-1],), {"axis": [0, 2]}),
+        *((f"math.reduce_{name}", (np.zeros((2, 0), t),), {"axis": 1}) for name in ("max", "min") for t in "fi"),
+        ("math.l2_normalize", (X + 2j * X[..., ::-1],), {"axis": -1}),
+        ("math.squared_difference", (X + 2j * X, X[::-1] + 0j), {}),
+        ("math.divide_no_nan", (np.uint8([1, 2, 3]), np.uint8([2, 0, 255])), {}),
+        ("norm", (np.int32([[1, -2], [3, 3]]),), {"ord": 1, "axis": 0}),
         ("nn.leaky_relu", (np.int32([-4, 3]),), {"alpha": 0.5}),
         ("nn.moments", (X,), {"axes": [1, 3], "keepdims": True}),
         (
@@ -147,6 +154,14 @@ def test_what_no_file_holds_is_what_tensorflow_gives(name, args, options):
     theirs = np.asarray(functools.reduce(getattr, name.split("."), tf)(*tensors, **options))
     ours = functools.partial(FUNCTIONS[name], {}, args if len(args) > 1 else args[0])
     assert_same(name, ours(**_named_arguments(FUNCTIONS[name], {}, options)), theirs)
+
+
+def test_one_array_is_the_first_argument_whatever_its_rows(each_backend):
+    x = np.int32([[3, 1, 2]])
+    assert np.asarray(FUNCTIONS["reverse"]({}, x, axis=[1])).tolist() == [[2, 1, 3]]
+    assert FUNCTIONS["reshape"]({}, x, shape=[3, -1]).shape == (3, 1)
+    step = fnet.bind(fnet.operations.stack, axis=0)  # of any number: its rows, as in Keras
+    assert step({}, x).shape == fnet.infer(step, (fnet.Spec((3,)),))[0].shape == (1, 3)
 
 
 @pytest.mark.parametrize("batch", [False, True])

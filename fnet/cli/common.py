@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fnet.importing import ImportFailed, file_of, imported, named
+from fnet.importing import ImportFailed, file_of, imported_layers, named
 
 log = logging.getLogger("fnet")
 
@@ -42,9 +42,9 @@ def add_custom(command: argparse.ArgumentParser) -> None:
 
 
 def custom_layers(args: argparse.Namespace) -> dict[str, Any]:
-    """{name: function} of --custom. Raises UsageError where there is no such function."""
+    """{name: layer} of --custom. Raises UsageError where there is no such layer."""
     try:
-        return {name: imported(place) for name, place in _custom(args).items()}
+        return imported_layers(_custom(args))
     except ImportFailed as error:
         raise UsageError(error) from error
 

@@ -56,12 +56,15 @@ def operation(
         arguments = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
         options = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         single = len(arguments) == 1 and arguments[0].kind is not arguments[0].VAR_POSITIONAL
+        several = len(arguments) > 1  # then one array is the first of them, and not its rows
 
         def run(params: Params, x: Any, **chosen: Any) -> Any:
-            return function(x, **chosen) if single else function(*x, **chosen)
+            alone = single or (several and not isinstance(x, list | tuple))
+            return function(x, **chosen) if alone else function(*x, **chosen)
 
         def rule(x: Any, **chosen: Any) -> tuple[Any, ParamTree]:
-            inputs = (x,) if single else tuple(x)
+            alone = single or (several and not isinstance(x, list | tuple))
+            inputs = (x,) if alone else tuple(x)
             outputs = _outputs(function, shape, inputs, chosen)
             _require_axes(chosen, max((len(s.shape) for s in _specs([inputs, outputs])), default=0))
             return outputs, {}

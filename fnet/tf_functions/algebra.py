@@ -15,6 +15,7 @@ from fnet.dtypes import is_complex, together
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.linear_algebra import factor, norm_of
 from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape
+from fnet.tf_functions.elementwise import squares
 from fnet.tf_functions.rules import (
     REAL,
     as_spec,
@@ -166,8 +167,7 @@ def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: 
     x = as_tensor(tensor)
     planes = tuple(axis) if isinstance(axis, Sequence) and len(axis) == 2 else None
     if ord in ("euclidean", "fro") or (ord == 2 and planes is None):
-        squares = xp.real(x * xp.conj(x)) if is_complex(x) else x * x
-        return xp.sqrt(xp.sum(squares, axis=axis, keepdims=keepdims))
+        return xp.sqrt(xp.sum(xp.real(squares(x)), axis=axis, keepdims=keepdims))
     if planes is not None:
         kind = float(ord) if ord in (math.inf, -math.inf) else ord
         return norm_of(x, kind, planes, keepdims).astype(x.dtype)
@@ -175,16 +175,16 @@ def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: 
     if ord == math.inf:
         return xp.max(size, axis=axis, keepdims=keepdims)
     if ord == 1:
-        return xp.sum(size, axis=axis, keepdims=keepdims)
+        return xp.sum(size, axis=axis, keepdims=keepdims, dtype=size.dtype)
     return xp.power(xp.sum(xp.power(size, ord), axis=axis, keepdims=keepdims), 1 / ord)
 
 
 @function(same_rule, "math.l2_normalize", "nn.l2_normalize", "keras.backend.l2_normalize")
 def l2_normalize(x: Array, *, axis: Axis = None, epsilon: float = 1e-12) -> Array:
-    """x / sqrt(max(sum(x^2), epsilon)) over `axis`."""
+    """x / sqrt(max(sum(|x|^2), epsilon)) over `axis`."""
     x = as_tensor(x)
-    square = xp.sum(x * x, axis=axis, keepdims=True)
-    return x * (1 / xp.sqrt(xp.maximum(square, as_tensor(epsilon, x.dtype.name))))
+    square = xp.sum(xp.real(squares(x)), axis=axis, keepdims=True)
+    return x * (1 / xp.sqrt(xp.maximum(square, as_tensor(epsilon, square.dtype.name))))
 
 
 def _normalize_rule(tensor: Any, *, ord: Any, axis: Axis) -> tuple[Spec, Spec]:  # noqa: A002

@@ -238,10 +238,25 @@ def _truediv_rule(x: Any, y: Any) -> Spec:
     return Spec(_broadcast(x, y), _QUOTIENTS.get(dtype, dtype))
 
 
+def squares(x: Array) -> Array:
+    """|x|^2, in the dtype of `x`."""
+    return x * xp.conj(x) if is_complex(x) else x * x
+
+
 @function(_truediv_rule, "math.truediv", "math.divide")
 def truediv(x: Array, y: Array) -> Array:
     """x / y; float64 for integers of 32 bits and more, float32 for smaller ones."""
+    return _quotient(*together(x, y))
+
+
+@function(_truediv_rule, "math.divide_no_nan")
+def divide_no_nan(x: Array, y: Array) -> Array:
+    """x / y as `truediv` has it, 0 where y is 0."""
     x, y = together(x, y)
+    return _unless_zero(y, _quotient(x, y))
+
+
+def _quotient(x: Array, y: Array) -> Array:
     dtype = _QUOTIENTS.get(x.dtype.name, x.dtype.name)
     return xp.true_divide(tensor(x, dtype), tensor(y, dtype))
 
@@ -273,9 +288,6 @@ floordiv = binary("floordiv", "floor(x / y).", _floordiv, "math.floordiv", "comp
 floormod = binary("floormod", "x - y * floor(x / y), of the sign of y.", "mod", "math.floormod")
 truncatediv = binary("truncatediv", "x / y without its fraction.", _truncated, "truncatediv")
 truncatemod = binary("truncatemod", "What truncatediv leaves, of the sign of x.", "fmod", "truncatemod")
-divide_no_nan = binary(
-    "divide_no_nan", "x / y, 0 where y is 0.", lambda x, y: _unless_zero(y, xp.true_divide(x, y)), "math.divide_no_nan"
-)
 reciprocal_no_nan = unary(
     "reciprocal_no_nan",
     "1 / x, 0 where x is 0.",
@@ -289,7 +301,7 @@ power = binary("power", "x to the power y.", "power", "math.pow")
 maximum = binary("maximum", "The larger of x and y.", "maximum", "math.maximum")
 minimum = binary("minimum", "The smaller of x and y.", "minimum", "math.minimum")
 squared_difference = binary(
-    "squared_difference", "(x - y)^2.", lambda x, y: (x - y) * (x - y), "math.squared_difference"
+    "squared_difference", "|x - y|^2.", lambda x, y: squares(x - y), "math.squared_difference"
 )
 xdivy = binary("xdivy", "x / y, 0 where x is 0.", lambda x, y: _unless_zero(x, xp.true_divide(x, y)), "math.xdivy")
 xlogy = binary("xlogy", "x log(y), 0 where x is 0.", lambda x, y: _unless_zero(x, x * xp.log(y)), "math.xlogy")

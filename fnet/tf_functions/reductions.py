@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fnet import operations
 from fnet.backend import ops, xp
 from fnet.core.room import size as bytes_of
@@ -17,6 +19,7 @@ from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
+from fnet.tf_functions.elementwise import squares
 from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, room_like, same_in_keras, same_rule
 from fnet.types import Array, Axis, Spec
 
@@ -54,11 +57,23 @@ def _variance(x: Array, **how: Any) -> Array:
     return tensor(xp.var(x, **how), x.dtype.name)
 
 
+def _most(name: str) -> Callable[..., Array]:
+    """`xp.max` or `xp.min`, of nothing too."""
+
+    def reduce(x: Array, **how: Any) -> Array:
+        if x.size or x.dtype == bool:
+            return getattr(xp, name)(x, **how)
+        ends = (-math.inf, math.inf) if is_float(x) else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+        return getattr(xp, name)(x, **how, initial=ends[name == "min"])
+
+    return reduce
+
+
 reduce_sum = _reduction("reduce_sum", "The sum.", _sum, "keras.backend.sum")
 reduce_prod = _reduction("reduce_prod", "The product.", _prod, "keras.backend.prod")
 reduce_mean = _reduction("reduce_mean", "The mean.", _mean, "keras.backend.mean")
-reduce_max = _reduction("reduce_max", "The largest.", "max", "keras.backend.max")
-reduce_min = _reduction("reduce_min", "The smallest.", "min", "keras.backend.min")
+reduce_max = _reduction("reduce_max", "The largest; of nothing, the least there is.", _most("max"), "keras.backend.max")
+reduce_min = _reduction("reduce_min", "The least; of nothing, the largest there is.", _most("min"), "keras.backend.min")
 reduce_any = _reduction("reduce_any", "Whether any is true.", "any", dtype="bool")
 reduce_all = _reduction("reduce_all", "Whether all are true.", "all", dtype="bool")
 reduce_variance = _reduction(
@@ -71,7 +86,9 @@ reduce_logsumexp = _reduction(
     "reduce_logsumexp", "log(sum(exp(x))).", lambda x, **how: operations.logsumexp({}, x, **how)
 )
 reduce_euclidean_norm = _reduction(
-    "reduce_euclidean_norm", "The square root of the sum of squares.", lambda x, **how: xp.sqrt(_sum(x * x, **how))
+    "reduce_euclidean_norm",
+    "The square root of the sum of |x|^2, for integers without its fraction.",
+    lambda x, **how: ops.cast(xp.sqrt(_sum(squares(x), **how)), x.dtype.name),
 )
 
 

@@ -151,8 +151,9 @@ def _page(report: Explanation) -> Iterator[str]:
     yield ""
     work = f"{report.flops:,} floating-point operations, {report.activation_bytes:,} bytes of outputs"
     at_once = "" if report.held_bytes is None else f", {report.held_bytes:,} of them at once"
-    yield f"{report.params:,} params; for one row {work}{at_once}"
     unknown = [step.path for step in report.steps if step.output and None in (step.params, step.flops, step.bytes)]
+    counted = report.flops or report.activation_bytes or not unknown
+    yield f"{report.params:,} params; for one row {work}{at_once}" if counted else f"{report.params:,} params"
     if unknown:
         yield f"not counted, for their sizes are not in the configuration: {named(unknown)}"
     for title, texts in (("refused", report.problems), ("worth a look", report.unusual)):
