@@ -300,9 +300,7 @@ multiply_no_nan = binary(
 power = binary("power", "x to the power y.", "power", "math.pow")
 maximum = binary("maximum", "The larger of x and y.", "maximum", "math.maximum")
 minimum = binary("minimum", "The smaller of x and y.", "minimum", "math.minimum")
-squared_difference = binary(
-    "squared_difference", "|x - y|^2.", lambda x, y: squares(x - y), "math.squared_difference"
-)
+squared_difference = binary("squared_difference", "|x - y|^2.", lambda x, y: squares(x - y), "math.squared_difference")
 xdivy = binary("xdivy", "x / y, 0 where x is 0.", lambda x, y: _unless_zero(x, xp.true_divide(x, y)), "math.xdivy")
 xlogy = binary("xlogy", "x log(y), 0 where x is 0.", lambda x, y: _unless_zero(x, x * xp.log(y)), "math.xlogy")
 xlog1py = binary(
