@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from compare import machine
-from fnet.importing import ImportFailed, imported_layers
+from fnet.importing import ImportFailed, imported
 
 FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
 
@@ -117,7 +117,7 @@ def _loaded(file: Path, custom: dict[str, Any]) -> Any:
 
 def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(arrays by name, facts) of a job."""
-    custom = imported_layers(job["custom"])
+    custom = {name: imported(where) for name, where in job["custom"].items()}
     brought = {name for name in FOREIGN if name in sys.modules}
     started = time.perf_counter()
     import fnet

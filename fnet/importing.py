@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,6 @@ def imported(place: str) -> Any:
         return getattr(_module(module), name)
     except (ImportError, OSError, AttributeError, ValueError) as error:
         raise ImportFailed(f"cannot import {place!r}: {error}; give module:name or file.py:name") from error
-
-
-def imported_layers(places: Mapping[str, str]) -> dict[str, Any]:
-    """{name: the layer at its place}. Raises ImportFailed where there is none, or something that is no layer."""
-    layers = {name: imported(place) for name, place in places.items()}
-    if layers:
-        from fnet.core.rules import own_layers
-
-        try:
-            own_layers(layers)
-        except TypeError as error:
-            raise ImportFailed(str(error)) from error
-    return layers
 
 
 def named(pairs: Iterable[str], option: str) -> dict[str, str]:

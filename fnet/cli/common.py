@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fnet.importing import ImportFailed, file_of, imported_layers, named
+from fnet.importing import ImportFailed, file_of, imported, named
 
 log = logging.getLogger("fnet")
 
@@ -43,9 +43,15 @@ def add_custom(command: argparse.ArgumentParser) -> None:
 
 def custom_layers(args: argparse.Namespace) -> dict[str, Any]:
     """{name: layer} of --custom. Raises UsageError where there is no such layer."""
+    from fnet.core.rules import own_layers
+
     try:
-        return imported_layers(_custom(args))
+        layers = {name: imported(place) for name, place in _custom(args).items()}
     except ImportFailed as error:
+        raise UsageError(error) from error
+    try:
+        return dict(own_layers(layers))
+    except TypeError as error:
         raise UsageError(error) from error
 
 
