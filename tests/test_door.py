@@ -20,6 +20,7 @@ from fnet import backend, bind, tree
 from fnet.constants import constant
 from fnet.inference import arrays
 from fnet.inference.door import MISSING
+from fnet.masks import masked
 
 MODEL = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2))
 PARAMS = {"d": {"kernel": np.arange(6, dtype="float32").reshape(3, 2), "bias": np.float32([0.5, -0.5])}}
@@ -600,6 +601,8 @@ def test_integers_that_jax_would_cut_become_floats_or_are_refused_and_lookups_ke
                 np.testing.assert_array_equal(run(small), [[10], [12]])
                 with pytest.raises(fnet.InvalidInput, match=r"^int64 values beyond int32, .* JAX_ENABLE_X64=1"):
                     run(large)
+                with pytest.raises(fnet.InvalidInput, match=r"^int64 values beyond int32"):
+                    run(masked(large, large > 0))
         for run in (functools.partial(fnet.predict, hashed), fnet.jit(hashed), hashed):
             np.testing.assert_array_equal(run({}, large), whole)
         table = {"embeddings": np.eye(3, dtype="float32")}

@@ -675,6 +675,9 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         nodes = {f"m{i}": (step, "x") for i, step in enumerate(steps)}
         return fnet.graph({**nodes, "y": (how, tuple(nodes))}, inputs="x", outputs="y")
 
+    deep = {"y0": (unit, "x")}
+    for i in range(40):  # 2**40 ways lead from the end to the beginning
+        deep |= {f"a{i}": (fnet.flatten, f"y{i}"), f"y{i + 1}": (fnet.layers.average, (f"a{i}", f"y{i}"))}
     probabilities = [
         fnet.sequential(unit, bind(fnet.activation, activation="linear", dtype="float32")),
         fnet.sequential(fnet.sequential(unit), fnet.sequential(fnet.flatten), fnet.dropout),
@@ -682,6 +685,7 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         fnet.sequential(bind(fnet.dense, units=1, activation=bind(fnet.activation, activation="sigmoid"))),
         joined(fnet.layers.average, unit, fnet.sequential(logit, bind(fnet.activation, activation="sigmoid"))),
         joined(fnet.layers.maximum, unit, unit),
+        fnet.graph(deep, inputs="x", outputs="y40"),
     ]
     logits = [
         fnet.sequential(logit, fnet.flatten),
@@ -691,7 +695,7 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         fnet.sequential(fnet.flatten),
     ]
     scores = np.float32([[-0.1], [0.1], [0.6]])
-    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 6
+    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 7
     assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * 5
 
 

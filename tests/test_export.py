@@ -79,6 +79,9 @@ def test_an_onnx_file_is_given_the_dtype_that_it_takes(dtype):
         if dtype in ("int32", "bool"):
             with pytest.raises(fnet.InvalidInput, match=f"takes {dtype}, which does not hold {shown} at"):
                 fnet.load_onnx(program.SerializeToString())(other)
+    if dtype != "object":
+        jnp = pytest.importorskip("jax.numpy")
+        assert fnet.load_onnx(program.SerializeToString())(jnp.asarray(given))[0].tolist() == given.tolist()
     if dtype == "int32":
         with pytest.raises(fnet.InvalidInput, match="takes int32: invalid literal"):
             fnet.load_onnx(program.SerializeToString())(np.array(["a", "b"]))

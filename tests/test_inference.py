@@ -536,6 +536,15 @@ def test_ids_are_checked_also_where_layers_rearrange_them_first(model):
             fnet.predict(model, params, (good, np.array([[0], [wrong]])))
 
 
+def test_ids_behind_a_layer_of_ones_own_are_not_checked_whatever_its_name():
+    @fnet.layer(shape=infer.identity)
+    def flip(params, x):
+        return 4 - x % 5
+
+    model = sequential(IDS, flip, TABLE)
+    assert fnet.predict(model, fnet.init(model, 0), np.array([[77]])).shape == (1, 1, 2)
+
+
 @pytest.mark.parametrize("stacked", [False, True])
 def test_an_id_of_64_bits_is_no_other_row(stacked):
     layer = bind(fnet.recurrent_stack, layers=(TABLE, bind(fnet.lstm, units=1))) if stacked else TABLE

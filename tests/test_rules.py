@@ -71,6 +71,21 @@ def test_what_a_slice_takes_of_an_unknown_size_is_unknown(home):
     assert fnet.infer(fnet.bind(home, key=(5,)), given)[0].shape == (7,)
 
 
+@pytest.mark.parametrize(
+    ("size", "index", "shape"),
+    [
+        ((4, 5, 6), fnet.Spec((4, 5), "bool"), (None, 6)),
+        ((4, 5, 6), [slice(None), fnet.Spec((5,), "bool")], (4, None, 6)),
+        ((4, 5, 6), [..., fnet.Spec((5, 6), "bool")], (4, None)),
+        ((4, 5, 6), [fnet.Spec((), "int32"), fnet.Spec((5,), "bool")], (None, 6)),
+        ((4, 5, 6), [fnet.Spec((4,), "bool"), slice(None), fnet.Spec((), "int32")], (None, 5)),
+        ((4, 1), [slice(None), fnet.Spec((3,), "int32")], (4, 3)),
+    ],
+)
+def test_a_mask_picks_any_number_in_the_place_of_its_axes(size, index, shape):
+    assert fnet.infer(fnet.operations.get_item, (fnet.Spec(size), index))[0] == fnet.Spec(shape)
+
+
 def as_told(step, x, params):
     """The output arrays of a step, checked against its rule; None where the rule refuses the inputs."""
     specs = spec_of(x)

@@ -290,6 +290,9 @@ def test_other_arguments_that_cannot_be_saved(tmp_path):
     for labels in ([], ["a"], ["a", "b", "c"]):
         with pytest.raises(ValueError, match=f"^{len(labels)} labels, but the model has 2 classes$"):
             params.save(tmp_path / "m", model, weights, labels=labels)
+    numbers = sequential(x=bind(fnet.input_layer, shape=(None, 3)), mean=bind(fnet.operations.mean, axis=1))
+    with pytest.raises(ValueError, match=r"^3 labels, but the model has 2 classes$"):
+        params.save(tmp_path / "m", numbers, {}, labels=["a", "b", "c"])
     for scale in (float("nan"), np.float32("nan"), 10**400, 1j, "1", True):
         with pytest.raises(ValueError, match="scale is a finite number"):
             params.save(tmp_path / "m", model, weights, scale=scale)

@@ -46,7 +46,7 @@ from fnet.backend.jax_index import (
 from fnet.backend.jax_recurrence import recurrent_stack, scan
 from fnet.backend.jax_tanh import tanh
 from fnet.errors import NARROW, InvalidInput
-from fnet.masks import Masked
+from fnet.masks import Masked, values_of
 from fnet.strings import is_strings
 
 
@@ -83,6 +83,9 @@ __all__ = [
 ]
 # fmt: on
 
+CONFIG: Any = jax.config
+"""JAX's, whose attributes it gives no types."""
+
 recurrences: dict[str, Callable[..., Any]] = {}
 """No kernels: XLA fuses the steps of a scan by itself."""
 
@@ -106,14 +109,14 @@ def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
 
 def canonical(dtype: str) -> str:
     """The dtype that JAX computes in where `dtype` is asked for: unless `jax_enable_x64` is set, it has 32 bits."""
-    return jax.dtypes.canonicalize_dtype(dtype).name if dtype.endswith("64") else dtype
+    return f"{dtype[:-2]}32" if dtype in ("int64", "uint64", "float64") and not CONFIG.jax_enable_x64 else dtype
 
 
 def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:
     """Whether JAX would cut these integers to 32 bits; lookups and hashes, which run in NumPy, need them whole."""
-    if x.dtype not in (np.int64, np.uint64) or x.size == 0 or jax.dtypes.canonicalize_dtype(x.dtype) == x.dtype:
+    if x.dtype.itemsize != 8 or x.dtype.kind not in "iu" or x.size == 0 or CONFIG.jax_enable_x64:
         return False
-    limits = np.iinfo(np.int32 if x.dtype == np.int64 else np.uint32)
+    limits = np.iinfo(np.int32 if x.dtype.kind == "i" else np.uint32)
     return bool(x.min() < limits.min or x.max() > limits.max)
 
 
@@ -124,7 +127,7 @@ def native(x: Any) -> Any:
 
 def whole(x: Any) -> Any:
     """`native(x)`. Raises InvalidInput for integers that a compiled program would cut to 32 bits."""
-    for leaf in tree.leaves(x):
+    for leaf in map(values_of, tree.leaves(x)):
         if isinstance(leaf, np.ndarray) and _needs_64_bits(leaf):
             raise InvalidInput(f"{leaf.dtype} values beyond {canonical(leaf.dtype.name)}{NARROW}")
     return native(x)

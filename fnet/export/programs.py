@@ -65,7 +65,7 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
 def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
     """The function in a file of `to_stablehlo`: one array for each input, in order -> the leaves of the outputs.
 
-    Arrays are cast as by `load_onnx`, and the errors are the same.
+    Arrays are cast as by `load_onnx`, and the errors are the same; those of JAX stay on their device, cast unseen.
     """
     from fnet.backend import jax_lowering
 
@@ -91,7 +91,12 @@ def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]
         program = source if isinstance(source, bytes) else os.fspath(source)
         session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
     takes = {item.name: _DTYPES.get(item.type, item.type[len("tensor(") : -1]) for item in session.get_inputs()}
-    return _taking([*takes.values()], lambda *arrays: list(session.run(None, dict(zip(takes, arrays, strict=True)))))
+
+    def run(*arrays: Any) -> list[Any]:
+        return list(session.run(None, dict(zip(takes, arrays, strict=True))))
+
+    called = _taking([*takes.values()], run)
+    return lambda *arrays: called(*map(_off_device, arrays))
 
 
 @contextlib.contextmanager
@@ -115,9 +120,18 @@ def _taking(dtypes: Sequence[str], run: Callable[..., list[Any]]) -> Callable[..
     return call
 
 
+def _is_jax(x: Any) -> bool:
+    return type(x).__module__.startswith("jax")
+
+
+def _off_device(x: Any) -> Any:
+    """An array of JAX as NumPy's."""
+    return np.asarray(x) if _is_jax(x) else x
+
+
 def _cast(x: Any, dtype: str) -> Any:
     """`x` in the dtype of an input. Raises InvalidInput for numbers that an input of integers does not hold."""
-    if type(x).__module__.startswith("jax"):  # it stays on its device, and may be traced
+    if _is_jax(x):  # it stays on its device, and may be traced: its values are not looked at
         return x.astype(dtype)
     given = array(x)
     try:

@@ -6,6 +6,7 @@ give a wrong answer without an error.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -154,6 +155,9 @@ class Door:
         spec = self.specs.get(self.inputs) if self.inputs.__class__ is str else None
         if spec is None or spec.dtype not in ("float32", "float64") or self.rules or x.__class__ is not np.ndarray:
             return None
+        if x.dtype.kind in "iu":
+            held = _held(x, spec, self.inputs in self.whole)
+            return lambda x: not held or not _beyond(x, held).any()
         if x.dtype not in WIDE or x.dtype.itemsize > np.dtype(spec.dtype).itemsize:
             return None
         return _is_finite_in_squares if _is_few(x) else lambda x: np.isfinite(x).all()
@@ -204,10 +208,15 @@ def _held(value: Array, spec: Spec | None, whole: bool) -> str:
 
 def _beyond(value: Array, integers: str) -> np.ndarray[Any, Any]:
     """bool of the shape of `value`: where it does not fit in these integers."""
-    value, limits = ops.to_numpy(value), np.iinfo(integers)
-    return np.asarray(
-        (value < limits.min) | (value >= int(limits.max) + 1)
-    )  # a power of two, exact in floats of any size
+    value, (least, end) = ops.to_numpy(value), _range(integers)
+    return np.asarray((value < least) | (value >= end))
+
+
+@functools.cache
+def _range(integers: str) -> tuple[int, int]:
+    """The least of these integers, and the number after the largest: a power of two, exact in floats of any size."""
+    limits = np.iinfo(integers)
+    return int(limits.min), int(limits.max) + 1
 
 
 def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool, held: str) -> list[Fault]:
@@ -362,7 +371,9 @@ def _follow(step: Any, reads: Any, found: list[tuple[str, Rule]]) -> frozenset[s
         return _all(reads)
     if (faults := rules(step).entrance.faults) is not None:
         found += [(name, bind(step).fill(faults)) for name in _all(reads)]
-    return _all(reads) if bind(step).function.__name__ in REARRANGING else frozenset()
+    function = bind(step).function
+    moves = function.__name__ in REARRANGING and function.__module__.startswith("fnet.")  # none of a user's
+    return _all(reads) if moves else frozenset()
 
 
 def _all(reads: Any) -> frozenset[str]:

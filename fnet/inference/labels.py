@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, name_of
-from fnet.core.model import Model, Node
+from fnet.core.model import Model
 from fnet.core.sources import describe, references
 from fnet.errors import InvalidInput
 from fnet.inference.door import REARRANGING
@@ -51,9 +51,9 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
 def require_labels(labels: Sequence[Any], scores: Any) -> None:
     """Raise ValueError unless there is a label for each class of scores, an array or a Spec (rows, k): k, or two for a
     single unit. Outputs of another form may have any labels."""
-    shape = getattr(scores, "shape", (0, 0, 0))
-    known = 0 < len(shape) <= 2 and shape[-1] is not None and "float" in str(scores.dtype)
-    if known and len(labels) != (count := max(2, shape[-1] if len(shape) == 2 else 1)):
+    shape = getattr(scores, "shape", ())
+    units = {1: 1, 2: shape[-1]}.get(len(shape)) if shape and "float" in str(scores.dtype) else None
+    if units is not None and len(labels) != (count := max(2, units)):
         raise ValueError(f"{len(labels)} labels, but the model has {count} classes")
 
 
@@ -68,8 +68,7 @@ def final_activation(model: Any) -> str:
 def _activation(step: Any) -> str | None:
     """The activation of what a step gives; None where its range is that of its input."""
     if isinstance(step, Model):
-        outputs = references(step.outputs)
-        return _arriving(dict(step.nodes), outputs[0]) if outputs else None
+        return _arriving(step)
     bound = bind(step)
     name = name_of(bound.function).rpartition(".")[2]
     inner = bound.all_options.get("activation", bound.all_options.get("layer", name))
@@ -80,15 +79,20 @@ def _activation(step: Any) -> str | None:
     return inner if inner in ACTIVATIONS else "linear"
 
 
-def _arriving(nodes: Mapping[str, Node], name: str) -> str | None:
-    """`_activation` of the value `name` in a graph."""
-    if name not in nodes:
-        return None
-    node = nodes[name]
-    if (own := _activation(node.step)) is not None or node.sources is None:
-        return own
-    read = {_arriving(nodes, source) for source in references(node.sources)}
-    return read.pop() if len(read) == 1 else "linear"
+def _arriving(model: Model) -> str | None:
+    """`_activation` of the (first) output of a model: that of all values in it, "linear" where they have several."""
+    reads, found = set(references(model.outputs)[:1]), set[str | None]()
+    for name, node in reversed(model.nodes):
+        if name in reads:
+            reads.remove(name)
+            own = _activation(node.step)
+            if own is None and node.sources is not None:
+                reads.update(references(node.sources))
+            else:
+                found.add(own)
+    if reads or not found:  # an input
+        found.add(None)
+    return found.pop() if len(found) == 1 else "linear"
 
 
 def middle(model: Any) -> float:

@@ -33,15 +33,25 @@ def _key(key: Any) -> Any:
 def _get_item_rule(x: Spec, index: Any = None, *, key: Any) -> Any:
     if index is None:
         return viewed(lambda a: a[_key(key)], x)
-    flat = [i for i in (index if isinstance(index, list | tuple) else [index]) if isinstance(i, Spec)]
-    if any(i.dtype == "bool" for i in flat):
-        return Spec((None, *x.shape[max(len(i.shape) for i in flat) :]), x.dtype)
-    picked = [d for i in flat for d in i.shape]
     if isinstance(index, Spec):
-        return Spec((*index.shape, *x.shape[1:]), x.dtype)
+        chosen, axes = ((None,), len(index.shape)) if index.dtype == "bool" else (index.shape, 1)
+        return Spec((*chosen, *x.shape[axes:]), x.dtype)
+    index = [part for i in index for part in _places(i)]
+    picked = [d for i in index if isinstance(i, Spec) for d in i.shape]
     if math.prod(sized((*x.shape, *picked), 3)) > LIMIT:
         raise ValueError(f"cannot infer the shape of an index into so large a tensor: {x}")
-    return evaluated(_picked, (x, index), {})
+    return evaluated(_of_first, (x, index), {})
+
+
+def _places(index: Any) -> list[Any]:
+    """A part of an index; a mask as where it is true: a number for each of its axes, of any count."""
+    is_mask = isinstance(index, Spec) and index.dtype == "bool"
+    return [Spec((None,), "int32")] * len(index.shape) if is_mask else [index]
+
+
+def _of_first(x: Array, index: list[Any]) -> Array:
+    """`_picked` with tensors that pick the first entries, which are there in most axes."""
+    return _picked(x, [i * 0 if hasattr(i, "dtype") else i for i in index])
 
 
 def _picked(x: Array, index: Any) -> Array:

@@ -56,15 +56,17 @@ def operation(
         arguments = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
         options = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         single = len(arguments) == 1 and arguments[0].kind is not arguments[0].VAR_POSITIONAL
-        several = len(arguments) > 1  # then one array is the first of them, and not its rows
+        several = len(arguments) > 1
+
+        def given(x: Any) -> tuple[Any, ...]:
+            """The arguments: of several, one array is the first, and not its rows."""
+            return (x,) if single or (several and not isinstance(x, list | tuple)) else tuple(x)
 
         def run(params: Params, x: Any, **chosen: Any) -> Any:
-            alone = single or (several and not isinstance(x, list | tuple))
-            return function(x, **chosen) if alone else function(*x, **chosen)
+            return function(*given(x), **chosen)
 
         def rule(x: Any, **chosen: Any) -> tuple[Any, ParamTree]:
-            alone = single or (several and not isinstance(x, list | tuple))
-            inputs = (x,) if alone else tuple(x)
+            inputs = given(x)
             outputs = _outputs(function, shape, inputs, chosen)
             _require_axes(chosen, max((len(s.shape) for s in _specs([inputs, outputs])), default=0))
             return outputs, {}
