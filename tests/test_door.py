@@ -121,6 +121,15 @@ def test_what_people_have_is_taken(each_backend, x):
     assert len(y) in (2, 4)
 
 
+@pytest.mark.parametrize(
+    "x",
+    [X[:0], FRAME[:0], TABLE[:0], {name: [] for name in "abc"}, FRAME[:0].astype(object)],
+    ids=["array", "frame", "table", "columns", "objects"],
+)
+def test_a_table_of_no_rows_has_no_answers(each_backend, x):
+    assert fnet.predict(MODEL, PARAMS, x).shape == (0, 2)
+
+
 @pytest.mark.parametrize(("dtype", "taken"), [("float16",) * 2, (">f4", "float32"), ("int8", "float64")])
 def test_masked_floats_keep_their_dtype(dtype, taken):
     values = arrays.array(np.ma.array([1, 2], dtype, mask=[0, 1]))

@@ -6,6 +6,7 @@ Only a table that has nothing but `__arrow_c_stream__` or `__dataframe__` needs 
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from numbers import Complex, Number
@@ -103,7 +104,7 @@ def table(value: Any) -> NumpyArray:
     sizes = {len(part) for part in parts}
     if len(sizes) > 1:
         raise InvalidInput(f"columns of different lengths: { {name: len(part) for name, part in by_name.items()} }")
-    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+    return np.concatenate([part.reshape(len(part), math.prod(part.shape[1:])) for part in parts], axis=1)
 
 
 def _by_protocol(value: Any) -> Any:
