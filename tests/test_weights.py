@@ -949,6 +949,9 @@ def test_a_subclass_of_model_that_does_not_fit_is_told_by_its_attributes(tower):
     model = fnet.sequential(head=bind(dense, units=3), body=FOUR)
     with pytest.raises(WeightsMismatch, match=r"missing: 'body/kernel \(at body/vars/0\)'.*not used by .*: 'branch/"):
         load_weights(file, model, fnet.init(model, 0, (None, 4)), (None, 4))
+    model = fnet.sequential(body=FOUR)
+    with pytest.warns(WeightsWarning, match="weights of 0 layers were loaded; kept as they were: body; in the file"):
+        load_weights(file, model, fnet.init(model, 0, (None, 4)), (None, 4), by_name=True)
 
 
 @pytest.mark.parametrize("suffix", ["keras", "weights.h5"])

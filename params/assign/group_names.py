@@ -5,6 +5,7 @@ Keras names groups by position, not by layer name: `layers/conv2d_1` is the seco
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -18,7 +19,7 @@ from params.errors import WeightsMismatch
 from params.file.keras_objects import KerasObject, snake_case
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Naming:
     """How a generation of Keras names the groups of a file."""
 
@@ -32,6 +33,12 @@ class Naming:
     """The order of the attributes of a layer; in ASCII, "_a" comes before "a"."""
     groups: frozenset[str] = frozenset()
     """The groups of a file that a subclass of Model may have written, with layers under its attributes."""
+
+    @functools.cached_property
+    def held(self) -> frozenset[str]:
+        """`groups`, and those that they are in."""
+        parts = (group.split("/") for group in self.groups)
+        return frozenset("/".join(names[:end]) for names in parts for end in range(1, len(names) + 1))
 
     def ordered(self, places: Iterable[str]) -> list[str]:
         """The attributes of a layer in this order."""
@@ -144,7 +151,7 @@ class Walk:
         if self.has_attributes(converted, group):
             every = [pair for part, inner in parts for pair in self._in_list(part, inner, group)]
             places = {part.source.name: (part, inner) for part, inner in parts}
-            held = [name for name in places if self._holds(join(group, name))]
+            held = [name for name in places if join(group, name) in self.naming.held]
             others = self.naming.ordered([LISTED, *(places.keys() - held)])
             for place in [*self.naming.ordered(held), *others]:
                 if place == LISTED:
@@ -152,20 +159,17 @@ class Walk:
                 else:
                     self.visit(places[place][0], join(group, place), places[place][1])
         else:
-            listed = self._holds(group) and group not in self.naming.groups
+            listed = group in self.naming.held and group not in self.naming.groups
             self._visit_layers(parts, group if listed else join(group, self.naming.layers))
 
     def has_attributes(self, converted: Converted, group: str) -> bool:
         """Whether the file has the layers of a model under their names, as a subclass of Model has them."""
-        return any(self._holds(join(group, name)) for name in converted.parts if name not in LISTS)
-
-    def _holds(self, group: str) -> bool:
-        return any(f"{known}/".startswith(f"{group}/") for known in self.naming.groups)
+        return any(join(group, name) in self.naming.held for name in converted.parts if name not in LISTS)
 
     def _in_list(self, part: Converted, expected: ParamTree, group: str) -> list[tuple[Converted, ParamTree]]:
         """A layer of a subclass of Model as its `layers` list it: those in a list one by one."""
         place, listed = join(group, part.source.name), join(group, LISTED, snake_case(part.source.python_name))
-        is_object = place in self.naming.groups or (not self._holds(place) and self._holds(listed))
+        is_object = place in self.naming.groups or (place not in self.naming.held and listed in self.naming.held)
         if is_object or not part.source.is_model:
             return [(part, expected)]
         return [(inner, expected.get(inner.source.name, {})) for inner in stored_layers(part)]

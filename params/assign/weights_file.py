@@ -418,7 +418,7 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
 def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
     tops, top = _tops(work, file), partial(_top, work)
-    named = work.walk.has_attributes(work.whole, "") or any(file.groups[place].name for place in tops)
+    named = work.walk.has_attributes(work.whole, "") or any(file.groups.get(place, NO_ARRAYS).name for place in tops)
     if by_name and not named:
         raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
 
