@@ -989,7 +989,8 @@ def test_a_fault_of_a_layer_of_the_caller_is_not_told_as_one_of_the_file(tmp_pat
     def sums(params, x, y):
         return x + y
 
-    x = keras.Input((3,))
-    keras.Model(x, keras.layers.Lambda(lambda pair: pair[0] + pair[1], name="sum")([x, x])).save(tmp_path / "m.keras")
-    with pytest.raises(ModelFileError, match=r"custom: the layer given for Lambda 'sum': .*does not take"):
-        load_keras(tmp_path / "m.keras", custom={"sum": sums})
+    x, layer = keras.Input((3,)), keras.layers.Lambda(lambda x: x[0] + x[1], name="sum", output_shape=(3,))
+    for model in (keras.Model(x, layer([x, x])), keras.Sequential([x, layer])):
+        model.save(tmp_path / "m.keras")
+        with pytest.raises(ModelFileError, match=r"custom: the layer given for Lambda 'sum': .*does not take"):
+            load_keras(tmp_path / "m.keras", custom={"sum": sums})

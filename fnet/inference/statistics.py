@@ -24,7 +24,8 @@ def with_statistics(model: Any, params: Params, x: Any, momentum: float = 0.99) 
     Of the new params only the moving means and variances differ: `momentum` times the old plus the rest times those of
     the batch, as Keras's `fit` has it. Keys of randomness are used up, so the new params have none. Nothing is changed
     in place, so it goes through `jax.jit` and, with `has_aux=True`, `jax.grad`. The batch counts by the mask that
-    reaches the layer.
+    reaches the layer. The model does not know which layers were frozen in Keras (`trainable=False`, which its `fit`
+    leaves as they are): their statistics move, too.
     Raises ValueError for a batch normalization inside a wrapper, with `renorm` or virtual batches, and for a momentum
     that is not from 0 to 1.
     """

@@ -46,14 +46,18 @@ class Layout:
     """{edge: (x, y of the top, y of the bottom) of each rank that it passes, from its source to its target}."""
 
 
+class TooLarge(InvalidInput):
+    """A model has too many steps, or lines past them, for a picture."""
+
+
 def arrange(sizes: Mapping[Any, tuple[float, float]], edges: Sequence[Edge]) -> Layout:
     """Positions for boxes of {node: (width, height)}.
 
-    Raises graphlib.CycleError for a cycle, and InvalidInput where edges pass too many ranks.
+    Raises graphlib.CycleError for a cycle, and TooLarge where edges pass too many ranks.
     """
     ranks_of = _ranks(sizes, edges)
     if (passed := sum(ranks_of[edge.target] - ranks_of[edge.source] for edge in edges)) > MOST:
-        raise InvalidInput(
+        raise TooLarge(
             f"a picture of {len(sizes)} steps whose lines pass {passed} of them is too large; `depth` leaves models "
             "closed, `fnet.summary` lists all steps"
         )

@@ -236,6 +236,11 @@ def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tu
     return f"calls that read each other in a circle: {names}"
 
 
+def is_own(part: Converted) -> bool:
+    """Whether a layer is one that the caller gave by `custom`, of no class of Keras."""
+    return not (part.source.is_model or part.operation or class_of(part.entry.layer))
+
+
 def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: list[Tensor]) -> None:
     """One call of a layer, on the tensors `read`, as a node."""
     args, kwargs = _arguments(build, layer, call, read)
@@ -255,8 +260,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
             "before; build the model without stateful=True"
         )
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
-    own = not (layer.is_model or part.operation or class_of(part.entry.layer))
-    with named(layer, own):
+    with named(layer, is_own(part)):
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
         if build.conversion.keras2:
             step = over_batch_axes(step, inputs)

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import marshal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import fnet
@@ -16,8 +17,8 @@ from fnet.core.layer import bind
 from fnet.core.options import option_names
 from fnet.layers import own_name
 from fnet.types import Array
-from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, of_layer, over_batch_axes
-from params.convert.functional import functional, require_no_cast
+from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, named, of_layer, over_batch_axes
+from params.convert.functional import functional, is_own, require_no_cast
 from params.convert.generations import (
     HEADS_HAVE_POLICIES,
     NEWEST,
@@ -229,6 +230,11 @@ def _sequential(
         steps = _with_batch_axes(steps)
     converted = Converted(source, sequential(steps), parts=parts)
     spec = infer.input_spec(converted.step)
+    if spec is not None and conversion.custom:
+        x = spec
+        for name, step in steps:
+            with named(parts[name].source, is_own(parts[name])) if name in parts else nullcontext():
+                x, _ = infer.infer(step, x)
     if spec is not None and not all(part.source.policy in POLICIES for part in parts.values()):
         inputs = {row.path: row.inputs for row in infer.trace(converted.step, spec)}
         for name, part in parts.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from fnet.errors import InvalidInput
+from fnet.pictures.layout import TooLarge
 from fnet.pictures.plot import Picture, plot
 from params.errors import LimitExceeded, UnsupportedLayer, quoted, reading, retold
 from params.explaining.explanation import opened
@@ -42,9 +42,5 @@ def picture(
 
 
 def drawing(label: str) -> AbstractContextManager[None]:
-    """The error about a model that is too large to draw becomes one of the file; others stay as they are."""
-
-    def of_file(error: Exception) -> Exception:
-        return LimitExceeded(f"{label} cannot be drawn: {error}") if "is too large" in str(error) else error
-
-    return retold((InvalidInput,), of_file)
+    """The error about a model that is too large to draw becomes one of the file."""
+    return retold((TooLarge,), lambda error: LimitExceeded(f"{label} cannot be drawn: {error}"))
