@@ -21,8 +21,8 @@ class InvalidInput(ValueError):
     """An input does not fit the model: structure, shape, dtype, range, NaN."""
 
 
-NARROW = ", which JAX computes in: set JAX_ENABLE_X64=1 for 64 bits, or give floats"
-"""The end of messages about integers that do not fit in 32 bits."""
+NARROW = " (JAX computes in 32 bits: set JAX_ENABLE_X64=1 for 64, or give floats)"
+"""Follows the dtype in messages about integers that do not fit in 32 bits."""
 
 
 class OutOfMemory(InvalidInput, MemoryError):
