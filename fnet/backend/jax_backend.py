@@ -300,7 +300,7 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
     NumPy does when JAX casts a constant to a smaller type: not here.
     """
     args = native(args)
-    if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]  # added as JAX starts
+    if CONFIG.jax_default_matmul_precision is not None:
         return f(*args, **options)
     with jax.default_matmul_precision("highest"):
         return f(*args, **options)
