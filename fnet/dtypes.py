@@ -29,8 +29,9 @@ from fnet.types import Array, Param, ParamTree, Spec
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float", "float16", "float32", "float64")
+FLOATS = (*_FLOATS[1:], "bfloat16")
 _COMPLEX = ("complex64", "complex128")
-KNOWN = frozenset((*INTEGERS, *_FLOATS[1:], *_COMPLEX, "bool", "bfloat16", "string"))
+KNOWN = frozenset((*INTEGERS, *FLOATS, *_COMPLEX, "bool", "string"))
 """The dtypes of arrays in models."""
 
 
@@ -152,8 +153,17 @@ def factors(*xs: Any) -> tuple[list[Array], str]:
 
 def product_dtype(*xs: Any) -> str:
     """The dtype of the matrix product: int32 for two int8 matrices."""
-    names = {str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs}
-    return "int32" if names == {"int8"} else result_type(*names)
+    names = _own_names(xs)
+    return "int32" if set(names) == {"int8"} else result_type(*names)
+
+
+def tensors_dtype(*xs: Any) -> str:
+    """The result type of `xs`, of which numbers are made tensors first."""
+    return result_type(*_own_names(xs))
+
+
+def _own_names(xs: Sequence[Any]) -> list[str]:
+    return [name_of(x.dtype if hasattr(x, "dtype") else tensor(x).dtype) for x in xs]
 
 
 def is_float(x: Any) -> bool:
@@ -235,7 +245,7 @@ def in_floats(x: Any, params: Any) -> Any:
     if isinstance(x, Mapping):
         return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
     if isinstance(x, tuple | list):
-        return type(x)(in_floats(item, params) for item in x)
+        return tree.alike(x, (in_floats(item, params) for item in x))
     if not ops.is_array(x) or not (x.dtype.kind in "iub" or (is_float(x) and x.dtype.itemsize == 2)):
         return x
     default = x.dtype if is_float(x) else "float32"
@@ -250,7 +260,7 @@ def floats_of(x: Any) -> Any:
     if isinstance(x, Mapping):
         return {key: item if key.endswith("mask") else floats_of(item) for key, item in x.items()}
     if isinstance(x, tuple | list):
-        return type(x)(floats_of(item) for item in x)
+        return tree.alike(x, map(floats_of, x))
     require_no_strings(x)
     return Spec(x.shape, "float32") if isinstance(x, Spec) and is_integral(x.dtype) else x
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,11 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 - re
     if kind is dict:
         return {key: map(f, item, *(r[key] for r in rest)) for key, item in tree.items()}
     return kind(map(f, item, *(r[i] for r in rest)) for i, item in enumerate(tree))
+
+
+def alike(sequence: Any, items: Iterable[Any]) -> Any:
+    """`items` as a list if `sequence` is one, else as a plain tuple: a named one would take them one by one."""
+    return list(items) if isinstance(sequence, list) else tuple(items)
 
 
 def items(tree: Any, path: Path = ()) -> list[tuple[Path, Any]]:

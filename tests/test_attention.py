@@ -251,3 +251,15 @@ def test_the_order_is_that_of_keras():
         names[node] for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]
     ]
     assert keras_order(ends, parents, layer) == ran
+
+
+@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+def test_half_floats_by_hand_of_a_row_whose_keys_are_all_hidden(name, each_backend):
+    """Under a policy floats of 16 bits are widened first."""
+    layer = getattr(layers, name)(dtype="float16", use_scale=False)
+    query, value = np.random.default_rng(0).normal(size=(2, 2, 3, 4)).astype("float16")
+    mask = np.array([[True, False, True], [False, False, False]])
+    step = bind(fnet.attention if name == "Attention" else fnet.additive_attention, use_scale=False)
+    y = step({}, (query, fnet.Masked(value, mask)))
+    assert y.dtype == "float16"
+    np.testing.assert_allclose(np.asarray(y), layer([query, value], mask=[None, mask]), atol=2e-3)

@@ -4,6 +4,7 @@ import pickle
 import re
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -81,9 +82,9 @@ def given_dtypes(y):
     return ["string" if leaf.dtype.kind in "OSU" else leaf.dtype.name for leaf in tree.leaves(strip(y))]
 
 
-def of_other_dtypes(case):
+def of_other_dtypes(case, *more):
     """(inputs, output specs, params) of a case with its float inputs in other dtypes, where the rule takes them."""
-    for dtype in ("int32", "bool", "float16", "float64"):
+    for dtype in ("int32", "bool", "float16", "float64", *more):
 
         def other(a, dtype=dtype):
             return np.clip(np.nan_to_num(2 * a), -1e4, 1e4).astype(dtype) if a.dtype.kind == "f" else a
@@ -104,6 +105,40 @@ def test_the_shape_rule_gives_the_dtype_for_inputs_of_other_dtypes(case):
         assert given_dtypes(case.step(params, parity.with_mask(case, x))) == declared_dtypes(spec)
 
 
+FIRST = {case.layer: case for case in reversed(CASES) if not has_host(case.step)}
+"""{layer: its first case}."""
+
+
+@pytest.mark.parametrize("kind", ["image", "convolution"])
+def test_layers_called_by_hand_take_bfloat16_which_numpy_lacks(kind):
+    kernel = np.linspace(-1, 1, 18, dtype="float32").reshape(3, 3, 2, 1)
+    step, params = {
+        "image": (fnet.bind(fnet.up_sampling2d, interpolation="bilinear"), {}),
+        "convolution": (fnet.bind(fnet.depthwise_conv2d, use_bias=False), {"kernel": kernel}),
+    }[kind]
+    x = np.linspace(0, 1, 32, dtype="float32").reshape(1, 4, 4, 2)
+    y = step(*tree.map(lambda a: a.astype(ml_dtypes.bfloat16), (params, x)))
+    assert y.dtype == "bfloat16"
+    np.testing.assert_allclose(y.astype("float32"), step(params, x), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("layer", FIRST, ids=lambda layer: layer.__name__)
+def test_a_layer_called_by_hand_takes_arrays_of_the_other_byte_order(layer):
+    def swapped(a):
+        return a.astype(a.dtype.newbyteorder()) if getattr(a.dtype, "kind", "") in "fiu" else a
+
+    case, x = FIRST[layer], FIRST[layer].inputs()
+    params = fnet.init(case.step, 0, fnet.core.infer.spec(x)) if case.params is None else case.params
+    expected = case.step(params, parity.with_mask(case, x))
+    x = tree.map(swapped, x)
+    assert (
+        fnet.infer(case.step, fnet.core.infer.spec(x))[0]
+        == fnet.infer(case.step, fnet.core.infer.spec(case.inputs()))[0]
+    )
+    y = case.step(tree.map(swapped, params), parity.with_mask(case, x))
+    parity.assert_close(strip(y), strip(expected))
+
+
 NARROWED = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
 """{dtype of 64 bits: what JAX uses instead}."""
 
@@ -114,7 +149,7 @@ def test_the_shape_rule_gives_the_dtype_for_inputs_of_other_dtypes_on_jax(case):
     import jax
 
     with backend.using("jax"):
-        for x, spec, params in of_other_dtypes(case):
+        for x, spec, params in of_other_dtypes(case, ml_dtypes.bfloat16):
             y = jax.eval_shape(case.step, params, parity.with_mask(case, x))
             assert given_dtypes(y) == [NARROWED.get(dtype, dtype) for dtype in declared_dtypes(spec)]
 

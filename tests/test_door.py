@@ -6,6 +6,7 @@ import io
 import types
 import warnings
 from decimal import Decimal
+from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -201,6 +202,23 @@ def test_an_array_of_objects_stays_one_unless_it_holds_rows(shape):
 
 def big(a):
     return a.astype(a.dtype.newbyteorder(">"))
+
+
+class Pair(NamedTuple):
+    """Two inputs with names."""
+
+    first: object
+    second: object
+
+
+def test_several_inputs_in_a_named_tuple(each_backend):
+    heads = bind(fnet.multi_head_attention, num_heads=2, key_dim=2)
+    model = fnet.graph(inputs=("a", "b"), y=(heads, ("a", "b")), outputs="y")
+    x = np.arange(12, dtype="float32").reshape(2, 2, 3)
+    params = fnet.init(model, 0, Pair(x.shape, x.shape))
+    expected = np.asarray(model(params, (x, x)))
+    for y in (model(params, Pair(x, x)), fnet.predict(model, params, Pair(x, x)), heads(params["y"], Pair(x, x))):
+        np.testing.assert_allclose(np.asarray(y), expected, rtol=1e-6)
 
 
 def test_any_byte_order_of_inputs_and_params(each_backend):

@@ -72,6 +72,33 @@ def test_a_wrong_option_is_not_said_to_be_a_wrong_input(alone):
     assert not isinstance(caught.value, fnet.InvalidInput)
 
 
+def test_a_dtype_policy_that_there_is_not_is_refused_when_it_is_bound():
+    for name in ("flaot16", "int8", "mixed_", np.float16):
+        with pytest.raises(ValueError, match=r"dense: .* is no dtype policy"):
+            bind(fnet.dense, units=2, dtype=name)
+
+
+def test_dot_takes_batches_of_one_size(each_backend):
+    step, x = bind(fnet.dot, axes=1), (np.ones((3, 2), "float32"), np.ones((1, 2), "float32"))
+    for call in (lambda: step({}, x), lambda: fnet.infer(step, infer.spec(x))):
+        with pytest.raises(fnet.InvalidInput, match=r"dot takes axes of one size; got axis 0 of float32\[3, 2\]"):
+            call()
+
+
+def test_an_id_that_32_bits_hold_unsigned_is_not_one_counted_from_the_end(each_backend):
+    ids, table = np.array([[2**32 - 1]], "uint32"), {"embeddings": np.ones((3, 2), "float32")}
+    if each_backend == "jax":
+        assert np.isnan(fnet.embedding(table, ids)).all()
+    else:
+        with pytest.raises(fnet.InvalidInput, match="index 4294967295 is out of bounds"):
+            fnet.embedding(table, ids)
+
+
+def test_a_spectrogram_of_no_rows_has_none(each_backend):
+    step = bind(fnet.mel_spectrogram, fft_length=8, sequence_stride=2, num_mel_bins=3)
+    assert step({}, np.zeros((0, 20), "float32")).shape == (0, 3, 11)
+
+
 def test_an_option_is_refused_also_after_one_that_equals_it():
     x, params = np.ones((1, 5, 5, 1), "float32"), {"kernel": np.ones((3, 3, 1, 2), "float32"), "bias": np.zeros(2)}
     assert fnet.conv2d(params, x, kernel_size=3, strides=2).shape == (1, 2, 2, 2)

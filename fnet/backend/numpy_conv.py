@@ -56,6 +56,10 @@ def conv(
     """
     if x.dtype != kernel.dtype:
         x, kernel = _same_dtype(x, kernel)
+    if x.dtype.kind == "V":  # bfloat16, of which NumPy has no fast products
+        wide = (a if a is None else a.astype(np.float32) for a in (x, kernel, bias))
+        options: Any = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups, "clamp": clamp}
+        return conv(*wide, **options).astype(x.dtype)
     x = _pad(x, padding)
     if groups > 1 and kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
         return finish(_depthwise_conv(x, kernel, strides, dilation), bias, clamp)

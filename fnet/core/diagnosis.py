@@ -13,6 +13,7 @@ import numpy as np
 from fnet import backend, tree
 from fnet.core.options import misfit, option_names
 from fnet.core.sources import describe
+from fnet.dtypes import name_of
 from fnet.errors import InvalidInput, InvalidParams, OutOfMemory
 from fnet.masks import Masked, mask_of, strip
 from fnet.shapes import fits
@@ -187,7 +188,7 @@ def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any, e
         )
         return next(wrong, None)
 
-    spec = tree.map(lambda leaf: Spec(tuple(leaf.shape), str(leaf.dtype)), x)
+    spec = tree.map(lambda leaf: Spec(tuple(leaf.shape), name_of(leaf.dtype)), x)
     try:
         wrong = wrong_param(spec)
         if wrong is None:

@@ -17,6 +17,7 @@ from fnet.core.layer import Bound, bind, brief, steps_like
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
 from fnet.core.sources import resolve, unmasked
+from fnet.dtypes import name_of
 from fnet.errors import InvalidInput, printable
 from fnet.records import dataclass
 from fnet.tree import Path
@@ -45,7 +46,7 @@ def spec(shape: Any, declared: Any = None) -> Any:
         return shape
     if hasattr(shape, "shape") and hasattr(shape, "dtype"):
         texts = getattr(shape.dtype, "kind", "") in ("S", "U", "O")
-        return Spec(tuple(shape.shape), "string" if texts else str(shape.dtype))
+        return Spec(tuple(shape.shape), "string" if texts else str(name_of(shape.dtype)))
     if isinstance(shape, Mapping):
         inner = declared if isinstance(declared, Mapping) else {}
         return {key: spec(item, inner.get(key)) for key, item in shape.items()}
@@ -54,7 +55,7 @@ def spec(shape: Any, declared: Any = None) -> Any:
         return Spec(sizes, declared.dtype) if isinstance(declared, Spec) else Spec(sizes)
     if not isinstance(shape, list | tuple):
         raise TypeError(f"{shape!r:.60} is not a shape: give one such as (None, 32, 32, 3), a Spec, or an array")
-    return type(shape)(_specs(shape, declared))
+    return tree.alike(shape, _specs(shape, declared))
 
 
 def _specs(shapes: Sequence[Any], declared: Any) -> list[Any]:

@@ -216,6 +216,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
         known = ", ".join(dict.fromkeys((*legal, "dtype")))
         raise TypeError(f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {known}")
     dtype = None if "dtype" in legal else options.pop("dtype", None)
+    if dtype is not None and dtypes.compute_dtype(str(dtype)) not in dtypes.FLOATS:
+        raise ValueError(f"{name_of(function)}: {dtype!r:.40} is no dtype policy; such are 'float16', 'mixed_bfloat16'")
     return Bound(function, freeze(options), dtype)
 
 

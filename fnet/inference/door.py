@@ -110,7 +110,7 @@ class Door:
         elif is_table(x) and spec is not None and len(spec.shape) == 2:
             x = _numbers_of(columns(x), spec)
         elif isinstance(x, list | tuple) and x and hasattr(x[0], "shape"):
-            x = type(x)(array(item) for item in x)
+            x = tree.alike(x, map(array, x))
         if isinstance(spec, Spec):
             x = only_item(x, spec.shape)
         elif isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape"):
@@ -136,8 +136,8 @@ class Door:
             return array(x)
         parts = [inputs[key] for key in sorted(inputs)] if isinstance(inputs, Mapping) else list(inputs)
         if len(parts) != len(x):  # all leaves in a row, or a wrong number of them, which `feed` tells
-            return type(x)(map(array, x))
-        return type(x)(self._several(part, item) for part, item in zip(parts, x, strict=True))
+            return tree.alike(x, map(array, x))
+        return tree.alike(x, map(self._several, parts, x))
 
     @staticmethod
     def rows(x: Any) -> int:

@@ -12,6 +12,7 @@ from fnet.core.compose import Sequential, sequential
 from fnet.core.layer import Bound, bind
 from fnet.core.model import EMPTY, flow
 from fnet.core.rules import layer
+from fnet.dtypes import name_of
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.recurrence import (
     SequenceOptions,
@@ -42,7 +43,7 @@ class Custom:
 
     def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
         """Zeros of the shapes that the step's shape rule gives."""
-        y, states = infer.infer(self.step, Spec(tuple(xs.shape[1:]), str(xs.dtype)))[0]
+        y, states = infer.infer(self.step, Spec(tuple(xs.shape[1:]), name_of(xs.dtype)))[0]
         return zeros(y), as_tuples(tree.map(zeros, states))
 
     def fused(self, params: Params) -> str | None:

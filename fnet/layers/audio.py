@@ -266,7 +266,7 @@ def mel_spectrogram(
 def _decibels(power: Array, reference: float, least: float, top: float) -> Array:
     """10 log10(power / reference), both at least `least`; cut `top` below the largest."""
     y = 10.0 * xp.log10(xp.maximum(power, least)) - 10.0 * math.log10(max(abs(reference), least))
-    return xp.maximum(y, xp.max(y) - top)
+    return xp.maximum(y, xp.max(y, initial=-math.inf) - top)
 
 
 @functools.lru_cache(maxsize=16)

@@ -151,7 +151,7 @@ def embedding(
     Source: keras.layers.Embedding.
     """
     ids = ops.asarray(x.values if isinstance(x, Masked) else x)
-    whole = ids if ids.dtype.char in "lqLQ" else ids.astype("int32")  # 64 bits stay: 2**32 + 1 is not row 1
+    whole = ids if ids.dtype.char in "lqLQI" else ids.astype("int32")  # 64 bits stay: 2**32 + 1 is not row 1
     if quantization is None:
         rows = ops.take(params["embeddings"], xp.clip(whole, 0, len(params["embeddings"]) - 1) if clips else whole)
     else:

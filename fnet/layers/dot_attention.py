@@ -213,7 +213,7 @@ def _attend(
     seen = _seen(mask_of(inputs["value"]), logits, causal)
     if seen is not None:
         # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
-        logits = xp.where(seen, logits, logits - 1e9)
+        logits = xp.where(seen, logits, logits - (65504.0 if logits.dtype == "float16" else 1e9))
     weights, total = ops.exponentials(logits, -1)
     weights, value = promoted(after_dropout(params, weights, dropout), value)
     y = weights @ value

@@ -15,7 +15,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.core.rules import layer
-from fnet.dtypes import require_no_strings
+from fnet.dtypes import require_no_strings, saturated
 from fnet.layers.numeric import float_rule, floats
 from fnet.resampling import BLURRING, require_interpolation, resample
 from fnet.shapes import require_numbers
@@ -166,19 +166,9 @@ def resizing(
     elif pad_to_aspect_ratio:
         images = _pad_to_aspect(images, (height, width), data_format, fill_value)
     y = resize(images, (height, width), interpolation, antialias, data_format)
-    if y.dtype == x.dtype:
-        return y
-    return saturated(y if rounds_integers else xp.trunc(y), x.dtype)
-
-
-def saturated(y: Array, dtype: np.dtype) -> Array:
-    """Floats as `dtype`; integers rounded, and cut to what the dtype holds."""
-    if dtype.kind == "f":
-        return y.astype(dtype)
-    limits = np.iinfo(dtype)
-    top = np.float32(limits.max)
-    top = top if int(top) <= limits.max else np.nextafter(top, np.float32(0))
-    return xp.clip(xp.round(y), float(limits.min), float(top)).astype(dtype)
+    if x.dtype.kind not in "iu":
+        return y.astype(x.dtype)
+    return saturated(xp.round(y) if rounds_integers else xp.trunc(y), x.dtype.name, inside=True)
 
 
 def _center_rule(x: Spec, *, height: int, width: int, data_format: str | None, casts: bool) -> tuple[Spec, ParamTree]:

@@ -277,8 +277,9 @@ def _dot_axes(axes: int | Sequence[int], ranks: Sequence[int]) -> tuple[int, int
 def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int], normalize: bool) -> tuple[Spec, ParamTree]:
     a, b = _several("dot", x, 2)
     i, j = _dot_axes(axes, (len(a.shape), len(b.shape)))
-    if None not in (a.shape[i], b.shape[j]) and a.shape[i] != b.shape[j]:
-        raise InvalidInput(f"dot takes axes of one size; got axis {i} of {a} and axis {j} of {b}")
+    for first, second in ((0, 0), (i, j)):
+        if None not in (a.shape[first], b.shape[second]) and a.shape[first] != b.shape[second]:
+            raise InvalidInput(f"dot takes axes of one size; got axis {first} of {a} and axis {second} of {b}")
     shape = (*a.shape[:i], *a.shape[i + 1 :], *b.shape[1:j], *b.shape[j + 1 :])
     dtype = "int32" if a.dtype == "int8" else a.dtype  # as below
     if normalize and is_integral(dtype):
@@ -309,6 +310,8 @@ def dot(params: Params, x: Sequence[Array], *, axes: int | Sequence[int], normal
     if normalize:
         a, b = in_floats(a, params), in_floats(b, params)
         a, b = l2_normalize(a, (i,), 1e-7), l2_normalize(b, (j,), 1e-7)
+    if a.shape[0] != b.shape[0]:
+        raise ValueError("batches of other sizes, which would broadcast")
     a, b = xp.moveaxis(a, i, -1), xp.moveaxis(b, j, 1)
     shape = (*a.shape[:-1], *b.shape[2:])
     a = a.reshape(a.shape[0], math.prod(a.shape[1:-1]), a.shape[-1])

@@ -122,7 +122,7 @@ def recurrent_stack(params: Params, x: Any, *, layers: Any, table: bool = True) 
     _require_rank(values.shape, bool(ids))
     if ids:
         mask = xp.not_equal(values, 0) if ids["mask_zero"] else None
-        values = values if values.dtype.char in "lqLQ" else values.astype("int32")  # as in `embedding`
+        values = values if values.dtype.char in "lqLQI" else values.astype("int32")  # as in `embedding`
         values = xp.clip(values, 0, ids["input_dim"] - 1) if ids["clips"] else values
     elif mask is not None:
         mask = ops.asarray(mask).astype(bool).reshape(values.shape[:2])

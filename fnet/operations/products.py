@@ -12,7 +12,18 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.room import numbers, size, work_of_products
-from fnet.dtypes import counted, factors, floating, is_bool, product_dtype, promoted, result_type, strong, tensor
+from fnet.dtypes import (
+    counted,
+    factors,
+    floating,
+    is_bool,
+    product_dtype,
+    promoted,
+    result_type,
+    strong,
+    tensor,
+    tensors_dtype,
+)
 from fnet.operations.rules import operation
 from fnet.shapes import axes_of, broadcast_shapes, fit, joined, shape_of, sized, total
 from fnet.types import Array, Shape, Spec
@@ -30,11 +41,7 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
 
 def _matmul_rule(x1: Any, x2: Any) -> Spec:
     dtype = product_dtype(x1, x2) if 1 not in (len(shape_of(x1)), len(shape_of(x2))) else None
-    return Spec(_matmul_shape(shape_of(x1), shape_of(x2)), dtype or _plain_dtype(x1, x2))
-
-
-def _plain_dtype(*xs: Any) -> str:
-    return result_type(*(str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs))
+    return Spec(_matmul_shape(shape_of(x1), shape_of(x2)), dtype or tensors_dtype(x1, x2))
 
 
 def _terms(first: Sequence[int | None], second: Sequence[int | None]) -> int:
@@ -59,9 +66,9 @@ def matmul(x1: Array, x2: Array) -> Array:
 def _dot_rule(x1: Any, x2: Any) -> Spec:
     a, b = shape_of(x1), shape_of(x2)
     if not a or not b:
-        return Spec((*a, *b), _plain_dtype(x1, x2))
+        return Spec((*a, *b), tensors_dtype(x1, x2))
     joined(a[-1:], b[-2:][:1])
-    return Spec((*a[:-1], *b[:-2], *b[-1:]) if len(b) > 1 else a[:-1], _plain_dtype(x1, x2))
+    return Spec((*a[:-1], *b[:-2], *b[-1:]) if len(b) > 1 else a[:-1], tensors_dtype(x1, x2))
 
 
 @operation(_dot_rule, room=_room(_dot_rule))
@@ -73,7 +80,7 @@ def dot(x1: Array, x2: Array) -> Array:
 
 def _vdot_rule(x1: Any, x2: Any) -> Spec:
     joined((total(shape_of(x1)),), (total(shape_of(x2)),))
-    return Spec((), _plain_dtype(x1, x2))
+    return Spec((), tensors_dtype(x1, x2))
 
 
 @operation(_vdot_rule)
@@ -87,7 +94,7 @@ def _inner_rule(x1: Any, x2: Any) -> Spec:
     a, b = shape_of(x1), shape_of(x2)
     if a and b:
         joined(a[-1:], b[-1:])
-    return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), _plain_dtype(x1, x2))
+    return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), tensors_dtype(x1, x2))
 
 
 @operation(_inner_rule, room=_room(_inner_rule, -1))
@@ -97,7 +104,7 @@ def inner(x1: Array, x2: Array) -> Array:
     return tensor(xp.inner(x1, x2), dtype)
 
 
-@operation(lambda x1, x2: Spec((total(shape_of(x1)), total(shape_of(x2))), _plain_dtype(x1, x2)))
+@operation(lambda x1, x2: Spec((total(shape_of(x1)), total(shape_of(x2))), tensors_dtype(x1, x2)))
 def outer(x1: Array, x2: Array) -> Array:
     """Every number of `x1` times every number of `x2`."""
     x1, x2 = strong(x1, x2)
@@ -122,7 +129,7 @@ def _tensordot_rule(x1: Any, x2: Any, *, axes: Any) -> Spec:
         if a[i] is not None and b[j] is not None and a[i] != b[j]:
             raise ValueError(f"tensordot of {a} and {b}: axes {i} and {j} differ in size")
     rest = [d for i, d in enumerate(a) if i not in first] + [d for i, d in enumerate(b) if i not in second]
-    return Spec(tuple(rest), _plain_dtype(x1, x2))
+    return Spec(tuple(rest), tensors_dtype(x1, x2))
 
 
 def _tensordot_room(x: tuple[Any, Any], *, axes: Any) -> tuple[int, int]:
@@ -197,7 +204,7 @@ def _kron_rule(x1: Any, x2: Any) -> Spec:
     a, b = shape_of(x1), shape_of(x2)
     rank = max(len(a), len(b))
     a, b = (1,) * (rank - len(a)) + tuple(a), (1,) * (rank - len(b)) + tuple(b)
-    return Spec(tuple(total((m, n)) for m, n in zip(a, b, strict=True)), _plain_dtype(x1, x2))
+    return Spec(tuple(total((m, n)) for m, n in zip(a, b, strict=True)), tensors_dtype(x1, x2))
 
 
 @operation(_kron_rule)
@@ -216,9 +223,9 @@ def _cross_rule(x1: Any, x2: Any, *, axisa: int, axisb: int, axisc: int, axis: i
     if not {*widths} <= {2, 3, None}:
         raise ValueError(f"cross takes vectors of 2 or 3 numbers; got {widths}")
     if widths == (2, 2):
-        return Spec(y, _plain_dtype(x1, x2))
+        return Spec(y, tensors_dtype(x1, x2))
     place = axisc if axisc >= 0 else len(y) + 1 + axisc
-    return Spec((*y[:place], 3, *y[place:]), _plain_dtype(x1, x2))
+    return Spec((*y[:place], 3, *y[place:]), tensors_dtype(x1, x2))
 
 
 def _three(x: Array) -> Array:
