@@ -662,6 +662,60 @@ def test_the_config_of_a_custom_layer_is_its_own():
     np.testing.assert_array_equal(model(params, np.ones((1, 3), "float32")), np.full((1, 3), 3.0))
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_options_of_a_custom_layer_may_have_any_name_and_number(legacy):
+    """Also names that mean something in Keras: of activations, of training, of versions, of Keras 2."""
+    values = {"use_activation": True, "floor": float("-inf"), "max_constraint": 2.0, "pads": 3, "input_length": 4}
+
+    @fnet.layer(shape=lambda x, **options: (x, {}))
+    def own(
+        params, x, *, use_activation=False, floor=0.0, max_constraint=0.0, pads=0, input_length=0, causal=True,
+        unit_norm=True,
+    ):  # fmt: skip
+        assert (use_activation, floor, causal, unit_norm) == (True, float("-inf"), False, False)
+        return x * max_constraint * pads * input_length
+
+    layer = entry("Free", "free", module="mine", registered="mine>Free", causal=False, unit_norm=False, **values)
+    config = sequential_config(input_entry(3), layer)
+    if legacy:
+        config["config"]["layers"] = [
+            {key: item[key] for key in ("class_name", "config")} for item in config["config"]["layers"]
+        ]
+        data, name = hostile.legacy(config, ()), "Free"
+    else:
+        data, name = keras_zip(config, NO_WEIGHTS), "mine>Free"
+    model, params = load_keras(data, custom={name: own})
+    np.testing.assert_array_equal(model(params, np.ones((1, 3), "float32")), np.full((1, 3), 24.0))
+
+
+@pytest.mark.parametrize("name", ["MultiHeadAttention", "LayerNormalization", "Hashing", "RandomCrop", "UpSampling2D"])
+@pytest.mark.parametrize("version", ["2.4.0", "3.2.0", "3.15.0"])
+def test_a_custom_layer_may_have_the_name_of_a_class_of_keras(name, version):
+    """What holds of that class by the version of the file does not hold of it, nor does its effect on masks."""
+    own = fnet.layer(shape=lambda x: (x, {}), mask="keep")(lambda params, x: 2 * x)
+    masked, metadata = entry("Masking", "masked", mask_value=0.0), {"keras_version": version}
+    layers = [input_entry(4, 3), masked, entry(name, "mine", module="mine", registered=f"mine>{name}")]
+    data, key = keras_zip(sequential_config(*layers), NO_WEIGHTS, metadata), f"mine>{name}"
+    if version < "3":
+        layers = [{"class_name": item["class_name"], "config": item["config"]} for item in layers]
+        config = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+        data, key = hostile.legacy(config, (), lambda file: file.attrs.modify("keras_version", version)), name
+    for custom in ({key: own}, {"mine": own}):
+        model, params = load_keras(data, custom=custom)
+        np.testing.assert_array_equal(model(params, np.ones((1, 4, 3), "float32")), np.full((1, 4, 3), 2.0))
+    if version > "3":
+        with pytest.raises(UnsafeFile, match=rf"If it is a class of your own, .*custom=\{{'mine>{name}'"):
+            load_keras(data)
+
+
+def test_inputs_and_outputs_may_be_called_activation():
+    """A list under that name in the options of a layer is code."""
+    ends = {"input_layers": {"activation": ["input_layer", 0, 0]}, "output_layers": {"activation": ["dense", 0, 0]}}
+    model, params = load_keras(functional(node(DENSE, tensor("input_layer")), **ends))
+    y = model(params, {"activation": np.ones((1, 3), "float32")})
+    np.testing.assert_array_equal(y["activation"], np.ones((1, 3)) @ hostile.KERNEL + hostile.BIAS)
+
+
 def test_what_keras_writes_and_files_do_not_say_all_of_is_unsupported():
     first = entry("Rescaling", "first", scale=[0.5, 2.0, 3.0], offset=0.0)
     for layer, shape, match in (

@@ -994,3 +994,15 @@ def test_a_fault_of_a_layer_of_the_caller_is_not_told_as_one_of_the_file(tmp_pat
         model.save(tmp_path / "m.keras")
         with pytest.raises(ModelFileError, match=r"custom: the layer given for Lambda 'sum': .*does not take"):
             load_keras(tmp_path / "m.keras", custom={"sum": sums})
+
+
+def test_floats_of_64_bits_are_read_as_the_32_of_the_layer():
+    """Arrays written by hand are often float64, and Keras casts them."""
+    kernel, bias = hostile.KERNEL / 3, hostile.BIAS / 3
+    arrays = {"kernel": kernel.astype("float64") + 1e-12, "bias": bias.astype("float64")}
+    whole = hostile.changed(**arrays)()
+    legacy = hostile.legacy(None, [("dense", *((f"dense/{name}:0", array) for name, array in arrays.items()))])
+    for data in (whole, legacy):
+        _, params = load_keras(data)
+        assert params["dense"]["kernel"].dtype == "float32"
+        np.testing.assert_array_equal(params["dense"]["kernel"], arrays["kernel"].astype("float32"))

@@ -1,8 +1,7 @@
 """From stored arrays to the params tree: shapes and dtypes are checked before any bytes are read, numbers after.
 
-Keras on NumPy stores the weights of a float64 policy as float32, and casts them when it loads them. `CuDNNLSTM` and
-`CuDNNGRU` of Keras 2 stored arrays in CuDNN's layout. As in Keras, such arrays are recognised by the bias, which is
-twice as long, and converted, at any depth.
+As in Keras, floats are cast to the dtype of their parameter. `CuDNNLSTM` and `CuDNNGRU` of Keras 2 stored arrays in
+CuDNN's layout. As in Keras, these are recognised by the bias, which is twice as long, and converted, at any depth.
 """
 
 from __future__ import annotations
@@ -39,9 +38,11 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
             loaded[path] = _checked(path, item)
             continue
         if item.place not in read:
-            array = item.load()
-            param = specs.get(path)
-            read[item.place] = _checked(path, array.astype(param.dtype) if param and _widens(item, param) else array)
+            array, param = item.load(), specs.get(path)
+            if param and _casts(item, param):
+                with np.errstate(over="ignore"):  # infinity is refused
+                    array = array.astype(param.dtype, copy=False)
+            read[item.place] = _checked(path, array)
         loaded[path] = read[item.place]
     return tree.nest({path: loaded[path] for path in [*specs, *(p for p in loaded if p not in specs)]})
 
@@ -55,14 +56,22 @@ def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
     if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
         expected = ["any" if d is None else d for d in param.shape]
         raise WeightsMismatch(f"{quoted(name)} must have the shape {expected}, but {quoted(place)} has {list(shape)}")
-    if isinstance(item, StoredArray) and dtype != param.dtype and not _widens(item, param):
+    if isinstance(item, StoredArray) and dtype != param.dtype and not _casts(item, param):
         raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
 
 
-def _widens(item: StoredArray, param: Param) -> bool:
-    """Whether Keras reads floats into wider ones: those of a kernel with LoRA are stored as the layer computes."""
-    wider = {"float16": ("float32", "float64"), "bfloat16": ("float32", "float64"), "float32": ("float64",)}
-    return param.dtype in wider.get(str(item.dtype), ())
+CASTS = {
+    "float16": ("float32", "float64"),
+    "bfloat16": ("float32", "float64"),
+    "float32": ("float64",),
+    "float64": ("float32",),
+}
+"""{dtype of an array: those of a parameter to which it is cast, as in Keras}: a kernel with LoRA is stored as the layer
+computes, Keras on NumPy stores float64 as float32, and arrays written by hand are often float64."""
+
+
+def _casts(item: StoredArray, param: Param) -> bool:
+    return param.dtype in CASTS.get(item.dtype, ())
 
 
 def _checked(path: tuple[Any, ...], value: Array) -> Array:

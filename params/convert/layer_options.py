@@ -20,6 +20,29 @@ from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_obj
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
+DROPPED: dict[str, tuple[Any, ...]] = {
+    "time_major": (False,),
+    "dynamic": (False,),
+    "renorm": (False,),
+    "fused": (True, False),
+    "ragged": (False,),
+    "sparse": (False,),
+    "causal": (False,),
+    "unit_norm": (False,),
+    "softmax_robust_masking": (False,),
+}
+"""{key that only Keras 2 wrote: values that change nothing}; some layers of Keras 3 have the key too."""
+
+IRRELEVANT = (
+    "input_length", "query_shape", "key_shape", "value_shape", "build_config", "batch_input_shape", "input_dtype",
+    "renorm_clipping", "renorm_momentum", "experimental_autocast",
+)  # fmt: skip
+
+
+def _is_dropped(key: str, value: Any) -> bool:
+    """Whether only Keras 2 wrote a key, with a value that changes nothing."""
+    return key in IRRELEVANT or value in DROPPED.get(key, ())
+
 
 def config_values(
     source: KerasObject, entry: Entry, conversion: Conversion, operation: bool, training: bool | None
@@ -29,15 +52,19 @@ def config_values(
     Without a dtype a layer has the default policy, but many operations take the dtype of their inputs. training: the
     flag of the call of the layer, which counts for inner layers too.
     """
-    legal = option_names(entry.layer)
-    kept = {key: item for key, item in source.config.items() if not key.endswith(TRAINING_ONLY)}
+    legal, own = option_names(entry.layer), not (entry.arguments or operation)
+    kept = {
+        key: item
+        for key, item in source.config.items()
+        if (own and key in legal) or not (key.endswith(TRAINING_ONLY) or (conversion.legacy and _is_dropped(key, item)))
+    }
     if "*" in entry.ignored:
         kept = {key: item for key, item in kept.items() if key == "name" or key in legal}
     for key in ("quantization_config", *entry.ignored):
         kept.pop(key, None)
     if legal.get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
-    values = _Values(source, conversion, operation, training)
+    values = _Values(source, conversion, operation, own, training)
     return {key: values.read(key, item) for key, item in kept.items()}
 
 
@@ -67,7 +94,8 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ope
     Their types are checked later, by `Bound.misfit`.
     """
     changed = config if entry.options is None else entry.options(dict(config))
-    legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
+    of_age = OF_AGE if entry.arguments or operation else ()
+    legal = {key: default for key, default in option_names(entry.layer).items() if key not in of_age}
     needed = REQUIRED
     if not operation:  # the options of an operation may be arguments of its call
         needed |= {key for key, default in legal.items() if default is inspect.Parameter.empty}
@@ -159,6 +187,8 @@ class _Values(NamedTuple):
     source: KerasObject
     conversion: Conversion
     operation: bool
+    own: bool
+    """Whether the layer is one of the caller's, whose options may have any name and number."""
     training: bool | None
 
     def read(self, key: str, value: Any, inside: bool = False) -> Any:
@@ -169,7 +199,7 @@ class _Values(NamedTuple):
         """
         if not inside and key == "dtype":
             return self.source.policy
-        if not inside and key.endswith("activation"):
+        if not inside and key.endswith("activation") and not (self.own and isinstance(value, int | float)):
             return self.activation(value)
         if isinstance(value, list):
             return tuple([self.read(key, item, True) for item in value])
@@ -177,7 +207,7 @@ class _Values(NamedTuple):
             if is_object(value):
                 return self.serialized(key, value)
             return {k: self.read(key, v, True) for k, v in value.items()}
-        if not isinstance(value, float) or self.operation or math.isfinite(value):
+        if not isinstance(value, float) or self.operation or self.own or math.isfinite(value):
             return value
         if key == "max_value" and value > 0:
             return None

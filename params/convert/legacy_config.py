@@ -12,23 +12,6 @@ from params.file.keras_objects import WRITTEN, as_graphs, is_object, is_triple, 
 from params.file.model_file import UNSAID, ModelFile
 from params.table.entry import ADAPTED, MOST_BINS
 
-DROPPED: dict[str, tuple[Any, ...]] = {
-    "time_major": (False,),
-    "dynamic": (False,),
-    "renorm": (False,),
-    "fused": (True, False),
-    "ragged": (False,),
-    "sparse": (False,),
-    "causal": (False,),
-    "unit_norm": (False,),
-    "softmax_robust_masking": (False,),
-}
-"""{key that only Keras 2 wrote: values that change nothing}; some layers of Keras 3 have the key too."""
-
-IRRELEVANT = (
-    "input_length", "query_shape", "key_shape", "value_shape", "build_config", "batch_input_shape", "input_dtype",
-    "renorm_clipping", "renorm_momentum", "experimental_autocast",
-)  # fmt: skip
 RENAMED = {
     "Model": "Functional",
     "BatchNormalizationV1": "BatchNormalization",
@@ -135,15 +118,10 @@ def _of_applications(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The config of one layer without the keys that only Keras 2 knew."""
-    kept = {
-        key: value
-        for key, value in config.items()
-        if key not in IRRELEVANT
-        and not (key in DROPPED and any(value is same or value == same for same in DROPPED[key]))
-    }
+    """The config of one layer with the keys and values of Keras 3."""
+    kept = dict(config)
     if name == "InputLayer" and "batch_input_shape" in config:
-        kept["batch_shape"] = config["batch_input_shape"]
+        kept["batch_shape"] = kept.pop("batch_input_shape")
     if name == "LeakyReLU" and "alpha" in kept:
         kept["negative_slope"] = kept.pop("alpha")
     if name == "ThresholdedReLU":

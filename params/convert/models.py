@@ -30,7 +30,7 @@ from params.convert.generations import (
 from params.convert.layer_options import EXACT, config_values, layer_options, meant_options
 from params.convert.mask_effects import of_sequential
 from params.convert.quantization import quantization
-from params.convert.recognition import custom_entry, find_entry, require_own
+from params.convert.recognition import as_own, custom_entry, find_entry, require_own
 from params.convert.requirements import no_graph, require_dense, require_layer, require_plain_inside, takes_training
 from params.convert.training_flags import flags_of
 from params.errors import CorruptFile, UnsupportedLayer
@@ -50,18 +50,22 @@ def convert(
     from_arrays: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
-    objects, conversion = begin(config, custom or {}, version, legacy)
+    custom = custom or {}
+    objects, conversion = begin(config, custom, version, legacy)
+    of_keras = [
+        item for item in objects if not (custom and {item["class_name"], item.get("registered_name")} & custom.keys())
+    ]
     conversion = dataclasses.replace(
         conversion,
         rng=random.key(rng) if isinstance(rng, int) else rng,
         bare=bare,
         from_arrays=from_arrays or {},
-        policies=policies_of_heads(objects) if version < HEADS_HAVE_POLICIES else {},
+        policies=policies_of_heads(of_keras) if version < HEADS_HAVE_POLICIES else {},
     )
     root = conversion.root
     if not root.is_model and custom_entry(root, conversion) is None:
         raise UnsupportedLayer(no_graph(root))
-    require_dense(objects)
+    require_dense(of_keras)
     converted = convert_object(root, conversion)
     if "float64" in conversion.dtypes and not conversion.mixed:
         # layers cast a quotient or average of integers, a float64, to their own dtype
@@ -142,6 +146,8 @@ def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, trai
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """A layer or an operation as a step, with options from its config and by the version of Keras."""
     own = custom_entry(source, conversion)
+    if own is not None:
+        source = as_own(source, own.layer)
     entry = own or find_entry(source, conversion)
     operation = own is None and entry.rules.call is not None  # in the place of a layer it is one of Keras's layers
     trains = _trains(source, conversion, training)

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from fnet.core.compose import graph
-from fnet.core.layer import Bound
+from fnet.core.layer import Bound, bind
 from fnet.core.options import option_names
 from fnet.core.rules import own_layers
 from params.convert.conversion import Conversion
 from params.errors import UnsafeFile, UnsupportedLayer, around_graph, own_function, quoted
 from params.file.keras_objects import KerasObject, kind_of_graph, shown
 from params.table.entry import Entry
-from params.table.layers import CUDNN, LAYERS, REFUSED
+from params.table.layers import CUDNN, LAYERS, REFUSED, class_of
 
 FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 """Classes of Keras 2 whose config names a function of TensorFlow, or an operation that `graph_ops` left."""
@@ -48,7 +48,8 @@ def require_own(source: KerasObject, conversion: Conversion) -> None:
     if not own or registered not in (None, source.class_name, REGISTERED.get(source.class_name)):
         raise UnsafeFile(
             f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
-            f"but {source.class_name} is a class of Keras: class, module and registered name must agree"
+            f"but {source.class_name} is a class of Keras: class, module and registered name must agree. If it is a "
+            f"class of your own, give its pure function, {own_function(registered or source.class_name)}"
         )
 
 
@@ -68,6 +69,15 @@ def custom_entry(source: KerasObject, conversion: Conversion) -> Entry | None:
         return _replacing(step, source)
     step = conversion.own(source.registered_name) or conversion.own(source.class_name)
     return None if step is None else Entry(step, arguments=())
+
+
+def as_own(source: KerasObject, step: Any) -> KerasObject:
+    """An object that becomes the caller's layer `step`, without the name of a class of Keras: what holds of that class,
+    by its version for one, does not hold of a function of the caller."""
+    if source.class_name not in LAYERS or class_of(bind(step).function):
+        return source
+    name = source.registered_name or source.class_name
+    return replace(source, class_name=name if ">" in name else f"custom>{name}", registered_name=name)
 
 
 def _replacing(step: Any, source: KerasObject) -> Entry:

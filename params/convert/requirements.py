@@ -22,6 +22,7 @@ from params.file.keras_objects import (
     KerasObject,
     above_one,
     is_object,
+    is_triple,
     kind_of_graph,
     shown,
 )
@@ -40,7 +41,7 @@ def screen(value: Any, replaced: Container[str]) -> None:
     while waiting:
         item, key, layer = waiting.pop()
         if isinstance(item, list):
-            if key == "activation":
+            if key == "activation" and _is_code(item):
                 raise UnsafeFile(f"the activation of layer {quoted(layer)} holds code (a lambda); {_way_out(layer)}")
             waiting += [(inner, "", layer) for inner in item if inner.__class__ in NESTED]
         elif isinstance(item, dict) and not (replaced and _is_replaced(item, replaced)):
@@ -52,6 +53,12 @@ def screen(value: Any, replaced: Container[str]) -> None:
                 for name, inner in item.items()
                 if inner.__class__ in NESTED and not name.endswith(TRAINING_ONLY)
             ]
+
+
+def _is_code(value: list[Any]) -> bool:
+    """Whether a list is a Python function as Keras 2 wrote it: code, defaults and closure. An input or output of the
+    name "activation" is a list too."""
+    return len(value) == 3 and isinstance(value[0], str) and not is_triple(value)
 
 
 BATCHES = ("batch_shape", "batch_input_shape", "build_input_shape", "build_config")
