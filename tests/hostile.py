@@ -731,7 +731,7 @@ add("json_huge_float", with_config('{"a": 1e999}'), CorruptFile)
 add("json_nan", with_config('{"a": NaN}'), CorruptFile)
 add("json_infinity", with_config('{"a": -Infinity}'), CorruptFile)
 add("json_duplicate_keys", with_config('{"a": 1, "a": 2}'), CorruptFile)
-add("json_utf16", with_config(json.dumps(dense_config()).encode("utf-16")), CorruptFile)
+add("json_utf16", with_config("{".encode("utf-16") + b"\x00\xd8"), CorruptFile)  # half of a pair
 add("json_not_utf8", with_config(b'{"a": "\xff"}'), CorruptFile)
 add("json_bom", with_config(b"\xef\xbb\xbf{}"), CorruptFile)
 add("json_surrogate", with_config('{"a": "\\ud800"}'), CorruptFile)

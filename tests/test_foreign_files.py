@@ -23,7 +23,7 @@ from params import CorruptFile, UnsafeFile, UnsupportedLayer, load_keras
 from params.file import containers
 from tests import parity
 from tests.golden.archives import FOLDER, npz, read
-from tests.hostile import BIAS, KERNEL, keras_zip
+from tests.hostile import BIAS, KERNEL, changed_zip, dense_config, keras_zip
 
 X = np.ones((1, 3), "float32")
 
@@ -45,6 +45,28 @@ def test_teachable_machine():
 
 
 # --- sources --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_config_that_another_program_saved(encoding, tmp_path):
+    """Editors and shells of Windows write marks or UTF-16; Keras reads these, too."""
+    config = json.dumps(dense_config()).encode(encoding)
+    assert_loads(changed_zip(keras_zip(), config=config))
+    (tmp_path / "model.json").write_bytes(config)
+    (tmp_path / "m.keras").write_bytes(keras_zip())
+    for source in (config, tmp_path / "model.json"):
+        model, params = load_keras(source, weights=tmp_path / "m.keras")
+        parity.assert_close(model(params, X), X @ KERNEL + BIAS)
+
+
+def test_a_config_that_json_wrote_twice(tmp_path):
+    """`json.dump(model.to_json(), file)`."""
+    (tmp_path / "model.json").write_text(json.dumps(json.dumps(dense_config())))
+    for source in (tmp_path / "model.json", (tmp_path / "model.json").read_bytes()):
+        model, params = load_keras(source, weights=keras_zip())
+        parity.assert_close(model(params, X), X @ KERNEL + BIAS)
+    with pytest.raises(CorruptFile, match=r"is not JSON: Expecting property name"):
+        load_keras(json.dumps("{class_name}").encode())
 
 
 @pytest.mark.parametrize(

@@ -800,6 +800,38 @@ def test_loading_what_fits_loads_what_a_complete_load_does(suffix, tmp_path):
     np.testing.assert_array_equal(got["p"]["kernel"], p.kernel)
 
 
+def _parted(wide, more):
+    """A Keras model with layers inside others. wide: whether some are wider; more: whether there is one more."""
+    layers, units = keras.layers, 5 if wide else 3
+    inner = [layers.Dense(4), layers.Dense(units), layers.Dense(4)]
+    spare = keras.Sequential([layers.Dense(2), *([layers.Dense(2)] if more else [])])
+    cells = layers.RNN([layers.SimpleRNNCell(4), layers.SimpleRNNCell(units)], return_sequences=True)
+    x = keras.Input((None, 4))
+    y = layers.TimeDistributed(keras.Sequential([keras.Input((4,)), *inner]))(x)
+    y = layers.MultiHeadAttention(2, 3, value_dim=units)(y, y)
+    return keras.Model(x, spare(layers.Dense(4)(cells(y))))
+
+
+@pytest.mark.parametrize(("wide", "more"), [(True, 1), (True, 2), (False, 1)])
+def test_layers_inside_others_that_do_not_fit_are_kept_alone(wide, more, tmp_path):
+    """As in Keras: its models, cells and attentions load whatever of them fits; all of them were kept."""
+    before, stored = _parted(wide, more == 2), _parted(False, more == 1)
+    before.save(tmp_path / "before.keras")
+    stored.save_weights(tmp_path / "m.weights.h5")
+    model, params = load_keras(tmp_path / "before.keras")
+    with pytest.warns(WeightsWarning) as told:
+        got = load_weights(tmp_path / "m.weights.h5", model, params, skip_mismatch=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        before.load_weights(tmp_path / "m.weights.h5", skip_mismatch=True)
+    _, expected = fnet.from_keras(before)
+    for (path, leaf), (_, theirs) in zip(tree.items(got), tree.items(expected), strict=True):
+        np.testing.assert_array_equal(leaf, theirs, str(path))
+    message = str(told[0].message)
+    assert ("value_dense/kernel' must have the shape [4, 2, 5]" in message) == wide
+    assert ("in the file, but not in the model: 'layers/sequential/layers/dense_1'" in message) == (more == 1)
+
+
 @pytest.mark.parametrize("outside", [False, True])
 def test_a_layer_that_two_models_share_is_found_with_each_option(outside, tmp_path):
     """A file has it once, in the first; the model does not record that it is one layer."""

@@ -192,7 +192,7 @@ def by_groups(
     """
     arrays, missing, used = dict(work.preset), [], set()
     for slot in work.slots:
-        array = array_of(_variables(file, slot), slot)
+        array = array_of(stored_at(file, slot), slot)
         if array is not None:
             used.add(array.place)
         elif slot.path is not None and slot.path not in work.preset and not slot.of_training:
@@ -223,10 +223,10 @@ def of_training(work: Plan) -> re.Pattern[str]:
     return re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
 
 
-def _variables(file: WeightTree, slot: Slot) -> Variables:
+def stored_at(file: WeightTree, slot: Slot) -> Variables:
     """The arrays of the group of a slot."""
     variables = variables_of(file, slot.group)
-    if variables.arrays or variables.named or not is_custom(slot.owner):
+    if variables.every or not is_custom(slot.owner):
         return variables
     place = places_inside(file, slot.home).get(slot.group.removeprefix(slot.home).strip("/"))
     return variables if place is None else file.groups[place]

@@ -33,6 +33,7 @@ from params.assign.weight_paths import (
     of_training,
     plan,
     split_name,
+    stored_at,
 )
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
@@ -306,15 +307,13 @@ def _source(class_name: str, name: str, config: dict[str, Any] | None = None) ->
 
 
 Layer = tuple[Converted | None, str, Callable[[], Loaded]]
-"""(layer of the model, name in the file, its arrays); no layer where the model has none of the name."""
+"""(layer of the model or inside one, name in the file, its arrays); no layer where the model has none of the name."""
 
 
 class _Found(NamedTuple):
     """What of a file fits the layers of a model."""
 
     arrays: Loaded
-    loaded: set[str]
-    """The names of the layers with these arrays."""
     skipped: list[str]
     unknown: list[str]
 
@@ -325,7 +324,8 @@ def _load_partly(
     """`params` with the arrays of the matching layers of a file, and a WeightsWarning that lists all others.
 
     by_name: layers are matched by name, else as without these options. skip: layers whose arrays have other shapes stay
-    unchanged. Raises WeightsMismatch for these without skip, and for a file without names.
+    unchanged, in a file with groups also those inside others. Raises WeightsMismatch for these without skip, and for a
+    file without names.
     """
     specs = dict(tree.items(expected))
     slots = Slots(_plan(converted, params, expected))
@@ -334,10 +334,10 @@ def _load_partly(
         found = _found(layers, specs, skip)
     else:
         found = _most(converted, params, expected, file, by_name=by_name, skip=skip)
-    asked = [part.source.name for part in stored_layers(converted) if makes_params(slots.of(part))]
-    kept = [name for name in asked if name not in found.loaded]
-    if kept or found.unknown:
-        warn(_report(file.label, len(found.loaded), kept, found.skipped, found.unknown), WeightsWarning)
+    asked = {part.source.name: own for part in stored_layers(converted) if makes_params(own := slots.of(part))}
+    kept = [name for name, own in asked.items() if not any(slot.path in found.arrays for slot in own)]
+    if kept or found.skipped or found.unknown:
+        warn(_report(file.label, len(asked) - len(kept), kept, found.skipped, found.unknown), WeightsWarning)
     before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
     return values({**before, **found.arrays}, expected)
 
@@ -345,26 +345,26 @@ def _load_partly(
 def _most(
     converted: Converted, params: Params, expected: ParamTree, file: ModelFile, *, by_name: bool, skip: bool
 ) -> _Found:
-    """What is found in a file with groups, in the combination that fits the most layers."""
+    """What is found in a file with groups, in the combination that fits the most arrays."""
     specs, fits, errors = dict(tree.items(expected)), list[_Found](), list[ModelFileError]()
 
     def fill(work: Plan) -> _Found:
         work = _regrouped(work, file.arrays, by_name)
-        return _found(_group_layers(work, file.arrays, by_name), specs, skip)
+        return _found(_group_layers(work, file.arrays, by_name, skip), specs, skip)
 
     for plans in _plans(converted, params, expected, file):
         try:
-            fits.append(fitting(plans, fill, file.arrays, lambda found: len(found.loaded)))
+            fits.append(fitting(plans, fill, file.arrays, lambda found: len(found.arrays)))
         except ModelFileError as error:
             errors.append(error)
     if not fits:
         raise errors[0]
-    return max(fits, key=lambda found: len(found.loaded))
+    return max(fits, key=lambda found: len(found.arrays))
 
 
 def _found(layers: Iterable[Layer], specs: Mapping[tuple[Any, ...], Any], skip: bool) -> _Found:
     """The arrays of `layers`. skip: without those of layers whose arrays differ from `specs`, else WeightsMismatch."""
-    found = _Found({}, set(), [], [])
+    found = _Found({}, [], [])
     for part, name, read in layers:
         if part is None:
             found.unknown.append(name)
@@ -380,7 +380,6 @@ def _found(layers: Iterable[Layer], specs: Mapping[tuple[Any, ...], Any], skip: 
             found.skipped.append(f"{part.source.name} ({error})")
         else:
             found.arrays.update(arrays)
-            found.loaded.add(part.source.name)
     return found
 
 
@@ -415,8 +414,9 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
         yield part, layer.name, read
 
 
-def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer]:
-    """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
+def _group_layers(work: Plan, file: WeightTree, by_name: bool, skip: bool) -> Iterator[Layer]:
+    """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later. skip: the
+    layers inside them one by one."""
     tops, top = _tops(work, file), partial(_top, work)
     named = work.walk.has_attributes(work.whole, "") or any(file.groups.get(place, NO_ARRAYS).name for place in tops)
     if by_name and not named:
@@ -424,7 +424,7 @@ def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer
 
     inside: dict[str, list[StoredArray]] = defaultdict(list)
     for group, variables in file.groups.items():
-        inside[top(group)] += [*variables.arrays, *variables.named.values()]
+        inside[top(group)] += variables.every
     slots_at: dict[str, list[Slot]] = defaultdict(list)
     for slot in work.slots:
         for place in {slot.group, top(slot.group)}:
@@ -439,10 +439,36 @@ def _group_layers(work: Plan, file: WeightTree, by_name: bool) -> Iterator[Layer
         elsewhere = dict.fromkeys(slot.group for slot in own if top(slot.group) != place)
         used |= {place, *map(top, elsewhere)}
         every = [slot for home in (place, *elsewhere) for slot in slots_at[home]]
-        yield part, quoted(place), partial(_from_groups, replace(work, slots=every), file, inside[place])
+        if skip:
+            yield from _apart(work, file, every)
+        else:
+            yield part, quoted(place), partial(_from_groups, replace(work, slots=every), file, inside[place])
     for place in sorted(tops - used):
         if inside[place]:
             yield None, file.groups.get(place, NO_ARRAYS).name or place, dict
+    if skip:
+        yield from _left_inside(work, file, used)
+
+
+def _left_inside(work: Plan, file: WeightTree, tops: Container[str]) -> Iterator[Layer]:
+    """The objects inside the layers at `tops` of a file that the model does not have."""
+    copied = {join(slot.group, name) for slot in work.slots for name in slot.owner.entry.copies}
+    met = {array.place for slot in work.slots for array in stored_at(file, slot).every}
+    training = of_training(work)
+    for group, variables in file.groups.items():
+        extra = any(not (array.place in met or training.match(array.place)) for array in variables.every)
+        if extra and group not in copied and _top(work, group) in tops:
+            yield None, quoted(group), dict
+
+
+def _apart(work: Plan, file: WeightTree, slots: Iterable[Slot]) -> Iterator[Layer]:
+    """The objects of a layer, each with arrays of its own: Keras skips one that does not fit, not those around it."""
+    groups: dict[str, list[Slot]] = defaultdict(list)
+    for slot in slots:
+        groups[slot.group].append(slot)
+    for group, own in groups.items():
+        every = stored_at(file, own[0]).every
+        yield own[0].owner, quoted(group), partial(_from_groups, replace(work, slots=own), file, every)
 
 
 def _from_groups(work: Plan, file: WeightTree, inside: Iterable[StoredArray]) -> Loaded:

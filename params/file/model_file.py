@@ -88,6 +88,11 @@ class Variables:
     named: Mapping[str, StoredArray] = field(default_factory=dict)
     """Datasets whose names are not integers."""
 
+    @property
+    def every(self) -> list[StoredArray]:
+        """All arrays of the object."""
+        return [*self.arrays, *self.named.values()]
+
 
 @dataclass(frozen=True, slots=True)
 class LegacyLayer:
@@ -113,7 +118,7 @@ class WeightTree:
     @property
     def every(self) -> list[StoredArray]:
         """All arrays, whatever the layout."""
-        grouped = [array for group in self.groups.values() for array in (*group.arrays, *group.named.values())]
+        grouped = [array for group in self.groups.values() for array in group.every]
         listed = [array for layer in self.layers for _, array in layer.arrays]
         return grouped + listed + [array for _, array in self.top_level]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from params.file.model_file import (
     WeightTree,
     allowed,
 )
-from params.file.strict_json import parse_object
+from params.file.strict_json import as_object, parse, parse_object
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -107,14 +108,18 @@ def _file(
         return _keras(Zip(data, limits, checks), "keras-zip", label, limits, arrays, len(data))
     if head[:8] == hdf5.SIGNATURE:
         return _hdf5(data, label, limits)
-    if head.lstrip()[:1] == b"{" and (folder is not None or b'"class_name"' in head):
+    text = str(head, json.detect_encoding(head), "replace").lstrip()
+    if text.startswith(("{", '"{')) and (folder is not None or "class_name" in text):
         return _json(data, folder, label, limits)
     raise stranger(head)
 
 
 def _json(data: memoryview, folder: str | None, label: str, limits: Limits) -> ModelFile:
     """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
-    index = parse_object(data, label, limits, nonfinite=True)
+    value = parse(data, label, limits, nonfinite=True)
+    if isinstance(value, str):  # json.dump(model.to_json(), file)
+        value = parse(value, label, limits, nonfinite=True)
+    index = as_object(value, label)
     if "layers" in index:  # of model.get_config()
         index = {"class_name": "Functional" if "input_layers" in index else "Sequential", "config": index}
     if "class_name" not in index:

@@ -31,7 +31,7 @@ LISTS = ("layers", "inbound_nodes", "cell", "cells")
 
 
 def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False) -> Any:
-    """The value of strict JSON in UTF-8.
+    """The value of strict JSON in UTF-8, 16 or 32, as `json.loads`, and so Keras, tells them apart.
 
     nonfinite: accept `NaN`, `Infinity` and `-Infinity`, which Keras writes for the arguments of operations. what: the
     name of the text in messages.
@@ -41,9 +41,9 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
     if len(data) > limits.config:
         raise LimitExceeded(f"{what} has {len(data)} bytes; `Limits.config` allows {limits.config}")
     try:
-        text = data if isinstance(data, str) else str(data, "utf-8")
+        text = data if isinstance(data, str) else str(data, json.detect_encoding(bytes(data[:4])))
     except UnicodeDecodeError as error:
-        raise CorruptFile(f"{what} is not UTF-8 text: {error}") from error
+        raise CorruptFile(f"{what} is not {error.encoding.upper()} text: {error}") from error
     _check_size(text, what, limits)
     constant = float if nonfinite else _constant
     try:
@@ -82,7 +82,11 @@ def parse_object(
     data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False
 ) -> dict[str, Any]:
     """`parse`, of a text that must be a JSON object."""
-    value = parse(data, what, limits, nonfinite=nonfinite)
+    return as_object(parse(data, what, limits, nonfinite=nonfinite), what)
+
+
+def as_object(value: Any, what: str) -> dict[str, Any]:
+    """`value`, which must be a JSON object. what: the name of the text in messages."""
     if not isinstance(value, dict):
         raise CorruptFile(f"{what} must be a JSON object, not {quoted(value, 40)}")
     return value
