@@ -655,11 +655,22 @@ def test_a_layer_of_a_sequential_model_may_have_no_name():
 
 def test_the_config_of_a_custom_layer_is_its_own():
     own = fnet.layer(shape=lambda x: (x, {}))(lambda params, x, *, seed=(): x * sum(seed))
-    options = {"seed": [1, 2], "kernel_regularizer": 0.01}
-    layer = entry("Seeded", "seeded", module="mine", registered="mine>Seeded", **options)
-    data = keras_zip(sequential_config(input_entry(3), layer), NO_WEIGHTS)
-    model, params = load_keras(data, custom={"mine>Seeded": own})
+    zeros = {"module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None}
+    options = {"seed": [1, 2], "kernel_regularizer": 0.01, "initializer": zeros}
+
+    def file(**further):
+        layer = entry("Seeded", "seeded", module="mine", registered="mine>Seeded", **options, **further)
+        return keras_zip(sequential_config(input_entry(3), layer), NO_WEIGHTS)
+
+    model, params = load_keras(file(), custom={"mine>Seeded": own})
     np.testing.assert_array_equal(model(params, np.ones((1, 3), "float32")), np.full((1, 3), 3.0))
+    for further in ({"inner": zeros}, {"layers": 2}):
+        with pytest.raises(
+            UnsupportedLayer, match=f"has the option '{next(iter(further))}' = .* unknown to its function"
+        ):
+            load_keras(file(**further), custom={"mine>Seeded": own})
+        with pytest.raises(UnsupportedLayer, match="Seeded 'seeded' is a custom layer"):
+            load_keras(file(**further))
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -8,64 +8,44 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any
 
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import snake_case
 
 
-def _named(homes: Mapping[str, str]) -> dict[str, str]:
-    """{operation: function} of operations whose function is in the module `home`, by their name in snake case."""
-    return {op: f"{home}.{snake_case(op)}".lstrip(".") for home, ops in homes.items() for op in ops.split()}
+def _named(functions: str) -> dict[str, str]:
+    """{operation: function} from words: "math.Abs" is the operation Abs and the function math.abs, "Neg=math.negative"
+    gives both."""
+    pairs = [word.partition("=")[::2] for word in functions.split()]
+    return {op.rpartition(".")[2]: function or _lower(op) for op, function in pairs}
 
 
-_UNARY = {
-    **_named(
-        {
-            "": "Identity OnesLike Rank StopGradient Where ZerosLike",
-            "bitwise": "Invert",
-            "linalg": "Cholesky",
-            "math": (
-                "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Conj Cos Cosh Digamma Erf Erfc Erfinv Exp Expm1 Floor "
-                "Imag IsFinite IsInf IsNan Lgamma Log Log1p LogicalNot Real Reciprocal Rint Round Rsqrt Sigmoid "
-                "Sign Sin Sinh Softplus Sqrt Square Tan Tanh"
-            ),
-            "nn": "Elu L2Loss LogSoftmax Relu Relu6 Selu Softmax Softsign",
-        }
-    ),
-    "ComplexAbs": "math.abs",
-    "HSVToRGB": "image.hsv_to_rgb",
-    "Inv": "math.reciprocal",
-    "MatrixDeterminant": "linalg.det",
-    "MatrixInverse": "linalg.inv",
-    "Neg": "math.negative",
-    "RGBToHSV": "image.rgb_to_hsv",
-}
-_BINARY = {
-    **_named(
-        {
-            "bitwise": "BitwiseAnd BitwiseOr BitwiseXor LeftShift RightShift",
-            "math": (
-                "Add Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr Maximum Minimum NotEqual Pow "
-                "SquaredDifference Xdivy Xlog1py Xlogy"
-            ),
-        }
-    ),
-    "AddV2": "math.add",
-    "Div": "compat.v1.div",
-    "DivNoNan": "math.divide_no_nan",
-    "FloorDiv": "math.floordiv",
-    "FloorMod": "math.floormod",
-    "Mul": "math.multiply",
-    "MulNoNan": "math.multiply_no_nan",
-    "NextAfter": "math.nextafter",
-    "RealDiv": "realdiv",
-    "Sub": "math.subtract",
-    "TruncateDiv": "truncatediv",
-    "TruncateMod": "truncatemod",
-}
-_REDUCTIONS = _named({"": "All Any EuclideanNorm Max Mean Min Prod Sum"})
+def _lower(op: str) -> str:
+    home, dot, name = op.rpartition(".")
+    return f"{home}{dot}{snake_case(name)}"
+
+
+_UNARY = _named("""
+    Identity OnesLike Rank StopGradient Where ZerosLike bitwise.Invert linalg.Cholesky MatrixDeterminant=linalg.det
+    MatrixInverse=linalg.inv
+    math.Abs math.Acos math.Acosh math.Asin math.Asinh math.Atan math.Atanh math.Ceil math.Conj math.Cos math.Cosh
+    math.Digamma math.Erf math.Erfc math.Erfinv math.Exp math.Expm1 math.Floor math.Imag math.IsFinite math.IsInf
+    math.IsNan math.Lgamma math.Log math.Log1p math.LogicalNot math.Real math.Reciprocal math.Rint math.Round math.Rsqrt
+    math.Sigmoid math.Sign math.Sin math.Sinh math.Softplus math.Sqrt math.Square math.Tan math.Tanh
+    ComplexAbs=math.abs Inv=math.reciprocal Neg=math.negative
+    nn.Elu nn.L2Loss nn.LogSoftmax nn.Relu nn.Relu6 nn.Selu nn.Softmax nn.Softsign
+    HSVToRGB=image.hsv_to_rgb RGBToHSV=image.rgb_to_hsv
+""")
+_BINARY = _named("""
+    bitwise.BitwiseAnd bitwise.BitwiseOr bitwise.BitwiseXor bitwise.LeftShift bitwise.RightShift
+    math.Add math.Equal math.Greater math.GreaterEqual math.Less math.LessEqual math.LogicalAnd math.LogicalOr
+    math.Maximum math.Minimum math.NotEqual math.Pow math.SquaredDifference math.Xdivy math.Xlog1py math.Xlogy
+    AddV2=math.add Div=compat.v1.div DivNoNan=math.divide_no_nan FloorDiv=math.floordiv FloorMod=math.floormod
+    Mul=math.multiply MulNoNan=math.multiply_no_nan NextAfter=math.nextafter RealDiv=realdiv Sub=math.subtract
+    TruncateDiv=truncatediv TruncateMod=truncatemod
+""")
+_REDUCTIONS = _named("All Any EuclideanNorm Max Mean Min Prod Sum")
 _MASKS = "begin_mask end_mask ellipsis_mask new_axis_mask shrink_axis_mask"
 _CONV = "strides padding data_format dilations"
 _POOL = "ksize strides padding data_format"

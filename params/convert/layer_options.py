@@ -56,7 +56,8 @@ def config_values(
     kept = {
         key: item
         for key, item in source.config.items()
-        if (own and key in legal) or not (key.endswith(TRAINING_ONLY) or (conversion.legacy and _is_dropped(key, item)))
+        if (own and key in legal)
+        or not (f"{'_' * own}{key}".endswith(TRAINING_ONLY) or (conversion.legacy and _is_dropped(key, item)))
     }
     if "*" in entry.ignored:
         kept = {key: item for key, item in kept.items() if key == "name" or key in legal}
@@ -65,7 +66,7 @@ def config_values(
     if legal.get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
     values = _Values(source, conversion, operation, own, training)
-    return {key: values.read(key, item) for key, item in kept.items()}
+    return {key: values.read(key, item) if key in legal or not own else item for key, item in kept.items()}
 
 
 REQUIRED = frozenset({
@@ -115,7 +116,9 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ope
             or value in entry.neutral.get(key, ())
         ):
             runs = " or ".join(map(quoted, entry.neutral.get(key, ())))
-            why = f"fnet runs it with {runs} only" if runs else "unknown to fnet"
+            why = (
+                f"fnet runs it with {runs} only" if runs else "unknown to fnet" if of_age else "unknown to its function"
+            )
             raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, {why}")
     return options
 

@@ -55,9 +55,7 @@ def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
     """
     if not is_object(config):
         raise CorruptFile(f"the model config is not a model: {quoted(config)}")
-    changed = _object(config, keras2)
-    if not isinstance(changed, dict):
-        raise CorruptFile("the model config is not a model")
+    changed: dict[str, Any] = _object(config, keras2)
     return changed
 
 

@@ -92,7 +92,11 @@ def _says_rows(shape: Any) -> bool:
 
 def _is_replaced(item: dict[str, Any], replaced: Container[str]) -> bool:
     config = item.get("config")
-    names = (config.get("name") if isinstance(config, dict) else None, item.get("registered_name"))
+    names = (
+        config.get("name") if isinstance(config, dict) else None,
+        item.get("class_name"),
+        item.get("registered_name"),
+    )
     return any(isinstance(name, str) and name in replaced for name in names)
 
 

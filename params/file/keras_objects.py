@@ -238,7 +238,7 @@ def as_graphs(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 def kind_of_graph(config: Any) -> str | None:
     """The class of Keras that describes a model by such a config: "Functional", "Sequential", or None."""
-    if not isinstance(config, dict) or "layers" not in config:
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
         return None
     return "Functional" if "input_layers" in config else "Sequential"
 

@@ -54,23 +54,10 @@ _FUNCTION = "it calls Python functions, which a model file cannot hold as data"
 
 DIFFERENT = {
     "compat.v1.where": "it picks whole rows where the condition has one axis",
-    "compat.v1.nn.dropout": _RANDOM,
-    "nn.dropout": _RANDOM,
-    "nn.experimental.stateless_dropout": _RANDOM,
-    "__operators__.eq": _LOST,
-    "__operators__.ne": _LOST,
-    "einsum": _LOST,
-    "linalg.einsum": _LOST,
-    "meshgrid": _LOST,
-    "map_fn": _FUNCTION,
-    "scan": _FUNCTION,
-    "foldl": _FUNCTION,
-    "foldr": _FUNCTION,
-    "cond": _FUNCTION,
-    "while_loop": _FUNCTION,
-    "vectorized_map": _FUNCTION,
-    "numpy_function": _FUNCTION,
-    "py_function": _FUNCTION,
+    **dict.fromkeys(("compat.v1.nn.dropout", "nn.dropout", "nn.experimental.stateless_dropout"), _RANDOM),
+    **dict.fromkeys(("__operators__.eq", "__operators__.ne", "einsum", "linalg.einsum", "meshgrid"), _LOST),
+    **dict.fromkeys(("map_fn", "scan", "foldl", "foldr", "cond", "while_loop", "vectorized_map"), _FUNCTION),
+    **dict.fromkeys(("numpy_function", "py_function"), _FUNCTION),
 }
 """{name: why it has no entry}."""
 
