@@ -33,6 +33,25 @@ def nest(steps):
     return sequential({"x": bind(fnet.input_layer, shape=(None, 2)), "m": model})
 
 
+def fan(steps):
+    """A step with many outputs, of which one reads all."""
+    nodes = {
+        "x": bind(fnet.input_layer, shape=(None, 2)),
+        "wide": (bind(fnet.operations.tile, repeats=(1, steps)), "x"),
+        "parts": (bind(fnet.operations.split, indices_or_sections=steps, axis=1), "wide"),
+        "y": (fnet.add, tuple(fnet.at("parts", i) for i in range(steps))),
+    }
+    return graph(nodes, inputs="x", outputs="y")
+
+
+def shared(steps):
+    """One layer, called many times."""
+    dense = bind(fnet.dense, units=2)
+    nodes = {"x": bind(fnet.input_layer, shape=(None, 2)), "n0": (dense, "x")}
+    nodes |= {f"n{i}": (dense, f"n{i - 1}", "n0") for i in range(1, steps)}
+    return graph(nodes, inputs="x", outputs=f"n{steps - 1}")
+
+
 X = np.ones((3, 2), "float32")
 
 
@@ -89,6 +108,7 @@ def calls(function, model, folder):
 
 CASES = [(name, model) for name in FUNCTIONS for model in (chain, ladder, nest)]
 CASES.remove(("repr", nest))  # whose lines are indented by their depth
+CASES += [(name, model) for name in ("call", "predict", "check", "save", "to_keras") for model in (fan, shared)]
 
 
 @pytest.mark.parametrize(("name", "model"), CASES)

@@ -283,6 +283,10 @@ class _Calls:
     """{node: the name of the layer that it calls}."""
     called: dict[str, list[str]] = field(default_factory=dict)
     """{layer: the nodes that call it}."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """{node: the number of its call}."""
+    places: dict[str, dict[tuple[Any, ...], int]] = field(default_factory=dict)
+    """{node: {path of an output: its number}}."""
 
     def __post_init__(self) -> None:
         for name, node in self.model.nodes:
@@ -290,7 +294,8 @@ class _Calls:
             if function_of(node.step) is not constant:
                 key = self._key(name, node)
                 self.keys[name] = key
-                self.called.setdefault(key, []).append(name)
+                self.numbers[name] = len(self.called.setdefault(key, []))
+                self.called[key].append(name)
 
     def _key(self, name: str, node: Node) -> str:
         """The name of the layer that a node calls. A step without params is a separate layer."""
@@ -369,10 +374,11 @@ class _Calls:
 
     def history(self, node: str, path: tuple[Any, ...], ends: bool = False) -> list[Any]:
         """[layer, number of the call, number of the output]. ends: calls of functional models count from 1 there."""
-        outputs = self.writing.rows[(*self.path, node)].outputs
-        key = self.keys[node]
-        call = self.called[key].index(node) + (ends and isinstance(self.nodes[node].step, Graph))
-        return [key, call, paths_of(outputs).index(path)]
+        if node not in self.places:
+            outputs = paths_of(self.writing.rows[(*self.path, node)].outputs)
+            self.places[node] = {path: number for number, path in enumerate(outputs)}
+        call = self.numbers[node] + (ends and isinstance(self.nodes[node].step, Graph))
+        return [self.keys[node], call, self.places[node][path]]
 
     def ends(self, sources: Any) -> Any:
         """`input_layers` or `output_layers`."""
