@@ -198,19 +198,20 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
     inputs, labels = args.inputs, args.labels
     try:
         x = np.load(inputs, allow_pickle=False)
-        x = _by_name(x, args.model, custom_objects) if inputs.suffix == ".npz" else x
+        arrays = dict(x) if inputs.suffix == ".npz" else {}
         y = None if labels is None else np.load(labels, allow_pickle=False)
     except (ValueError, OSError, KeyError) as error:
         hint = "; texts are saved as np.array(rows, 'str')" if "Object" in str(error) else ""
         raise ValueError(f"cannot read {inputs} or its labels: {error}{hint}") from error
+    x = _by_name(arrays, inputs, args.model, custom_objects) if arrays else x
     lengths = {len(a) for a in (*(x if isinstance(x, tuple) else (x,)), *(() if y is None else (y,)))}
     if len(lengths) != 1 or 0 in lengths:
         raise UsageError(f"inputs and labels need the same number of rows, at least 1; got {sorted(lengths)}")
     return x, y
 
 
-def _by_name(arrays: Any, model_file: Path, custom_objects: dict[str, Any]) -> Any:
-    """The arrays of a .npz in the order of the model's inputs: named like the inputs, or x, or x0, x1, ..."""
+def _by_name(arrays: dict[str, Any], file: Path, model_file: Path, custom_objects: dict[str, Any]) -> Any:
+    """The arrays of a .npz `file` in the order of the model's inputs: named like the inputs, or x, or x0, x1, ..."""
     from compare import reference
     from fnet import tree
 
@@ -220,7 +221,7 @@ def _by_name(arrays: Any, model_file: Path, custom_objects: dict[str, Any]) -> A
     else:
         names = [tensor.name for tensor in tree.leaves(reference.takes(reference.load(model_file, custom_objects)))]
         if set(names) != set(arrays):
-            raise ValueError(f"it has {', '.join(arrays)}; the model takes {', '.join(names)}")
+            raise UsageError(f"{file} has {', '.join(arrays)}; the model takes {', '.join(names)}")
     return arrays[names[0]] if len(names) == 1 else tuple(arrays[name] for name in names)
 
 

@@ -43,7 +43,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Differing:
-    """A row with another predicted class than Keras's; a tie where float64 does not decide between the two."""
+    """A row, or a pixel or step of one, with another predicted class than Keras's; a tie where float64 does not decide
+    between the two."""
 
     row: int
     keras: int
@@ -57,7 +58,7 @@ class Side:
     """The measures of one implementation on all rows; errors are against the float64 evaluation.
 
     error: the largest relative error of an output (`compare.yardstick`). max_abs, mean_abs: over all entries.
-    agreement: the fraction of rows with Keras's class.
+    predicted: the class of every row, or of every pixel or step of one. agreement: the fraction with Keras's class.
     """
 
     name: str
@@ -106,10 +107,15 @@ class Measured:
     def __init__(self, rows: Rows, exact: list[Any], keras: list[Any], policy: str, threshold: float) -> None:
         self.rows, self.exact, self.keras, self.policy, self.threshold = rows, exact, keras, policy, threshold
         self.keras_classes = classes_of(keras[0], threshold)
+        if rows.y is not None and np.size(rows.y) != len(self.keras_classes):
+            raise ValueError(f"{np.size(rows.y)} labels, but the model predicts {len(self.keras_classes)} classes")
 
     def side(self, name: str, run: Run) -> Side:
         """The measures of one implementation; where outputs have other shapes its errors are infinite."""
-        error, nothing = max(line.errors[name] for line in self.outputs({name: run})), np.full(len(self.rows), -1)
+        error, nothing = (
+            max(line.errors[name] for line in self.outputs({name: run})),
+            np.full_like(self.keras_classes, -1),
+        )
         side = Side(name, error, nothing, np.full(len(self.rows), np.inf), run.seconds, run.load_seconds, run.versions)
         if [array.shape for array in run.y] != [array.shape for array in self.exact]:
             return side
@@ -120,7 +126,9 @@ class Measured:
             side,
             max_abs=float(by_row.max()),
             mean_abs=float(np.mean(np.concatenate([gap.ravel() for gap in gaps]))),
-            f1=None if labels is None else float(f1_score(labels, predicted, average="macro", zero_division=0)),
+            f1=None
+            if labels is None
+            else float(f1_score(np.ravel(labels), predicted, average="macro", zero_division=0)),
             predicted=predicted,
             agreement=float(np.mean(predicted == self.keras_classes)),
             row_errors=by_row,
@@ -128,17 +136,18 @@ class Measured:
         )
 
     def _differing(self, predicted: Any) -> list[Differing]:
-        exact = self.exact[0].reshape(len(self.rows), -1)
+        exact = scores_of(self.exact[0])
         allowed = yardstick.judge(self.keras[0], self.keras[0], self.exact[0], self.policy).allowed
         within = allowed * yardstick.magnitude(exact)
         rows = []
-        for row in np.flatnonzero(predicted != self.keras_classes):
-            ours, theirs = int(predicted[row]), int(self.keras_classes[row])
+        for place in np.flatnonzero(predicted != self.keras_classes):
+            ours, theirs = int(predicted[place]), int(self.keras_classes[place])
             if exact.shape[1] == 1:
-                margin = abs(float(exact[row].item()) - self.threshold)
+                margin = abs(float(exact[place].item()) - self.threshold)
             else:
-                margin = abs(float(exact[row, theirs] - exact[row, ours]))
-            rows.append(Differing(int(row), theirs, ours, margin, margin <= within))
+                margin = abs(float(exact[place, theirs] - exact[place, ours]))
+            row = int(place) * len(self.rows) // len(predicted)
+            rows.append(Differing(row, theirs, ours, margin, margin <= within))
         return rows
 
     def problems(self, side: Side, keras: Side) -> list[str]:
@@ -147,7 +156,8 @@ class Measured:
         apart = [d for d in side.differing if not d.tie]
         if apart:
             shown = ", ".join(f"row {d.row}: {d.fnet} for {d.keras}" for d in apart[:5])
-            lines.append(f"{side.name}: another class than Keras on {len(apart)} rows ({shown})")
+            what = "rows" if len(side.predicted) == len(self.rows) else "pixels or steps"
+            lines.append(f"{side.name}: another class than Keras on {len(apart)} {what} ({shown})")
         if apart and side.f1 is not None and keras.f1 is not None and f"{side.f1:.4f}" != f"{keras.f1:.4f}":
             lines.append(f"{side.name}: macro-F1 {side.f1:.4f}, Keras has {keras.f1:.4f}")
         return lines
@@ -206,8 +216,14 @@ def over_layers(table: Sequence[Errors]) -> list[str]:
 
 
 def classes_of(y: Any, threshold: float) -> Any:
-    """The predicted class of each row; rows of a single unit are class 1 above `threshold`. Strings have none: 0."""
-    y = np.asarray(y).reshape(len(y), -1)
+    """The predicted class of each row, pixel or step; a single unit is 1 above `threshold`. Strings have none: 0."""
+    y = scores_of(y)
     if y.dtype.kind in "OSU":
         return np.zeros(len(y), np.int64)
     return (y[:, 0] > threshold).astype(np.int64) if y.shape[1] == 1 else y.argmax(axis=1)
+
+
+def scores_of(y: Any) -> Any:
+    """An output as (n, k): k scores for each row, or for each pixel or step of the rows."""
+    y = np.asarray(y)
+    return y.reshape(-1, y.shape[-1] if y.ndim > 1 else 1)

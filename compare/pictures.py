@@ -123,7 +123,7 @@ def confusion(comparison: Comparison) -> str:
     if labels is None or not 1 < len(classes) <= 20 or len(comparison.sides) < 2:
         return ""
     side = comparison.sides[1]
-    counts = confusion_matrix(labels, side.predicted, labels=range(len(classes)))
+    counts = confusion_matrix(np.ravel(labels), side.predicted, labels=range(len(classes)))
     return inline(matrix(side.name, counts, classes))
 
 

@@ -36,7 +36,7 @@ def score(value: float | None) -> str:
 
 
 def agreement(side: Side) -> str:
-    """How many rows have Keras's class: `400/400`, `399/400 (1 tie)`."""
+    """How many rows, pixels or steps have Keras's class: `400/400`, `399/400 (1 tie)`."""
     rows, ties = len(side.predicted), sum(d.tie for d in side.differing)
     note = f" ({ties} tie{'s' if ties > 1 else ''})" if ties else ""
     return f"{round(side.agreement * rows)}/{rows}{note}"

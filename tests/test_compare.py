@@ -119,7 +119,9 @@ def test_a_report_says_where_float32_is_far_from_float64(folder, capsys, caplog)
 def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     a, b = keras.Input((6,), name="a"), keras.Input((2,), name="b")
     inner = small(units=2, activation="tanh")
-    y = keras.layers.Add(name="sum")([inner(a), b])
+    x = keras.Input((2,))
+    named = keras.Model(x, {"b": keras.layers.Rescaling(2.0)(x), "a": keras.layers.Rescaling(3.0)(x)}, name="named")
+    y = keras.layers.Add(name="sum")([inner(a), named(b)["b"]])
     keras.Model([a, b], [keras.layers.Softmax(name="soft")(y), y]).save(folder / "two.keras")
     rng = np.random.default_rng(1)
     x = {"x0": rng.standard_normal((9, 6)), "x1": rng.standard_normal((9, 2))}
@@ -131,8 +133,8 @@ def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     with pytest.raises(cli.UsageError, match="takes 2 arrays, a data set has one"):
         cli.data_rows(folder / "two.keras", "embedded", "test")
     np.savez(folder / "two.npz", b=x["x1"], c=x["x0"])
-    assert compared([str(folder / "two.keras"), *inputs]) == 1
-    assert "it has b, c; the model takes a, b" in caplog.text
+    assert compared([str(folder / "two.keras"), *inputs]) == 2
+    assert "two.npz has b, c; the model takes a, b" in caplog.text
 
 
 @pytest.mark.slow
@@ -617,10 +619,37 @@ def test_every_output_is_judged_by_itself():
         ([[-0.4], [0.6]], 0.0, [0, 1]),
         ([0.2, 0.7], 0.5, [0, 1]),
         ([[0.1, 0.9], [0.6, 0.4]], 0.5, [1, 0]),
+        ([[[[0.1, 0.9]], [[0.6, 0.4]]], [[[0.1, 0.9]], [[0.4, 0.6]]]], 0.5, [1, 0, 1, 1]),
+        ([[[0.4], [0.6]], [[0.7], [0.2]]], 0.5, [0, 1, 1, 0]),
     ],
 )
 def test_the_predicted_class(y, threshold, classes):
     np.testing.assert_array_equal(measuring.classes_of(y, threshold), classes)
+
+
+def test_every_pixel_has_a_class():
+    """One class of all pixels of a row was compared, with which labels of pixels could not be."""
+    exact = np.random.default_rng(0).standard_normal((3, 4, 5, 2))
+    labels = exact.argmax(axis=-1)
+    measured = measuring.Measured(measuring.Rows("toy", np.zeros((3, 1)), labels), [exact], [exact], "float32", 0.0)
+    ours = exact.copy()
+    ours[1, 2, 3] = ours[1, 2, 3, ::-1]
+    found = measured.side("fnet", measuring.Run([ours]))
+    assert [(d.row, d.tie) for d in found.differing] == [(1, False)]
+    assert report.agreement(found) == "59/60"
+    assert found.f1 < measured.side("Keras", measuring.Run([exact])).f1 == 1
+    problems = measured.problems(found, measured.side("Keras", measuring.Run([exact])))
+    assert problems[0].startswith("fnet: another class than Keras on 1 pixels or steps (row 1: ")
+    with pytest.raises(ValueError, match=r"^3 labels, but the model predicts 60 classes$"):
+        measuring.Measured(measuring.Rows("toy", np.zeros((3, 1)), np.zeros(3)), [exact], [exact], "float32", 0.0)
+
+
+def test_a_model_that_keras_cannot_load_is_not_blamed_on_the_inputs(tmp_path, caplog):
+    (tmp_path / "broken.keras").write_bytes(b"PK")
+    np.savez(tmp_path / "x.npz", a=np.zeros((1, 2)), b=np.zeros((1, 2)))
+    assert compared([str(tmp_path / "broken.keras"), "--inputs", str(tmp_path / "x.npz")]) == 1
+    assert "broken.keras" in caplog.text
+    assert "x.npz" not in caplog.text
 
 
 def test_a_single_unit_is_cut_in_the_middle_of_its_activation_also_behind_other_layers(tmp_path):

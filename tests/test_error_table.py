@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import InvalidInput, Spec, bind
+from fnet import InvalidInput, Spec, at, bind
 from fnet import operations as o
 from fnet import tf_functions as tf
 from fnet.core import infer
@@ -678,6 +678,8 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
     deep = {"y0": (unit, "x")}
     for i in range(40):  # 2**40 ways lead from the end to the beginning
         deep |= {f"a{i}": (fnet.flatten, f"y{i}"), f"y{i + 1}": (fnet.layers.average, (f"a{i}", f"y{i}"))}
+    pair = fnet.graph({"p": (unit, "x"), "q": (logit, "x")}, inputs="x", outputs={"b": "q", "a": "p"})
+    outer = fnet.graph({"pair": (pair, "x"), "z": (logit, "x")}, inputs="x", outputs=("z", "pair"))
     probabilities = [
         fnet.sequential(unit, bind(fnet.activation, activation="linear", dtype="float32")),
         fnet.sequential(fnet.sequential(unit), fnet.sequential(fnet.flatten), fnet.dropout),
@@ -686,6 +688,10 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         joined(fnet.layers.average, unit, fnet.sequential(logit, bind(fnet.activation, activation="sigmoid"))),
         joined(fnet.layers.maximum, unit, unit),
         fnet.graph(deep, inputs="x", outputs="y40"),
+        fnet.graph({"inner": (pair, "x")}, inputs="x", outputs=at("inner", "a")),
+        fnet.graph(
+            {"inner": (outer, "x"), "y": (fnet.flatten, at("inner", 1, "a"))}, inputs="x", outputs=("y", "inner")
+        ),
     ]
     logits = [
         fnet.sequential(logit, fnet.flatten),
@@ -693,10 +699,12 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         joined(fnet.layers.average, unit, logit),
         joined(fnet.layers.add, unit, unit),
         fnet.sequential(fnet.flatten),
+        fnet.graph({"inner": (pair, "x")}, inputs="x", outputs=at("inner", "b")),
+        fnet.graph({"inner": (outer, "x")}, inputs="x", outputs=at("inner", 1, "b")),
     ]
     scores = np.float32([[-0.1], [0.1], [0.6]])
-    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 7
-    assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * 5
+    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 9
+    assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * 7
 
 
 def test_the_room_of_a_signal_of_any_length_is_that_of_one_step():

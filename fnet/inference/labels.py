@@ -12,9 +12,10 @@ from fnet.backend import ops
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, name_of
 from fnet.core.model import Model
-from fnet.core.sources import describe, references
+from fnet.core.sources import Ref, at, describe, mapped
 from fnet.errors import InvalidInput
 from fnet.inference.door import REARRANGING
+from fnet.tree import Path
 from fnet.types import Array
 
 WITHIN = REARRANGING | {
@@ -65,10 +66,10 @@ def final_activation(model: Any) -> str:
     return _activation(model) or "linear"
 
 
-def _activation(step: Any) -> str | None:
-    """The activation of what a step gives; None where its range is that of its input."""
+def _activation(step: Any, path: Path = ()) -> str | None:
+    """The activation of what a step gives, of a model at `path`; None where its range is that of its input."""
     if isinstance(step, Model):
-        return _arriving(step)
+        return _arriving(step, path)
     bound = bind(step)
     name = name_of(bound.function).rpartition(".")[2]
     inner = bound.all_options.get("activation", bound.all_options.get("layer", name))
@@ -79,20 +80,34 @@ def _activation(step: Any) -> str | None:
     return inner if inner in ACTIVATIONS else "linear"
 
 
-def _arriving(model: Model) -> str | None:
-    """`_activation` of the (first) output of a model: that of all values in it, "linear" where they have several."""
-    reads, found = set(references(model.outputs)[:1]), set[str | None]()
+def _arriving(model: Model, path: Path) -> str | None:
+    """`_activation` of an output of a model, the first at `path`: that of all values in it, "linear" where they have
+    several."""
+    reads, found = set(_read(model.outputs, path)[:1]), set[str | None]()
     for name, node in reversed(model.nodes):
-        if name in reads:
-            reads.remove(name)
-            own = _activation(node.step)
+        for ref in [ref for ref in reads if ref.node == name]:
+            reads.remove(ref)
+            own = _activation(node.step, ref.path)
             if own is None and node.sources is not None:
-                reads.update(references(node.sources))
+                reads.update(_read(node.sources))
             else:
                 found.add(own)
     if reads or not found:  # an input
         found.add(None)
     return found.pop() if len(found) == 1 else "linear"
+
+
+def _read(sources: Any, path: Path = ()) -> list[Ref]:
+    """What a tree of sources reads for its element at `path`."""
+    while path and not isinstance(sources, str | Ref):
+        sources, path = sources[path[0]], path[1:]
+    found: list[Ref] = []
+
+    def add(source: Any) -> None:
+        found.append(at(source, *path) if isinstance(source, str) else at(source.node, *source.path, *path))
+
+    mapped(add, sources)
+    return found
 
 
 def middle(model: Any) -> float:
