@@ -292,21 +292,21 @@ def compute_dtype(policy: str) -> str:
 
 def to_compute(values: Any, policy: str) -> Any:
     """Floats rounded to the policy's compute dtype; 16-bit floats are then stored as float32 for the computation."""
-    dtype = compute_dtype(policy)
-    if dtype == "float16":
-        return _map_floats(lambda a: ops.cast(ops.cast(a, dtype), "float32"), values)
-    return _map_floats(lambda a: ops.cast(a, dtype), values)
+    return _map_floats(lambda a: _widened(ops.cast(a, compute_dtype(policy))), values)
 
 
 def widened(values: Any) -> Any:
     """Floats of 16 bits as float32."""
-    return _map_floats(lambda a: ops.cast(a, "float32") if a.dtype.itemsize < 4 else a, values)
+    return _map_floats(_widened, values)
+
+
+def _widened(a: Array) -> Array:
+    return ops.cast(a, "float32") if a.dtype.itemsize < 4 else a
 
 
 def from_compute(values: Any, policy: str) -> Any:
     """The output floats of a layer, in the compute dtype of the policy."""
-    dtype = compute_dtype(policy)
-    return _map_floats(lambda a: ops.cast(a, dtype), values)
+    return _map_floats(lambda a: ops.cast(a, compute_dtype(policy)), values)
 
 
 def of_result(floats: Sequence[str], policy: str, gives: str | None) -> str | None:

@@ -47,7 +47,7 @@ def test_an_input_of_the_wrong_shape_names_the_layer_and_what_it_takes(steps, ta
 def test_a_layer_alone_says_what_it_takes_and_several_inputs_what_they_would_need():
     with pytest.raises(fnet.InvalidInput, match=r"dense takes \(None, 4\) with these params; got \(2, 5\)"):
         fnet.dense({"kernel": np.ones((4, 3)), "bias": np.ones(3)}, np.ones((2, 5)))
-    with pytest.raises(fnet.InvalidInput, match="shapes that broadcast against each other"):
+    with pytest.raises(fnet.InvalidInput, match="do not broadcast: sizes must be equal or 1"):
         fnet.add({}, (np.ones((2, 2)), np.ones((2, 3))))
 
 
@@ -76,6 +76,16 @@ def test_a_dtype_policy_that_there_is_not_is_refused_when_it_is_bound():
     for name in ("flaot16", "int8", "mixed_", np.float16):
         with pytest.raises(ValueError, match=r"dense: .* is no dtype policy"):
             bind(fnet.dense, units=2, dtype=name)
+
+
+def test_a_bias_that_is_none_is_not_left_out(each_backend):
+    """As in a part of a tree from which the rest was taken, by `equinox.partition` for example."""
+    x = np.ones((1, 4, 4, 2), "float32")
+    for step in (bind(fnet.dense, units=2), bind(fnet.conv2d, filters=2, kernel_size=2)):
+        params = {**fnet.init(step, 0, x.shape), "bias": None}
+        for call in (step, lambda params, x, step=step: fnet.predict(step, params, x)):
+            with pytest.raises(fnet.InvalidParams, match="bias"):
+                call(params, x)
 
 
 def test_dot_takes_batches_of_one_size(each_backend):

@@ -28,7 +28,6 @@ from fnet.backend.jax_conv import (
     winograd,
 )
 from fnet.backend.jax_index import (
-    concrete,
     digamma,
     dynamic_slice,
     dynamic_update_slice,
@@ -41,7 +40,6 @@ from fnet.backend.jax_index import (
     scatter,
     stop_gradient,
     take_axis,
-    wide,
 )
 from fnet.backend.jax_recurrence import recurrent_stack, scan
 from fnet.backend.jax_tanh import tanh
@@ -74,12 +72,12 @@ R = TypeVar("R")
 # fmt: off
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "canonical", "cast", "center", "clip", "compiled",
-    "concrete", "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise",
-    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "gathered", "is_array", "is_traced", "jit",
+    "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
+    "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "gathered", "is_array", "is_traced", "jit",
     "key_data", "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque",
     "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
-    "whole", "wide", "winograd",
+    "whole", "winograd",
 ]
 # fmt: on
 

@@ -50,16 +50,6 @@ def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
     return jax.lax.dynamic_update_slice(x, updates, tuple(starts))
 
 
-def concrete(x: Any) -> Any:
-    """`x` as a Python number; under jit JAX says that it cannot be known."""
-    return x.item() if hasattr(x, "item") else x
-
-
-def wide(x: Any) -> Any:
-    """`x` in the most exact float dtype of the backend."""
-    return jnp.asarray(x, float)
-
-
 def stop_gradient(x: Any) -> Any:
     """`x`, a constant for gradients."""
     return jax.lax.stop_gradient(x)

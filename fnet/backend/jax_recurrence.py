@@ -6,6 +6,7 @@ and does not use vectors in a loop with several `exp`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -132,32 +133,20 @@ def _lstm(weights: Mapping[str, Array]) -> Cell:
     return advance, itemgetter(0)
 
 
-def _gru(weights: Mapping[str, Array]) -> Cell:
+def _gru(weights: Mapping[str, Array], reset_after: bool = True) -> Cell:
     """States: (candidate, update gate * (h - candidate)), whose sum is the output."""
     kernel, bias = _side_by_side(weights["recurrent_kernel"]), weights.get("candidate_bias")
-    units = kernel.shape[1]
+    last = 2 * kernel.shape[1]
 
     def advance(z: Array, states: States) -> States:
         h = _sum(states)
-        y = _times(h, kernel)
-        inner = y[..., 2 * units :] if bias is None else y[..., 2 * units :] + bias
-        update, reset = jnp.split(logistic(-z[..., : 2 * units] - y[..., : 2 * units]), 2, axis=-1)
-        candidate = tanh(z[..., 2 * units :] + reset * inner)
-        return candidate, update * (h - candidate)
-
-    return advance, _sum
-
-
-def _gru_reset_before(weights: Mapping[str, Array]) -> Cell:
-    """States: as in `_gru`."""
-    kernel = _side_by_side(weights["recurrent_kernel"])
-    units = kernel.shape[1]
-
-    def advance(z: Array, states: States) -> States:
-        h = _sum(states)
-        gates = logistic(-z[..., : 2 * units] - _times(h, kernel[..., : 2 * units]))
-        update, reset = jnp.split(gates, 2, axis=-1)
-        candidate = tanh(z[..., 2 * units :] + _times(reset * h, kernel[..., 2 * units :]))
+        y = _times(h, kernel if reset_after else kernel[..., :last])
+        update, reset = jnp.split(logistic(-z[..., :last] - y[..., :last]), 2, axis=-1)
+        if reset_after:
+            inner = reset * (y[..., last:] if bias is None else y[..., last:] + bias)
+        else:
+            inner = _times(reset * h, kernel[..., last:])
+        candidate = tanh(z[..., last:] + inner)
         return candidate, update * (h - candidate)
 
     return advance, _sum
@@ -171,5 +160,5 @@ _CELLS: dict[str, Callable[[Mapping[str, Array]], Cell]] = {
     "simple_rnn": _simple_rnn,
     "lstm": _lstm,
     "gru": _gru,
-    "gru_reset_before": _gru_reset_before,
+    "gru_reset_before": functools.partial(_gru, reset_after=False),
 }

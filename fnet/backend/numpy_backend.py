@@ -14,7 +14,6 @@ from fnet.backend import contraction
 from fnet.backend.contraction import matmul
 from fnet.backend.numpy_conv import conv, conv_transpose, finish, winograd
 from fnet.backend.numpy_index import (
-    concrete,
     digamma,
     dynamic_slice,
     dynamic_update_slice,
@@ -25,7 +24,6 @@ from fnet.backend.numpy_index import (
     stop_gradient,
     take_axis,
     weighted_take,
-    wide,
 )
 from fnet.backend.numpy_pool import max_over, max_pool, sum_pool
 from fnet.backend.numpy_recurrence import recurrences, recurrent_stack
@@ -38,12 +36,12 @@ R = TypeVar("R")
 # fmt: off
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "awaited", "bincount", "canonical", "cast", "center", "clip", "compiled",
-    "concrete", "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise",
-    "erf", "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "gathered", "is_array", "is_traced", "jit",
+    "conv", "conv_transpose", "digamma", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf",
+    "erfc", "erfinv", "exactly", "exponentials", "finish", "flatten", "gathered", "is_array", "is_traced", "jit",
     "key_data", "lgamma", "lu", "matmul", "max_over", "max_pool", "mean", "mean_square", "native", "on_cpu", "opaque",
     "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "scores", "sigmoid",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take",
-    "whole", "wide", "winograd",
+    "whole", "winograd",
 ]
 # fmt: on
 

@@ -76,16 +76,6 @@ def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
     return y
 
 
-def concrete(x: Any) -> Any:
-    """`x` as a Python number."""
-    return x.item() if hasattr(x, "item") else x
-
-
-def wide(x: Any) -> Any:
-    """`x` in the most exact float dtype of the backend."""
-    return np.asarray(x, np.float64)
-
-
 def stop_gradient(x: Any) -> Any:
     """`x` itself: NumPy has no gradients."""
     return x

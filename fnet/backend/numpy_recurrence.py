@@ -194,67 +194,47 @@ def _lstm(weights: Weights) -> Begin:
     return begin
 
 
-def _gru(weights: Weights) -> Begin:
-    """h' = candidate + (h - candidate) / (1 + e^-z), candidate = tanh(x_h + (h @ R_h + b_h) / (1 + e^-r))."""
-    kernel, bias = weights["recurrent_kernel"], weights.get("candidate_bias")
+def _gru(weights: Weights, reset_after: bool = True) -> Begin:
+    """h' = candidate + (h - candidate) / (1 + e^-z), candidate = tanh(x_h + (h @ R_h + b_h) / (1 + e^-r)).
+
+    Without `reset_after` candidate = tanh(x_h + (h / (1 + e^-r)) @ R_h).
+    """
+    whole, bias = weights["recurrent_kernel"], weights.get("candidate_bias")
+    kernel, inner = (whole, None) if reset_after else (whole[:2], whole[2])
 
     def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((3, *h.shape), h.dtype)
         gates, (update, reset, candidate), ones = work[:2], work, np.ones_like(work[:2])
+        products = work[: len(kernel)]
 
         def advance(z: Array, h: Array, new: Array) -> None:
-            np.matmul(h, kernel, work)
+            np.matmul(h, kernel, products)
             np.add(gates, z[:2], gates)
             np.exp(gates, gates)
             np.add(gates, ones, gates)
             if bias is not None:
                 np.add(candidate, bias, candidate)
-            np.divide(candidate, reset, candidate)
+            if inner is None:
+                np.divide(candidate, reset, candidate)
+            else:
+                np.divide(h, reset, reset)
+                np.matmul(reset, inner, candidate)
             np.add(candidate, z[2], candidate)
             np.tanh(candidate, candidate)
-            _mix(update, candidate, h, new)
+            np.subtract(h, candidate, new)
+            np.divide(new, update, new)
+            np.add(new, candidate, new)
 
         return advance, ()
 
     return begin
-
-
-def _gru_reset_before(weights: Weights) -> Begin:
-    """The GRU with candidate = tanh(x_h + (h / (1 + e^-r)) @ R_h)."""
-    kernel, inner = weights["recurrent_kernel"][:2], weights["recurrent_kernel"][2]
-
-    def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
-        work = np.empty((3, *h.shape), h.dtype)
-        gates, (update, reset, candidate), ones = work[:2], work, np.ones_like(work[:2])
-
-        def advance(z: Array, h: Array, new: Array) -> None:
-            np.matmul(h, kernel, gates)
-            np.add(gates, z[:2], gates)
-            np.exp(gates, gates)
-            np.add(gates, ones, gates)
-            np.divide(h, reset, reset)
-            np.matmul(reset, inner, candidate)
-            np.add(candidate, z[2], candidate)
-            np.tanh(candidate, candidate)
-            _mix(update, candidate, h, new)
-
-        return advance, ()
-
-    return begin
-
-
-def _mix(update: Array, candidate: Array, h: Array, new: Array) -> None:
-    """new <- candidate + (h - candidate) / update."""
-    np.subtract(h, candidate, new)
-    np.divide(new, update, new)
-    np.add(new, candidate, new)
 
 
 _BEGINS: dict[str, Callable[[Weights], Begin]] = {
     "simple_rnn": _simple_rnn,
     "lstm": _lstm,
     "gru": _gru,
-    "gru_reset_before": _gru_reset_before,
+    "gru_reset_before": functools.partial(_gru, reset_after=False),
 }
 
 

@@ -5,6 +5,7 @@ What Keras keeps inside `stateful=True` layers is an argument and a result here:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
@@ -14,7 +15,7 @@ from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
-from fnet.core.model import EMPTY, Model, flow
+from fnet.core.model import EMPTY, Model
 from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.core.sources import describe
@@ -22,8 +23,8 @@ from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack, zeros
 from fnet.layers.recurrence_stack import recurrent_stack
 from fnet.layers.state_passing import Advance, State, advance
-from fnet.layers.wrappers import bidirectional
-from fnet.masks import masked, strip
+from fnet.layers.wrappers import advance_recurrent, bidirectional
+from fnet.masks import strip
 from fnet.records import dataclass
 from fnet.types import Params, Spec
 
@@ -118,31 +119,8 @@ def _paths(state: State) -> set[tree.Path]:
     return {path for path, _ in tree.items(state)}
 
 
-# --- one piece ------------------------------------------------------------------------------------
-
-
 def _ways(step: Any) -> Advance | None:
-    return _advance_layer if is_recurrent(step) else None
-
-
-def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
-    """A recurrent layer that starts from `state`: {"states": [...], "output": what masked steps repeat}."""
-    inputs = unpack(x)
-    if inputs.states is not None:
-        return flow(step, params, x), {}
-    options = bind(step).all_options
-    piece = {
-        "sequences": inputs.values,
-        "initial_state": state.get("states"),
-        "mask": inputs.mask,
-        "previous_output": state.get("output"),
-    }
-    y, *states = strip(flow(bind(step, return_state=True), params, piece))
-    last = y if not options["return_sequences"] else y[-1] if options.get("time_major") else y[:, -1]
-    if options["return_sequences"]:
-        y = masked(y, inputs.output_mask)
-    output = (y, *states) if options["return_state"] else y
-    return output, {"states": states, "output": last}
+    return functools.partial(advance_recurrent, repeats=True) if is_recurrent(step) else None
 
 
 # --- the state before the first piece -------------------------------------------------------------

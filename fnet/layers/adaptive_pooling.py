@@ -58,38 +58,23 @@ def _pool(rank: int, average: bool, x: Array, output_size: PerAxis | None, data_
     split_sizes(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
     y = to_channels_last(x, data_format)
     for axis, count in enumerate(output, start=1):
-        y = _average_axis(y, axis, count) if average else _max_axis(y, axis, count)
+        y = _pool_axis(average, y, axis, count)
     return from_channels_last(y, data_format)
 
 
-def _intervals(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(first, last) input, both included, of each of `count` windows."""
-    i = np.arange(count)
-    return i * size // count, -((-(i + 1) * size) // count) - 1
-
-
-def _max_axis(x: Array, axis: int, count: int) -> Array:
-    """Tap t of each window, or its last element again where the window has no tap t."""
-    first, last = _intervals(x.shape[axis], count)
-    y = xp.take(x, first, axis=axis)
-    for tap in range(1, int((last - first).max()) + 1):
-        y = xp.maximum(y, xp.take(x, np.minimum(first + tap, last), axis=axis))
-    return y
-
-
-def _average_axis(x: Array, axis: int, count: int) -> Array:
-    """The taps that all windows have are added; then the last one of the larger windows, by selection, so that numbers
-    outside a window, such as NaN, have no effect."""
-    first, last = _intervals(x.shape[axis], count)
-    sizes = last - first + 1
-    shape = (count, *(1,) * (x.ndim - axis - 1))
+def _pool_axis(average: bool, x: Array, axis: int, count: int) -> Array:
+    """Tap t of each window, or its last element again where the window has no tap t, which changes no maximum; for the
+    mean a selection replaces it by 0, so that numbers outside a window, such as NaN, have no effect."""
+    size, i = x.shape[axis], np.arange(count)
+    first, last = i * size // count, -((-(i + 1) * size) // count) - 1  # both included
+    sizes = (last - first + 1).reshape(count, *(1,) * (x.ndim - axis - 1))
     y = xp.take(x, first, axis=axis)
     for tap in range(1, int(sizes.max())):
         more = xp.take(x, np.minimum(first + tap, last), axis=axis)
-        if tap >= sizes.min():
-            more = xp.where((tap < sizes).reshape(shape), more, xp.zeros_like(more))
-        y = y + more
-    return y / xp.asarray(sizes.reshape(shape), dtype=y.dtype)
+        if average and tap >= sizes.min():
+            more = xp.where(tap < sizes, more, xp.zeros_like(more))
+        y = y + more if average else xp.maximum(y, more)
+    return y / xp.asarray(sizes, dtype=y.dtype) if average else y
 
 
 @over_axes("adaptive_average_pooling{}d", _adaptive_rule, _adaptive_room, mask="drop", floats=True)

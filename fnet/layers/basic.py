@@ -12,7 +12,7 @@ from fnet.core.infer import activation_child
 from fnet.core.rules import Entrance, Rounding, layer
 from fnet.core.sources import only_item
 from fnet.dtypes import promoted, result_type
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, InvalidParams
 from fnet.layers import quantized
 from fnet.masks import Masked, strip, values_of
 from fnet.strings import string_array
@@ -75,15 +75,30 @@ def input_layer(
     return x
 
 
+def linear_params(
+    kernels: ParamTree, y: Spec, units: int | None, use_bias: bool, activation: Activation
+) -> dict[str, Any]:
+    """The params of a layer that gives `y`: its kernels, a bias of `units`, and those of its activation."""
+    bias = {"bias": Param((units,), "zeros")} if use_bias else {}
+    return {**kernels, **bias, **activation_child(activation, y)}
+
+
+def bias_of(params: Params, use_bias: bool) -> Array | None:
+    """The bias, None without one. Raises InvalidParams for a None among the params, as a part of a tree may have it."""
+    bias = params["bias"] if use_bias else None
+    if use_bias and bias is None:
+        raise InvalidParams("the bias is None: these params are a part of others")
+    return bias
+
+
 def _dense_rule(
     x: Spec, *, units: int, use_bias: bool, activation: Activation, quantization: str | None
 ) -> tuple[Spec, ParamTree]:
-    bias = {"bias": Param((units,), "zeros")} if use_bias else {}
-    y = Spec((*x.shape[:-1], units), x.dtype)
-    kernel = (x.shape[-1], units)
-    params = {"kernel": Param(kernel), **bias}
-    if quantization is not None:
-        params = quantized.kernel_params(quantization, kernel, (0,), (units,), bias)
+    y, kernel = Spec((*x.shape[:-1], units), x.dtype), (x.shape[-1], units)
+    if quantization is None:
+        return y, linear_params({"kernel": Param(kernel)}, y, units, use_bias, activation)
+    bias = linear_params({}, y, units, use_bias, None)
+    params = quantized.kernel_params(quantization, kernel, (0,), (units,), bias)
     return y, {**params, **activation_child(activation, y)}
 
 
@@ -106,7 +121,7 @@ def dense(
     array([[3., 3.]])
     """
     y = ops.matmul(x, params["kernel"]) if quantization is None else quantized.matmul(quantization, params, x)
-    bias = params["bias"] if use_bias else None
+    bias = bias_of(params, use_bias)
     if quantization is not None:
         bias = quantized.rounded(quantization, bias)
     clamp = CLAMPS.get(activation)

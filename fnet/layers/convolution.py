@@ -11,20 +11,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
+from fnet.layers.basic import bias_of, linear_params
 from fnet.layers.windows import Pads, Sizes, Windows, over_axes, remembered, windowed, windows
 from fnet.shapes import sized
 from fnet.types import Array, CausalPadding, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def bias_param(use_bias: bool, filters: int | None) -> ParamTree:
-    """{"bias": ...} or nothing."""
-    return {"bias": Param((filters,), "zeros")} if use_bias else {}
 
 
 def _check_groups(name: str, groups: int, channels: int | None, filters: int | None) -> None:
@@ -51,11 +46,7 @@ def conv_rule(
     _check_groups(window.name, groups, channels, filters)
     y = Spec((*further, *window.join(one[0], window.outputs(sizes), filters)), x.dtype)
     inner = None if channels is None else channels // groups
-    return y, {
-        "kernel": Param((*window.taps, inner, filters)),
-        **bias_param(use_bias, filters),
-        **activation_child(activation, y),
-    }
+    return y, linear_params({"kernel": Param((*window.taps, inner, filters))}, y, filters, use_bias, activation)
 
 
 def padded_room(window: Windows, x: Spec) -> tuple[int, int]:
@@ -113,7 +104,7 @@ def _conv(
     if batch_axes > 1:
         x = x.reshape(math.prod(batch), *x.shape[batch_axes:])
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
-    bias = params["bias"] if use_bias else None
+    bias = bias_of(params, use_bias)
     first = window.data_format == "channels_first"
     clamp = CLAMPS.get(activation)
     y = ops.conv(

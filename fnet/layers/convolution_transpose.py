@@ -10,10 +10,10 @@ import math
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops
-from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.convolution import bias_param, convolution
+from fnet.layers.basic import bias_of, linear_params
+from fnet.layers.convolution import convolution
 from fnet.layers.windows import (
     Sizes,
     Windows,
@@ -60,11 +60,7 @@ def _transpose_rule(
     sizes, channels = window.split(x.shape)
     output, _ = _geometry(window, sizes, output_padding)
     y = Spec(window.join(x.shape[0], output, filters), x.dtype)
-    return y, {
-        "kernel": Param((*window.taps, filters, channels)),
-        **bias_param(use_bias, filters),
-        **activation_child(activation, y),
-    }
+    return y, linear_params({"kernel": Param((*window.taps, filters, channels))}, y, filters, use_bias, activation)
 
 
 def _transpose_room(window: Windows, x: Spec, *, filters: int | None) -> tuple[int, int]:
@@ -118,8 +114,7 @@ def _conv_transpose(
     window = windows("conv{}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
     kernel = params["kernel"]
     crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
-    bias = params["bias"] if use_bias else None
-    x = to_channels_last(x, window.data_format)
+    bias, x = bias_of(params, use_bias), to_channels_last(x, window.data_format)
     y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)
     return activate(activation, params, from_channels_last(y, window.data_format))
 

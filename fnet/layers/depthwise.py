@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.infer import activation_child
-from fnet.layers.convolution import bias_param, convolution, padded_room
+from fnet.layers.basic import bias_of, linear_params
+from fnet.layers.convolution import convolution, padded_room
 from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
 from fnet.types import Array, CausalPadding, DataFormat, Padding, Param, Params, ParamTree, PerAxis, Positive, Spec
 
@@ -51,11 +51,8 @@ def _depthwise_rule(
     sizes, channels = window.split(x.shape)
     filters = None if channels is None else channels * depth_multiplier
     y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
-    return y, {
-        "kernel": Param((*window.taps, channels, depth_multiplier)),
-        **bias_param(use_bias, filters),
-        **activation_child(activation, y),
-    }
+    kernel = Param((*window.taps, channels, depth_multiplier))
+    return y, linear_params({"kernel": kernel}, y, filters, use_bias, activation)
 
 
 @convolution("depthwise_conv{}d", _depthwise_rule, padded_room)
@@ -76,7 +73,7 @@ def _depthwise(
     """The layers depthwise_conv1d and depthwise_conv2d."""
     window = windows("depthwise_conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     clamp = CLAMPS.get(activation)
-    y = _by_channel(window, params["kernel"], params["bias"] if use_bias else None, x, depth_multiplier, clamp)
+    y = _by_channel(window, params["kernel"], bias_of(params, use_bias), x, depth_multiplier, clamp)
     y = xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y
     return y if clamp else activate(activation, params, y)
 
@@ -114,12 +111,11 @@ def _separable_rule(
     sizes, channels = window.split(x.shape)
     inner = None if channels is None else channels * depth_multiplier
     y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
-    return y, {
+    kernels = {
         "depthwise_kernel": Param((*window.taps, channels, depth_multiplier)),
         "pointwise_kernel": Param((*(1,) * window.rank, inner, filters)),
-        **bias_param(use_bias, filters),
-        **activation_child(activation, y),
     }
+    return y, linear_params(kernels, y, filters, use_bias, activation)
 
 
 @remembered
@@ -147,7 +143,7 @@ def _separable(
     """The layers separable_conv1d and separable_conv2d."""
     window = windows("separable_conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     y = _by_channel(window, params["depthwise_kernel"], None, x, depth_multiplier)
-    kernel, bias = params["pointwise_kernel"], params["bias"] if use_bias else None
+    kernel, bias = params["pointwise_kernel"], bias_of(params, use_bias)
     ones = _ones(window, kernel.shape, y.shape[-1], filters)
     y = ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * window.rank, dilation=ones)
     return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)

@@ -18,7 +18,7 @@ from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
-from fnet.shapes import positive, require_numbers, sized
+from fnet.shapes import broadcast_shapes, joined, positive, require_numbers, sized
 from fnet.strings import is_strings
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
@@ -55,14 +55,7 @@ def _one_dtype(x: Sequence[Any]) -> list[Any]:
 def _merged_shape(shapes: Sequence[Shape]) -> Shape:
     """The shape to which all broadcast, low ranks filled up after the batch axis; None where unknown."""
     rank = max(map(len, shapes))
-    full = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
-    merged: list[int | None] = []
-    for sizes in zip(*full, strict=True):
-        known = {d for d in sizes if d not in (None, 1)}
-        if len(known) > 1:
-            raise InvalidInput(f"merge layers take shapes that broadcast against each other; got {list(shapes)}")
-        merged.append(None if None in sizes and not known else known.pop() if known else 1)
-    return tuple(merged)
+    return broadcast_shapes(*((*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes))
 
 
 def _merge_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
@@ -214,9 +207,9 @@ def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]
     at = positive(axis, len(specs[0].shape))
     sizes = [s.shape[at] for s in specs]
     rest = [(*s.shape[:at], 1, *s.shape[at + 1 :]) for s in specs]
-    if any(len({d for d in others if d is not None}) > 1 for others in zip(*rest, strict=True)):
+    if any(len({*others} - {None}) > 1 for others in zip(*rest, strict=True)):
         raise InvalidInput(f"concatenate takes arrays of equal shape except along axis {axis}; got {specs}")
-    shape = list(_merged_shape(rest))
+    shape = list(joined(*rest))
     shape[at] = None if None in sizes else sum(cast("list[int]", sizes))
     return Spec(tuple(shape), specs[0].dtype), {}
 

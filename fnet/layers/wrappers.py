@@ -247,7 +247,7 @@ def _ways(step: Any) -> Advance | None:
     """The `Advance` of a layer that keeps states."""
     if not infer.keeps_states(step):
         return None
-    return _advance_times if "layer" in dict(infer.children(step)) else _advance_recurrent
+    return _advance_times if "layer" in dict(infer.children(step)) else advance_recurrent
 
 
 def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any, Any]:
@@ -256,23 +256,32 @@ def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any
     return masked(y, mask_of(x)), state
 
 
-def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
-    """A recurrent or bidirectional layer; the states of both directions are one list."""
+def advance_recurrent(
+    step: Any, params: Params, x: Any, state: State, repeats: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """A recurrent or bidirectional layer that starts from `state`; the states of both directions are one list.
+
+    repeats: whether masked steps at the beginning repeat the last output of the call before, too.
+    """
     inputs = unpack(x)
     if inputs.states is not None:
         return flow(step, params, x), {}
     options = bind(step).all_options
     parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
     giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
-    sequence = {"sequences": inputs.values, "initial_state": state.get("states"), "mask": inputs.mask}
-    y = strip(flow(bind(step, **(giving or {"return_state": True})), params, sequence))
+    piece = {"sequences": inputs.values, "initial_state": state.get("states"), "mask": inputs.mask}
+    piece["previous_output"] = state.get("output")
+    y = strip(flow(bind(step, **(giving or {"return_state": True})), params, piece))
     count = 2 if "layer" in parts and options["merge_mode"] is None else 1
     ys, states = y[:count], list(y[count:])
     options = bind(parts["layer"]).all_options if parts else options
+    after = {"states": states, **({"output": ys[0]} if repeats else {})}
     if options["return_sequences"]:
+        if repeats:
+            after["output"] = ys[0][-1] if options.get("time_major") else ys[0][:, -1]
         ys = tuple(masked(item, inputs.output_mask) for item in ys)
     ys = (*ys, *states) if options["return_state"] else ys
-    return ys if len(ys) > 1 else ys[0], {"states": states}
+    return ys if len(ys) > 1 else ys[0], after
 
 
 def _takes_mask(step: Any) -> bool:

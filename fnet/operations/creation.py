@@ -111,7 +111,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None 
     """start, start + step, ... below stop (or 0, 1, ... below start). The length depends on the values."""
     dtype = dtype or result_type(*(dtype_of(v) for v in (start, stop, step) if v is not None))
     start, stop = (0, start) if stop is None else (start, stop)
-    first, last, width = (ops.concrete(v) for v in (start, stop, 1 if step is None else step))
+    first, last, width = (v.item() if hasattr(v, "item") else v for v in (start, stop, 1 if step is None else step))
     require_made(math.ceil(max((last - first) / width, 0)))
     return ops.cast(xp.arange(first, last, width), dtype)
 

@@ -45,7 +45,7 @@ def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, skip
     counts = xp.sum(~missing, axis=-1) if skips_nan else xp.full(rows.shape[:-1], rows.shape[-1])
     answered: Array = counts > 0 if skips_nan else ~missing.any(axis=-1)
     last = (counts - 1)[..., None]
-    place = ops.wide(last) * ops.wide(q).reshape(-1)  # (*others, numbers of q)
+    place = ops.asarray(last, "float64") * ops.asarray(q, "float64").reshape(-1)  # (*others, numbers of q)
     y = _between(xp.sort(rows, axis=-1), place, last, method)  # NaN is sorted last
     y = xp.where(answered[..., None], y, xp.full_like(y, float("nan"))).reshape((*counts.shape, *q.shape))
     y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
