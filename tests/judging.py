@@ -90,7 +90,7 @@ def _failed(chosen: list[tuple[pytest.Item, float]], begun: int) -> int:
         for place, (item, cost) in enumerate(chosen):
             os.write(begun, b".")
             signal.setitimer(signal.ITIMER_PROF, 10 + 10 * cost)
-            signal.setitimer(signal.ITIMER_REAL, 600 + 60 * cost)  # a waiting test takes no CPU time
+            signal.setitimer(signal.ITIMER_REAL, 180 + 60 * cost)  # a waiting test takes no CPU time
             later = chosen[place + 1][0] if place + 1 < len(chosen) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=later)
             if any(report.failed for report in reports):

@@ -70,16 +70,19 @@ def test_true_is_the_number_1():
 
 
 @pytest.mark.parametrize(
-    "layer",
+    ("kind", "options"),
     [
-        *(layers.Dense(2, use_bias=value) for value in (None, "", "False")),
-        *(layers.Dense(True), layers.Conv1D(True, True, strides=True), layers.MaxPooling1D(strides=True)),
-        *(layers.LSTM(2, go_backwards=None, return_sequences="yes"), layers.GlobalAveragePooling1D(keepdims=None)),
-        *(layers.LayerNormalization(epsilon=None), layers.RMSNormalization(epsilon=None)),
+        *((layers.Dense, {"units": 2, "use_bias": value}) for value in (None, "", "False")),
+        (layers.Dense, {"units": True}),
+        (layers.Conv1D, {"filters": True, "kernel_size": True, "strides": True}),
+        (layers.MaxPooling1D, {"strides": True}),
+        (layers.LSTM, {"units": 2, "go_backwards": None, "return_sequences": "yes"}),
+        (layers.GlobalAveragePooling1D, {"keepdims": None}),
+        *((kind, {"epsilon": None}) for kind in (layers.LayerNormalization, layers.RMSNormalization)),
     ],
 )
-def test_what_python_takes_for_true_or_false_or_1(layer, tmp_path):
-    keras_model = keras.Sequential([keras.Input((5, 3)), layer])
+def test_what_python_takes_for_true_or_false_or_1(kind, options, tmp_path):
+    keras_model = keras.Sequential([keras.Input((5, 3)), kind(**options)])
     for variable in keras_model.weights:
         variable.assign(np.linspace(-1, 1, variable.shape.num_elements()).reshape(variable.shape))
     keras_model.save(tmp_path / "m.keras")
