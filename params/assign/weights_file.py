@@ -278,16 +278,9 @@ def _layers(model: Graph) -> list[str]:
     parents: dict[str, list[str]] = {name: [] for name in layer}
     for name, node in nodes.items():
         parents[name] = [parent for parent in references(node.sources) if parent in layer]
-    listed = layer_order(references(_by_key(model.outputs)), parents, layer, references(model.inputs))
+    listed = layer_order(model.outputs, parents, layer, references(model.inputs))
     steps = {layer[name] for name in nodes}
     return [name for name in dict.fromkeys([*listed, *layer.values()]) if name in steps]
-
-
-def _by_key(sources: Any) -> Any:
-    """A tree of sources with sorted keys: Keras flattens outputs in this order."""
-    if isinstance(sources, Mapping):
-        return {key: _by_key(sources[key]) for key in sorted(sources)}
-    return tuple(map(_by_key, sources)) if isinstance(sources, tuple | list) else sources
 
 
 def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:

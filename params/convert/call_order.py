@@ -7,7 +7,9 @@ matters in files: it is the order of numbered groups and stored arrays.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from fnet.core.sources import references
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -27,10 +29,11 @@ def keras_order(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], la
 
 
 def layer_order(
-    ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str], inputs: Iterable[Node]
+    outputs: Any, parents: Mapping[str, Sequence[str]], layer: Mapping[str, str], inputs: Iterable[str]
 ) -> list[str]:
     """The layers as `model.layers` of Keras lists them: from the deepest to the outputs, those of one depth as the walk
-    from the outputs first meets them, inputs that lead to no output before all others of the last.
+    from the outputs, by their sorted names, first meets them, inputs that lead to no output before all others of the
+    last.
 
     >>> nodes = {"sum": ["b", "a"], "a": ["x"], "b": ["x"], "x": []}
     >>> layer_order(["sum"], nodes, {name: name for name in nodes}, ["x"])
@@ -38,12 +41,19 @@ def layer_order(
     >>> layer_order(["a"], {"a": ["x"], "x": []}, {name: name for name in "axu"}, ["x", "u"])
     ['x', 'u', 'a']
     """
-    finished, met = _inputs_first(ends, parents)
+    finished, met = _inputs_first(references(_by_key(outputs)), parents)
     _, depths = _depths(finished, parents, layer)
     first = list(dict.fromkeys(layer[node] for node in met))
     lost = [layer[name] for name in inputs if layer[name] not in depths]
     ranks = {name: number for number, name in enumerate([*lost, *first])}
     return sorted(ranks, key=lambda name: (-depths.get(name, 0), ranks[name]))
+
+
+def _by_key(sources: Any) -> Any:
+    """A tree of sources with sorted keys: Keras flattens outputs in this order."""
+    if isinstance(sources, Mapping):
+        return {key: _by_key(sources[key]) for key in sorted(sources)}
+    return tuple(map(_by_key, sources)) if isinstance(sources, tuple | list) else sources
 
 
 def _depths(

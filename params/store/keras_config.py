@@ -319,7 +319,7 @@ class _Calls:
             name: [parent for parent in references(self.nodes[name].sources or ()) if parent in self.keys]
             for name in self.keys
         }
-        order = layer_order(references(self.model.outputs), parents, self.keys, references(self.model.inputs))
+        order = layer_order(self.model.outputs, parents, self.keys, references(self.model.inputs))
         return [by_name[key] for key in dict.fromkeys([*order, *by_name])]
 
     def call(self, name: str) -> dict[str, Any] | None:
