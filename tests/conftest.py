@@ -63,8 +63,8 @@ def each_backend_slowly(request):
 def pytest_collection_finish():
     """Garbage collections skip what was imported and collected: over a million objects, a second each time.
 
-    Parameters of tests must not start TensorFlow, say by making a layer with a seed: forks lack its threads and wait for
-    them forever (`tests.judging`)."""
+    Parameters of tests must not start TensorFlow, say by making a layer with a seed: forks (`tests.judging`) lack its
+    threads and would wait for them forever."""
     tensorflow = sys.modules.get("tensorflow.python.eager.context")
     if tensorflow is not None and tensorflow.context()._initialized:
         raise pytest.UsageError("a test module starts TensorFlow when it is imported; make its layers inside the tests")

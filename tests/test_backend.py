@@ -343,6 +343,18 @@ def test_products_are_those_of_numpys_einsum(equation, a, b):
     np.testing.assert_allclose(contraction.einsum(equation, a, b), np.einsum(equation, a, b), rtol=1e-12, atol=1e-12)
 
 
+def test_every_product_of_up_to_three_axes_is_that_of_numpys_einsum():
+    """Axes of one operand alone, of both, of the result or not, in any order."""
+    rng = np.random.default_rng(0)
+    terms = ["".join(term) for count in range(4) for term in itertools.permutations("abc", count)]
+    arrays = {term: rng.standard_normal(["abc".index(letter) + 2 for letter in term]) for term in terms}
+    for a, b in itertools.product(terms, repeat=2):
+        out = next(term for term in rng.permutation(terms) if set(term) <= set(a + b))
+        equation = f"{a},{b}->{out}"
+        ours, theirs = (f(equation, arrays[a], arrays[b]) for f in (contraction.einsum, np.einsum))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12, err_msg=equation)
+
+
 @pytest.mark.parametrize(("dotted", "ranks", "spelt"), [
     ("...ab,bc->...ac", (4, 2), "xyab,bc->xyac"), ("ab...,b->a...", (4, 1), "abxy,b->axy"),
     ("...a,...a->...", (3, 2), "xya,ya->xy"), ("...,a->a...", (2, 1), "xy,a->axy"),

@@ -504,6 +504,9 @@ def test_the_terminal_shows_names_as_they_are(good, bad):
         assert ("parity holds" in text) is comparison.held
     assert text.count(r"a[/red]\x1b[31m\n\u202e") == 4 + len(good.layers) + len(sides) - 1
     assert not {*text} & {*"\x1b\u202e"}
+    console = Console(record=True, width=120, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    report.print_comparison(dataclasses.replace(good, layers=()), console)
+    assert "parity holds" in console.export_text()
 
 
 # --- the reference ---------------------------------------------------------------------------------

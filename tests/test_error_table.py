@@ -49,7 +49,7 @@ RULES = [
     (o.solve, {}, (Spec((2, 3)), Spec((3,))), "square matrices are needed in the last two axes"),
     (o.norm, {"axis": (0, 1, 2), "ord": 1}, Spec((2, 3, 4)), "norm takes one or two axes"),
     (o.einsum, {"subscripts": "ab,bc->ac"}, (Y,), "names 2 operands, got 1"),
-    (o.einsum, {"subscripts": "ab->a"}, (Spec((2, 3, 4)),), "."),
+    (o.einsum, {"subscripts": "ab->a"}, (Spec((2, 3, 4)),), r"\(2, 3, 4\) where a b are wanted"),
     (o.map_coordinates, {"order": 1}, (Spec((2, 3)), Spec((3, 5))), "coordinates of 3 axes; the input has 2"),
     (o.tensordot, {"axes": 1}, (Y, Y), "axes 1 and 0 differ in size"),
     (o.add, {}, (Y, Spec((3, 5))), "do not broadcast: sizes must be equal or 1"),

@@ -209,7 +209,7 @@ def test_dropout_with_an_rng_is_left_alone():
     np.testing.assert_array_equal(fast(values, ids()), model(params, ids()))
 
 
-def test_a_stack_of_what_is_no_stack_is_refused():
+def test_a_stack_of_what_is_no_stack_is_refused(each_backend):
     with pytest.raises(ValueError, match="cannot hold"):
         fnet.init(bind(fnet.recurrent_stack, layers=(bind(lstm, units=4), bind(lstm, units=4))), 0, (None, TIME, 3))
     stack = bind(fnet.recurrent_stack, layers=(bind(lstm, units=4),))
@@ -220,6 +220,11 @@ def test_a_stack_of_what_is_no_stack_is_refused():
         stack(params, np.zeros((2, 0, 3), "float32"))
     with pytest.raises(fnet.InvalidInput, match="at least one time step"):
         fnet.infer(stack, fnet.Spec((2, 0, 3)))
+    of_ids = bind(fnet.recurrent_stack, layers=(bind(fnet.embedding, input_dim=5, output_dim=3), bind(lstm, units=4)))
+    params = fnet.init(of_ids, 0, (None, TIME))
+    for shape, message in (((2, 3, 1), "ids"), ((2, 0), "at least one time step")):
+        with pytest.raises(fnet.InvalidInput, match=message):
+            of_ids(params, np.zeros(shape, "int32"))
 
 
 # --- rows by length -------------------------------------------------------------------------------

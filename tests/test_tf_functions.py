@@ -147,7 +147,7 @@ GAMMA = ("lgamma", "digamma")
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_no_file_holds_is_what_tensorflow_gives(name, args, options):
+def test_what_no_file_holds_is_what_tensorflow_gives(each_backend_slowly, name, args, options):
     import tensorflow as tf
 
     tensors = [tf.constant(a) if isinstance(a, np.ndarray) else a for a in args]
