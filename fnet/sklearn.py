@@ -11,7 +11,7 @@ import numpy as np
 
 import fnet
 from fnet.errors import needing
-from fnet.inference.labels import final_activation, require_labels
+from fnet.inference.labels import PROBABILITIES, final_activation, require_labels
 from fnet.inference.scaling import Scaling
 from fnet.writing import is_saved
 
@@ -48,7 +48,7 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model, params, info = _loaded(source)
         classifier._model = (model, params)
         classifier._scaling = Scaling(info.get("scale"), None).of(model)
-        classifier._logits = final_activation(model) == "linear"
+        classifier._activation = final_activation(model)
         classifier.head_ = None
         scores = fnet.infer(model, fnet.core.infer.input_spec(model))[0]
         names = info.get("labels") if labels is None else labels
@@ -77,7 +77,7 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(rows, classes): the probability of each class."""
         check_is_fitted(self, "classes_")
         if self.head_ is None:
-            return _probabilities(self._scores(X), self._logits)
+            return _probabilities(self._scores(X), self._activation)
         return self.head_.predict_proba(self._features(self._checked(X)))
 
     def predict(self, X: Any) -> Any:  # noqa: N803
@@ -115,12 +115,19 @@ def _loaded(source: Any) -> tuple[Any, Any, dict[str, Any]]:
     return (*fnet.load_keras(source), {})
 
 
-def _probabilities(y: Any, logits: bool) -> Any:
-    """(rows, classes) from scores: logits become probabilities; a single unit is the second of two classes."""
+def _probabilities(y: Any, activation: str) -> Any:
+    """(rows, classes) from scores after an activation; a single unit is the second of two classes.
+
+    Scores that are neither probabilities nor their logarithms count as logits, so that the classes are those of
+    `fnet.classes`.
+    """
     scores = np.asarray(y, np.float64).reshape(len(y), -1)
-    if scores.shape[1] == 1:
-        second = 1 / (1 + np.exp(-scores)) if logits else scores
-        return np.concatenate([1 - second, second], axis=1)
-    if logits:
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    single = scores.shape[1] == 1
+    if activation in ("log_softmax", "log_sigmoid"):
+        scores = np.exp(scores)
+    elif activation not in PROBABILITIES:
+        scores = 0.5 + 0.5 * np.tanh(scores / 2) if single else np.exp(scores - scores.max(axis=1, keepdims=True))
+    if single:
+        return np.concatenate([1 - scores, scores], axis=1)
+    total = scores.sum(axis=1, keepdims=True)
+    return np.divide(scores, total, out=np.full_like(scores, 1 / scores.shape[1]), where=total != 0)

@@ -307,17 +307,31 @@ def test_a_classifier_scales_as_its_file_says(numbers):
     np.testing.assert_array_equal(head._features(x), scores)
 
 
-def test_scores_of_logits_and_of_one_unit_become_probabilities():
-    def trained(**options):
-        model = sequential(x=bind(fnet.input_layer, shape=(None, 2)), d=bind(fnet.dense, **options))
-        params = {"d": {"kernel": np.eye(2, options["units"], dtype="float32"), "bias": np.zeros(options["units"])}}
-        params["d"]["bias"] = params["d"]["bias"].astype("float32")
-        return FnetClassifier.trained((model, params)).predict_proba(np.array([[np.log(3), 0]], "float32"))
-
-    np.testing.assert_allclose(trained(units=2), [[0.75, 0.25]], atol=1e-6)
-    np.testing.assert_allclose(trained(units=2, activation="softmax"), [[0.75, 0.25]], atol=1e-6)
-    np.testing.assert_allclose(trained(units=1), [[0.25, 0.75]], atol=1e-6)
-    np.testing.assert_allclose(trained(units=1, activation="sigmoid"), [[0.25, 0.75]], atol=1e-6)
+@pytest.mark.parametrize(
+    ("units", "activation", "expected"),
+    [
+        (2, "linear", [[0.75, 0.25]]),
+        (2, "softmax", [[0.75, 0.25]]),
+        (2, "log_softmax", [[0.75, 0.25]]),
+        (2, "sparsemax", [[1, 0]]),
+        (2, "sigmoid", [[0.6, 0.4]]),
+        (2, "sparse_sigmoid", [[2 / 3, 1 / 3]]),
+        (1, "linear", [[0.25, 0.75]]),
+        (1, "sigmoid", [[0.25, 0.75]]),
+        (1, "log_sigmoid", [[0.25, 0.75]]),
+        (1, "tanh", [[0.310026, 0.689974]]),  # as logits, so that the class is 1 above 0
+    ],
+)
+def test_scores_become_probabilities_whose_classes_are_those_of_fnet(units, activation, expected):
+    model = sequential(
+        x=bind(fnet.input_layer, shape=(None, 2)), d=bind(fnet.dense, units=units, activation=activation)
+    )
+    params = {"d": {"kernel": np.eye(2, units, dtype="float32"), "bias": np.zeros(units, "float32")}}
+    classifier = FnetClassifier.trained((model, params))
+    x = np.array([[np.log(3), 0]], "float32")
+    np.testing.assert_allclose(classifier.predict_proba(x), expected, atol=1e-6)
+    rows = np.array([[9, -8], [-800, 3], [-9, -9], [0.1, 0.3]], "float32")
+    np.testing.assert_array_equal(classifier.predict(rows), fnet.classes(model, fnet.predict(model, params, rows)))
 
 
 # --- JAX ----------------------------------------------------------------------------------------------------

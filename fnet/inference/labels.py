@@ -25,6 +25,9 @@ WITHIN = REARRANGING | {
 }
 """Names of functions whose outputs lie between the values that they read."""
 
+PROBABILITIES = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "softmax", "sparsemax")
+"""The activations that give probabilities."""
+
 
 def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
     """Scores (rows, k) -> class numbers (rows,): the class with the largest score, the first of equal ones.
@@ -111,6 +114,7 @@ def _read(sources: Any, path: Path = ()) -> list[Ref]:
 
 
 def middle(model: Any) -> float:
-    """Where a single unit is between its two classes: 0.5 after a sigmoid, 0 after anything that gives logits."""
-    probabilities = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")
-    return 0.5 if final_activation(model) in probabilities else 0.0
+    """Where a single unit is between its two classes: 0.5 after a sigmoid, log(0.5) after its logarithm, 0 after
+    anything that gives logits."""
+    activation = final_activation(model)
+    return 0.5 if activation in PROBABILITIES else float(np.log(0.5)) if activation == "log_sigmoid" else 0.0
