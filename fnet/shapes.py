@@ -103,6 +103,13 @@ def require_made(*sizes: int) -> None:
         raise InvalidInput(f"numbers ask for an array of the sizes {sizes}: at least 0 and at most {MOST_MADE} entries")
 
 
+def steps_between(first: float, last: float, step: float) -> int:
+    """How many numbers there are from `first` on, `step` apart, before `last`. Raises InvalidInput for a step of 0."""
+    if step == 0:
+        raise InvalidInput(f"numbers from {first} to {last} in steps of 0 never end")
+    return max(0, math.ceil((last - first) / step))
+
+
 def require_ascending(numbers: Any, name: str) -> None:
     """Raise InvalidInput where the ends of bins do not ascend: a search among them is undefined."""
     ends = np.asarray(numbers)

@@ -450,3 +450,51 @@ def test_select_among_python_numbers():
         theirs = np.asarray(keras.ops.select(list(x), numbers, default))
         y = np.asarray(operations.select({}, (list(x), numbers, default)))
         assert (y.dtype, y.tolist()) == (theirs.dtype, theirs.tolist())
+
+
+ROW = np.arange(4, dtype="float32")
+SCORES = np.float32([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
+OUTSIDE = [
+    ("slice", (ROW, [2]), {"shape": (3,)}), ("slice", (ROW, [-2]), {"shape": (2,)}),
+    ("slice", (ROW, [5]), {"shape": (-1,)}), ("slice", (ROW, [-2]), {"shape": (-1,)}),
+    ("top_k", ROW, {"k": 5}), ("unstack", ROW, {"num": 3}), ("where", (ROW > 1, ROW), {}),
+    ("bincount", np.int32([1, -1]), {}), ("arange", (0, 5, 0), {}),
+]  # fmt: skip
+"""Calls that Keras refuses, for values that are not there."""
+
+
+@pytest.mark.parametrize(("name", "x", "options"), OUTSIDE, ids=str)
+def test_what_is_not_there_is_refused_as_in_keras(name, x, options, each_backend):
+    with pytest.raises(fnet.InvalidInput, match=r"not inside|k of 5|unstack into 3|where takes|counts 0|steps of 0"):
+        getattr(operations, name)({}, x, **options)
+
+
+@pytest.mark.parametrize(("name", "x"), [
+    ("scatter", (np.int32([[0], [-1]]), np.float32([1, 2]))),
+    ("scatter_update", (ROW, np.int32([[-1]]), np.float32([9]))),
+    ("sparse_categorical_crossentropy", (np.int32([0, -1]), SCORES)), ("slice", (ROW, np.int32([-2]))),
+])  # fmt: skip
+def test_negative_places_are_none_as_in_tensorflow(name, x):
+    options = {"scatter": {"shape": (3,)}, "slice": {"shape": (2,)}}.get(name, {})
+    with pytest.raises(fnet.InvalidInput, match="picks what is not there"):
+        getattr(operations, name)({}, x, **options)
+
+
+@pytest.mark.parametrize("targets", [[2, 5], [2, -1], [-4, 0]], ids=str)
+def test_a_class_that_is_not_there_is_not_among_the_best(targets, each_backend):
+    ours = operations.in_top_k({}, (np.int32(targets), SCORES), k=1)
+    np.testing.assert_array_equal(np.asarray(ours), keras.ops.in_top_k(np.int32(targets), SCORES, k=1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float64"])
+def test_the_mean_error_of_integers_loses_its_fraction_in_psnr(dtype, each_backend):
+    x1, x2 = np.array([1, 2, 7], dtype), np.array([3, 3, 9], dtype)
+    theirs = np.asarray(keras.ops.psnr(x1, x2, 255))
+    ours = np.asarray(operations.psnr({}, (x1, x2), max_val=255))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3 if dtype == "float16" else 1e-6)
+    assert ours.dtype == theirs.dtype or (dtype, each_backend) == ("float64", "jax")
+
+
+def test_a_block_before_the_first_place_is_put_there(each_backend):
+    y = operations.slice_update({}, (ROW, [-2], np.float32([8, 9])))
+    np.testing.assert_array_equal(np.asarray(y), keras.ops.slice_update(ROW, [-2], np.float32([8, 9])))

@@ -722,3 +722,34 @@ def test_integers_of_64_bits_are_saturated_on_both_backends(name, dtype, large):
         for x in (np.array([-7, 70000]), np.array([-7, large])):
             y = tf_functions.saturate_cast({}, x, dtype=dtype)
             np.testing.assert_array_equal(np.asarray(y), np.clip(x, np.iinfo(dtype).min, np.iinfo(dtype).max))
+
+
+X = np.arange(12, dtype="float32").reshape(3, 4)
+IMAGE = X.reshape(1, 3, 4, 1)
+OUTSIDE = [
+    ("slice", (X, [0, 2], [2, 5]), {}), ("slice", (X, [0, -2], [2, 2]), {}), ("split", (X, [1, 2]), {"axis": 1}),
+    ("split", (X, [1, 4]), {"axis": 1}), ("unstack", X, {"num": 2}), ("top_k", (X, 5), {}), ("where", (X > 2, X), {}),
+    ("numbers", (0, 5, 0), {}),
+    ("crop_to_bounding_box", IMAGE, {"offset_height": 1, "offset_width": 1, "target_height": 3, "target_width": 2}),
+    ("crop_to_bounding_box", IMAGE, {"offset_height": -1, "offset_width": 1, "target_height": 1, "target_width": 2}),
+]  # fmt: skip
+"""Calls that TensorFlow refuses, for values that are not there."""
+
+
+@pytest.mark.parametrize(("name", "x", "options"), OUTSIDE, ids=[f"{name} {n}" for n, (name, *_) in enumerate(OUTSIDE)])
+def test_what_is_not_there_is_refused(name, x, options, each_backend):
+    said = r"not inside|into parts|unstack into 2|top_k of 5|where takes|steps of 0"
+    with pytest.raises(fnet.InvalidInput, match=said):
+        getattr(tf_functions, name)({}, x, **options)
+
+
+@pytest.mark.parametrize(("name", "x", "options"), [
+    ("gather", (X, np.int32([0, -1])), {}), ("gather", (X, np.int32([[0], [-1], [1]])), {"axis": 1, "batch_dims": 1}),
+    ("gather_nd", (X, np.int32([[0, -1]])), {}), ("scatter_nd", (np.int32([[-1]]), np.float32([1]), [3]), {}),
+    ("tensor_scatter_nd_add", (X[0], np.int32([[-1]]), np.float32([1])), {}),
+    ("sparse_softmax_cross_entropy_with_logits", (np.int32([0, -1, 1]), X), {}),
+    ("crop_and_resize", (IMAGE, np.float32([[0, 0, 1, 1]]), np.int32([-1]), [2, 2]), {}),
+], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
+def test_negative_places_are_none(name, x, options):
+    with pytest.raises(fnet.InvalidInput, match="picks what is not there"):
+        getattr(tf_functions, name)({}, x, **options)

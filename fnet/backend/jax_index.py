@@ -41,13 +41,13 @@ def scatter(x: Any, indices: Any, updates: Any, by: str) -> Any:
 
 
 def dynamic_slice(x: Any, starts: Any, shape: Sequence[int]) -> Any:
-    """The block of `shape` that begins at `starts`."""
+    """The block of `shape` that begins at `starts`, or else at the next place inside of `x`."""
     return jax.lax.dynamic_slice(x, tuple(starts), shape)
 
 
 def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
-    """`x` with the block that begins at `starts` replaced."""
-    return jax.lax.dynamic_update_slice(x, updates, tuple(starts))
+    """`x` with the block that begins at `starts`, or else at the next place inside of `x`, replaced."""
+    return jax.lax.dynamic_update_slice(x, updates, tuple(jnp.maximum(start, 0) for start in starts))
 
 
 def stop_gradient(x: Any) -> Any:

@@ -16,7 +16,7 @@ from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.dtypes import dtype_of, floating, is_integral, result_type, saturated, tensor, without_bool
 from fnet.operations.rules import Operation, broadcast, like, named, operation
-from fnet.shapes import reduced_shape, require_made, shape_of, stretched
+from fnet.shapes import reduced_shape, require_made, shape_of, steps_between, stretched
 from fnet.types import Array, Spec
 
 # --- classes --------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def _arange_rule(start: Any, stop: Any = None, step: Any = None, *, dtype: str |
     name = dtype or result_type(*(dtype_of(v) for v in (start, stop, step) if v is not None))
     first, last, width = (0, start, 1) if stop is None else (start, stop, 1 if step is None else step)
     known = all(isinstance(v, int | float) for v in (first, last, width))
-    return Spec((max(0, math.ceil((last - first) / width)) if known else None,), name)
+    return Spec((steps_between(first, last, width) if known else None,), name)
 
 
 @operation(_arange_rule)
@@ -112,7 +112,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None 
     dtype = dtype or result_type(*(dtype_of(v) for v in (start, stop, step) if v is not None))
     start, stop = (0, start) if stop is None else (start, stop)
     first, last, width = (v.item() if hasattr(v, "item") else v for v in (start, stop, 1 if step is None else step))
-    require_made(math.ceil(max((last - first) / width, 0)))
+    require_made(steps_between(first, last, width))
     return ops.cast(xp.arange(first, last, width), dtype)
 
 

@@ -12,9 +12,12 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from fnet.backend import ops, xp
 from fnet.core.rules import Call
 from fnet.dtypes import dtype_of, is_integral, result_type, tensor
+from fnet.errors import InvalidInput
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
 from fnet.shapes import MOST_ROWS, broadcast_shapes, fits, joined, positive, require_places, shape_of, sized, total
 from fnet.types import Array, Spec
@@ -83,14 +86,23 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
 
 @operation(_slice_rule)
 def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
-    """The block of `shape` that begins at `start_indices`; a size of -1 means up to the end."""
+    """The block of `shape` that begins at `start_indices`; a size of -1 means up to the end.
+
+    Raises InvalidInput where it is not inside of `inputs`; under `jax.jit` the next one inside is taken.
+    """
     inputs = tensor(inputs)
     starts = start_indices if isinstance(start_indices, list | tuple) else tensor(start_indices)
-    if -1 in shape:
-        return inputs[
-            tuple(builtins.slice(s, None if n == -1 else s + n) for s, n in zip(map(int, starts), shape, strict=True))
-        ]
+    if -1 in shape or all(isinstance(start, int) for start in starts):
+        return block(inputs, [int(start) for start in starts], shape)
     return ops.dynamic_slice(inputs, starts, tuple(shape))
+
+
+def block(x: Array, starts: Sequence[int], shape: Sequence[int]) -> Array:
+    """The block of `shape` at `starts`; a size of -1 means up to the end. Raises InvalidInput if it is not inside."""
+    ends = [there if n == -1 else start + n for start, n, there in zip(starts, shape, x.shape, strict=True)]
+    if any(not 0 <= start <= end <= there for start, end, there in zip(starts, ends, x.shape, strict=True)):
+        raise InvalidInput(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {tuple(x.shape)}")
+    return x[tuple(map(builtins.slice, starts, ends))]
 
 
 def _update_rule(inputs: Spec, start_indices: Any, updates: Any) -> Spec:
@@ -167,11 +179,23 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
 # --- scattering -----------------------------------------------------------------------------------
 
 
+def from_front(indices: Any, *sizes: int) -> Array:
+    """Indices into axes of `sizes`, each in turn, negative ones put behind the end: TensorFlow has nothing there."""
+    indices = tensor(indices)
+    return xp.where(indices < 0, np.asarray(sizes, "int32"), indices) if indices.dtype.kind == "i" else indices
+
+
+def scattered(x: Array, indices: Any, updates: Array, by: str) -> Array:
+    """`x` with `updates` at `indices` (..., depth), put there ("set") or combined by "add", "max", "min", "mul"."""
+    depth = shape_of(indices)[-1]
+    return ops.scatter(x, from_front(indices, *x.shape[:depth]), updates, by)
+
+
 @operation(lambda at, values, *, shape: _scatter_rule(Spec(tuple(shape), dtype_of(values)), at, values), call=READS)
 def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
     """Zeros of `shape` with `values` added at `indices` (..., depth); values at equal indices add up."""
-    values, indices = tensor(values), tensor(indices)
-    return ops.scatter(xp.zeros(tuple(shape), values.dtype), indices, values, "add")
+    values = tensor(values)
+    return scattered(xp.zeros(tuple(shape), values.dtype), indices, values, "add")
 
 
 def _scatter_rule(inputs: Spec, indices: Any, updates: Any) -> Spec:
@@ -192,15 +216,24 @@ def scatter_update(
 ) -> Array:
     """`inputs` with `updates` at `indices` (n, depth): replaced, or combined by "add", "max", "min" or "mul"."""
     inputs = tensor(inputs)
-    return ops.scatter(inputs, tensor(indices), tensor(updates, inputs.dtype.name), reduction or "set")
+    return scattered(inputs, indices, tensor(updates, inputs.dtype.name), reduction or "set")
 
 
 # --- choosing -------------------------------------------------------------------------------------
 
 
+def require_both(x1: Any, x2: Any) -> None:
+    """Raise InvalidInput where only one of two values to choose from is given."""
+    if x1 is None or x2 is None:
+        raise InvalidInput(
+            "where takes a condition and two values to choose from, or the condition alone; got one value"
+        )
+
+
 def _where_rule(condition: Spec, x1: Any = None, x2: Any = None) -> Any:
-    if x1 is None:
+    if x1 is None and x2 is None:
         return [Spec((None,), "int32")] * len(condition.shape)
+    require_both(x1, x2)
     return broadcast(condition, x1, x2)
 
 
@@ -208,8 +241,9 @@ def _where_rule(condition: Spec, x1: Any = None, x2: Any = None) -> Any:
 def where(condition: Array, x1: Array | None = None, x2: Array | None = None) -> Array:
     """`x1` where `condition`, else `x2`, in their common dtype; without them, the indices where `condition` holds."""
     condition = tensor(condition, "bool")
-    if x1 is None or x2 is None:
+    if x1 is None and x2 is None:
         return [i.astype("int32") for i in xp.nonzero(condition)]
+    require_both(x1, x2)
     x1, x2 = (tensor(x, result_type(dtype_of(x1), dtype_of(x2))) for x in (x1, x2))
     return xp.where(condition, x1, x2)
 

@@ -203,7 +203,9 @@ def _unstack_rule(x: Spec, *, num: int | None, axis: int) -> list[Spec]:
 @operation(_unstack_rule)
 def unstack(x: Array, *, num: int | None = None, axis: int = 0) -> list[Array]:
     """The slices of `x` along `axis`, a list of `num`."""
-    return list(xp.moveaxis(tensor(x), axis, 0))
+    x = tensor(x)
+    _unstack_rule(x, num=num, axis=axis)
+    return list(xp.moveaxis(x, axis, 0))
 
 
 # --- einops ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import of_products
 from fnet.dtypes import floating, is_float, result_type, strong, tensor
 from fnet.errors import InvalidInput
+from fnet.operations.indexing import from_front
 from fnet.operations.linear_algebra import norm_of
 from fnet.operations.rules import operation, same
 from fnet.shapes import axes_of, broadcast_shapes, fit, joined, positive, reduced_shape, shape_of, stretched, total
@@ -191,22 +192,27 @@ def _sparse_rule(target: Any, output: Spec) -> Spec:
 def sparse_categorical_crossentropy(
     target: Array, output: Array, *, from_logits: bool = False, axis: int = -1
 ) -> Array:
-    """-log(output at the class `target`), classes in the last axis."""
+    """-log(output at the class `target`), classes in the last axis.
+
+    Another class raises InvalidInput on NumPy and gives NaN on JAX.
+    """
     output, target = tensor(output), ops.cast(tensor(target), "int32")
     if axis not in (-1, output.ndim - 1):
         raise ValueError(f"sparse_categorical_crossentropy needs the classes in the last axis, got axis={axis}")
     if target.ndim == output.ndim and target.shape[-1] == 1:
         target = target[..., 0]
     logs = ACTIVATIONS["log_softmax"](output if from_logits else xp.log(_clipped(output)), -1)
-    return -xp.take_along_axis(logs, target[..., None], axis=-1)[..., 0]
+    return -xp.take_along_axis(logs, from_front(target, logs.shape[-1])[..., None], axis=-1)[..., 0]
 
 
-@operation(lambda x1, x2: Spec(joined(x1.shape, x2.shape)[:0], x1.dtype))
+@operation(lambda x1, x2: Spec(joined(x1.shape, x2.shape)[:0], result_type(x1.dtype, "float")))
 def psnr(x1: Array, x2: Array, *, max_val: float) -> Array:
-    """The peak signal-to-noise ratio in dB: 20 log10(max_val) - 10 log10(mean((x1 - x2)^2))."""
+    """The peak signal-to-noise ratio in dB: 20 log10(max_val) - 10 log10(mean((x1 - x2)^2)); the mean of integers loses
+    its fraction."""
     x1, x2 = tensor(x1), tensor(x2)
-    error = xp.mean((x1 - x2) * (x1 - x2))
-    return 20 * math.log10(max_val) - 10 * xp.log10(error)
+    dtype = result_type(x1.dtype.name, "float")
+    error = tensor(xp.mean((x1 - x2) * (x1 - x2)), dtype)
+    return 20 * math.log10(max_val) - 10 * xp.log10(error if is_float(x1) else xp.floor(error))
 
 
 # --- attention ------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ def top_k(x: Array, *, k: int, sorted: bool = True) -> tuple[Array, Array]:  # n
     sorted: False is refused where the order would differ: it is not documented.
     """
     x = tensor(x)
+    _top_k_rule(x, k=k, sorted=sorted)
     order = xp.flip(x.shape[-1] - 1 - xp.argsort(xp.flip(x, -1), axis=-1, stable=True), -1)[..., :k]
     return xp.take_along_axis(x, order, axis=-1), order.astype("int32")
 
@@ -109,11 +110,12 @@ def _top_rule(targets: Any, predictions: Spec) -> Spec:
 
 @operation(_top_rule)
 def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
-    """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,)."""
+    """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,); no for a
+    class that is not there."""
     predictions, targets = tensor(predictions), tensor(targets)
-    mine = xp.take_along_axis(predictions, targets[:, None].astype("int32"), axis=-1)
-    finite = xp.isfinite(predictions).all(axis=-1)
-    return (xp.sum(predictions > mine, axis=-1) < k) & finite
+    there = (targets >= 0) & (targets < predictions.shape[-1])
+    mine = xp.take_along_axis(predictions, xp.where(there, targets, 0)[:, None], axis=-1)
+    return (xp.sum(predictions > mine, axis=-1) < k) & there & xp.isfinite(predictions).all(axis=-1)
 
 
 def _search_rule(sorted_sequence: Any, values: Any) -> Spec:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fnet.backend import ops, xp
 from fnet.core.room import copies, size
 from fnet.dtypes import floating, is_bool, is_integral, result_type, strong, tensor
+from fnet.errors import InvalidInput
 from fnet.operations.rules import Operation, named, operation, reduced
 from fnet.shapes import axes_of, broadcast_shapes, positive, reduced_shape, require_made, shape_of
 from fnet.types import Array, Axis, Range, Shape, Spec
@@ -135,6 +136,8 @@ def bincount(
     x = tensor(x)
     dtype = "int32" if weights is None else strong(x, weights)[1].dtype.name
     x = x if is_integral(x.dtype.name) else tensor(x, "int32")
+    if x.size and int(xp.min(x)) < 0:
+        raise InvalidInput(f"bincount counts 0, 1, ...; got {int(xp.min(x))}")
     length = builtins.max(int(xp.max(x)) + 1 if x.size else 0, minlength)
     require_made(x.size, length)
     hits = tensor(x[..., None] == xp.arange(length), dtype)

@@ -16,6 +16,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_float, tensor
 from fnet.layers import image
+from fnet.operations.indexing import block, from_front
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined
 from fnet.tf_functions.rules import (
@@ -96,8 +97,9 @@ def crop_to_bounding_box(
     image: Array, *, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Array:
     """The window of the target size at the offsets."""
-    below, right = offset_height + target_height, offset_width + target_width
-    return tensor(image)[..., offset_height:below, offset_width:right, :]
+    x = tensor(image)
+    whole = x.ndim - 3
+    return block(x, [0] * whole + [offset_height, offset_width, 0], [-1] * whole + [target_height, target_width, -1])
 
 
 @function(_box_rule, "image.pad_to_bounding_box")
@@ -195,7 +197,8 @@ def crop_and_resize(
 ) -> Array:
     """float32 (boxes, *crop_size, channels): each box (top, left, bottom, right; the last pixel is at 1) of its image,
     number `box_indices` of the batch, "bilinear" or "nearest"; `extrapolation_value` outside the image."""
-    x, boxes, number = tensor(image, "float32"), tensor(boxes, "float32"), tensor(box_indices)[:, None, None]
+    x, boxes = tensor(image, "float32"), tensor(boxes, "float32")
+    number = from_front(box_indices, x.shape[0])[:, None, None]
     last_row, last_column = (size - 1 for size in x.shape[1:3])
     high, wide = ints(crop_size, each=boxes.shape[0] * x.shape[-1])
     down = _places(boxes[:, 0], boxes[:, 2], high, last_row)[:, :, None]  # (boxes, high, 1)

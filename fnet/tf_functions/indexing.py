@@ -16,6 +16,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.dtypes import is_integral, together
 from fnet.dtypes import tensor as as_tensor
+from fnet.operations.indexing import block, from_front, require_both, scattered
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, positive, require_places, shape_of
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of
@@ -172,8 +173,7 @@ def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
 @function(_slice_rule, "slice", sizes=("begin", "size"))
 def slice(input_: Array, begin: Sizes, size: Sizes) -> Array:  # noqa: A001 - TensorFlow's name
     """The block of `size` that begins at `begin`; a size of -1 means up to the end."""
-    pairs = zip(ints(begin), ints(size), strict=True)
-    return as_tensor(input_)[tuple(builtins.slice(b, None if n == -1 else b + n) for b, n in pairs)]
+    return block(as_tensor(input_), ints(begin), ints(size))
 
 
 def _mask_rule(tensor: Any, mask: Any, *, axis: int | None) -> Spec:
@@ -218,9 +218,13 @@ def _gather_rule(params: Any, indices: Any, *, axis: int | None, batch_dims: int
 
 @function(_gather_rule, "gather", "keras.backend.gather", "nn.embedding_lookup")
 def gather(params: Array, indices: Array, *, axis: int | None = None, batch_dims: int = 0) -> Array:
-    """Entries of `axis` of `params` at `indices`, whose first `batch_dims` axes are shared with `params`."""
+    """Entries of `axis` of `params` at `indices`, whose first `batch_dims` axes are shared with `params`.
+
+    An index that is not there, also a negative one, raises InvalidInput on NumPy and gives NaN on JAX.
+    """
     table, places = as_tensor(params), as_tensor(indices)
     at, batch = _gather_places(table.shape, places.shape, axis, batch_dims)
+    places = from_front(places, table.shape[at])
     if batch == 0:
         return ops.take_axis(table, places, at)
     lead, between, after = table.shape[:batch], table.shape[batch:at], table.shape[at + 1 :]
@@ -252,7 +256,7 @@ def _places_in(shape: Shape, indices: Any) -> tuple[Shape, Shape]:
 def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
     """Entries (or blocks) of `params` at the positions in the last axis of `indices` (..., depth)."""
     table, places = as_tensor(params), as_tensor(indices)
-    key = list(xp.moveaxis(places, -1, 0))
+    key = list(xp.moveaxis(from_front(places, *table.shape[batch_dims:][: places.shape[-1]]), -1, 0))
     rank = places.ndim - 1
     grid = [np.arange(places.shape[i]).reshape([-1 if j == i else 1 for j in range(rank)]) for i in range(batch_dims)]
     return table[(*grid, *key)]
@@ -276,13 +280,13 @@ def _scatter_nd_rule(indices: Any, updates: Any, shape: Any) -> Spec:
 def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
     """Zeros of `shape` with `updates` added at `indices` (..., depth); updates at equal indices add up."""
     updates = as_tensor(updates)
-    return ops.scatter(xp.zeros(tuple(ints(shape, each=1)), updates.dtype), as_tensor(indices), updates, "add")
+    return scattered(xp.zeros(tuple(ints(shape, each=1)), updates.dtype), indices, updates, "add")
 
 
 def _scatter(name: str, text: str, by: str) -> Operation:
     def apply(tensor: Array, indices: Array, updates: Array) -> Array:
         x, updates = together(tensor, updates)
-        return ops.scatter(x, as_tensor(indices), -updates if name.endswith("sub") else updates, by)
+        return scattered(x, indices, -updates if name.endswith("sub") else updates, by)
 
     def rule(tensor: Any, indices: Any, updates: Any) -> Spec:
         return Spec(_scattered(as_spec(tensor).shape, indices, updates), as_spec(tensor).dtype)
@@ -301,9 +305,10 @@ tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "`tensor` with the sma
 
 
 def _where_rule(condition: Any, x: Any = None, y: Any = None) -> Spec:
-    if x is None:
+    if x is None and y is None:
         fit("... any", as_spec(condition).shape)
         return Spec((None, len(as_spec(condition).shape)), "int64")
+    require_both(x, y)
     return Spec(broadcast_shapes(*(as_spec(a).shape for a in (condition, x, y))), dtype_like(x, y))
 
 
@@ -311,8 +316,9 @@ def _where_rule(condition: Any, x: Any = None, y: Any = None) -> Spec:
 def where(condition: Array, x: Array | None = None, y: Array | None = None) -> Array:
     """`x` where `condition`, else `y`; without them the int64 indices (n, axes) where `condition` holds."""
     condition = as_tensor(condition, "bool")
-    if x is None or y is None:
+    if x is None and y is None:
         return ops.cast(xp.stack(xp.nonzero(condition), axis=-1), "int64")
+    require_both(x, y)
     return xp.where(condition, *together(x, y))
 
 

@@ -148,15 +148,10 @@ def softmax_cross_entropy_with_logits(labels: Array, logits: Array, *, axis: int
     return -xp.sum(labels * ACTIVATIONS["log_softmax"](logits, axis), axis=axis)
 
 
-def _sparse_rule(labels: Any, logits: Any) -> Spec:
-    return Spec(joined(as_spec(labels).shape, as_spec(logits).shape[:-1]), dtype_like(logits))
-
-
-@function(_sparse_rule, "nn.sparse_softmax_cross_entropy_with_logits")
-def sparse_softmax_cross_entropy_with_logits(labels: Array, logits: Array) -> Array:
+@of_keras(operations.sparse_categorical_crossentropy, "nn.sparse_softmax_cross_entropy_with_logits", alike=False)
+def sparse_softmax_cross_entropy_with_logits(labels: Array, logits: Array) -> Any:
     """-log_softmax(logits) at the class `labels`, classes in the last axis."""
-    logs = ACTIVATIONS["log_softmax"](tensor(logits), -1)
-    return -xp.take_along_axis(logs, tensor(labels)[..., None], axis=-1)[..., 0]
+    return (labels, logits), {"from_logits": True}
 
 
 EPSILON = 1e-7

@@ -20,7 +20,17 @@ from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
 from fnet.tf_functions.elementwise import squares
-from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, room_like, same_in_keras, same_rule
+from fnet.tf_functions.rules import (
+    Sizes,
+    as_spec,
+    function,
+    known,
+    number,
+    room_like,
+    rule_of,
+    same_in_keras,
+    same_rule,
+)
 from fnet.types import Array, Axis, Spec
 
 
@@ -173,17 +183,18 @@ def argsort(values: Array, *, axis: int = -1, direction: str = "ASCENDING", stab
     return ops.cast(xp.argsort(x if direction == "ASCENDING" else _falling(x), axis=axis, stable=True), "int32")
 
 
-def _top_rule(x: Any, k: Any = 1) -> tuple[Spec, Spec]:
-    shape = (*x.shape[:-1], known(k))
+def _top_rule(x: Any, k: Any = 1) -> Any:
+    if (count := known(k)) is not None:
+        return rule_of(operations.top_k, x, k=count, sorted=True)
+    shape = (*x.shape[:-1], None)
     return Spec(shape, x.dtype), Spec(shape, "int32")
 
 
 @function(_top_rule, "math.top_k", sizes=("k",))
 def top_k(x: Array, k: Sizes = 1) -> tuple[Array, Array]:
     """(the k largest of the last axis, their int32 positions), the largest first; equal entries keep their order."""
-    x = tensor(x)
-    order = xp.argsort(_falling(x), axis=-1, stable=True)[..., : number(k)]
-    return xp.take_along_axis(x, order, axis=-1), ops.cast(order, "int32")
+    values, places = operations.top_k({}, x, k=number(k))
+    return values, places
 
 
 in_top_k = same_in_keras(operations.in_top_k, "targets predictions", "k", "math.in_top_k", alike=False)

@@ -17,7 +17,18 @@ from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
 from fnet.dtypes import together
 from fnet.operations.rules import Operation, named, viewed
-from fnet.shapes import axes_of, broadcast_shapes, joined, positive, require_made, reshaped, shape_of, stretched, total
+from fnet.shapes import (
+    axes_of,
+    broadcast_shapes,
+    joined,
+    positive,
+    require_made,
+    reshaped,
+    shape_of,
+    steps_between,
+    stretched,
+    total,
+)
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -190,6 +201,8 @@ def _part_sizes(size: int | None, sizes: Any, count: int | None) -> list[int | N
         return [None if size is None else size // parts] * parts
     listed = list(sizes_of(sizes)) if not isinstance(sizes, Spec) or count is None else [None] * count
     rest = None if size is None or None in listed else size - sum(n for n in listed if n not in (None, -1))
+    if rest is not None and (rest < 0 or (rest and -1 not in listed)):
+        raise ValueError(f"an axis of size {size} cannot be split into parts of {listed}")
     return [rest if n == -1 else n for n in listed]
 
 
@@ -326,7 +339,7 @@ def _range_rule(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | N
     first, last, step = (known(v) for v in (start, limit, delta))
     if first is None or last is None or step is None:
         return Spec((None,), name)
-    return Spec((len(range(first, last, step)),), name)
+    return Spec((steps_between(first, last, step),), name)
 
 
 @function(_range_rule, "range", sizes=("start", "limit", "delta"))
@@ -335,7 +348,7 @@ def numbers(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None 
     start, limit = (0, start) if limit is None else (start, limit)
     name = _range_dtype((start, limit, delta), dtype)
     first, last, step = (np.asarray(v).item() for v in (start, limit, delta))
-    require_made(math.ceil(max((last - first) / step, 0)))
+    require_made(steps_between(first, last, step))
     return np.arange(first, last, step).astype(name)
 
 
