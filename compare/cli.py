@@ -154,9 +154,10 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...]) -> None:
         raise UsageError("--batch-size and --rows must be at least 1, --layer-rows not negative")
     if args.labels and not args.inputs:
         raise UsageError("--labels belongs to --inputs")
-    for file in filter(None, (args.inputs, args.labels)):
-        if file.suffix not in (".npy", ".npz"):
-            raise UsageError(f"{file}: inputs and labels are arrays of NumPy, .npy or .npz: np.save('x.npy', rows)")
+    if args.inputs and args.inputs.suffix not in (".npy", ".npz"):
+        raise UsageError(f"{args.inputs}: inputs are arrays of NumPy, .npy or .npz: np.save('x.npy', rows)")
+    if args.labels and args.labels.suffix != ".npy":
+        raise UsageError(f"{args.labels}: labels are an array of NumPy: np.save('y.npy', labels)")
     for place in args.others:
         if not others.is_file(place) and ":" not in place:
             suffixes = ", ".join((*others.PROGRAMS, *others.MODELS))
@@ -204,25 +205,35 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
         hint = "; texts are saved as np.array(rows, 'str')" if "Object" in str(error) else ""
         raise ValueError(f"cannot read {inputs} or its labels: {error}{hint}") from error
     x = _by_name(arrays, inputs, args.model, custom_objects) if arrays else x
-    lengths = {len(a) for a in (*(x if isinstance(x, tuple) else (x,)), *(() if y is None else (y,)))}
-    if len(lengths) != 1 or 0 in lengths:
-        raise UsageError(f"inputs and labels need the same number of rows, at least 1; got {sorted(lengths)}")
-    return x, y
+    every = [*(x if isinstance(x, tuple) else (x,)), *([] if y is None else [y])]
+    if any(a.ndim == 0 or len(a) != len(every[0]) or len(a) == 0 for a in every):
+        shapes = ", ".join(str(a.shape) for a in every)
+        raise UsageError(f"inputs and labels need the same number of rows, at least 1; got the shapes {shapes}")
+    return x, None if y is None else _classes(y)
+
+
+def _classes(y: Any) -> Any:
+    """The labels as class numbers (rows,). Raises UsageError for what is none: one-hot rows, fractions, texts."""
+    flat = y.reshape(-1)
+    if len(flat) != len(y) or flat.dtype.kind not in "iubf" or (flat != flat // 1).any():
+        hint = "; of one-hot rows take y.argmax(1)"
+        raise UsageError(f"labels are class numbers, one for each row; got {y.dtype}{list(y.shape)}{hint}")
+    return flat.astype(int)
 
 
 def _by_name(arrays: dict[str, Any], file: Path, model_file: Path, custom_objects: dict[str, Any]) -> Any:
-    """The arrays of a .npz `file` in the order of the model's inputs: named like the inputs, or x, or x0, x1, ..."""
+    """The only array of a .npz `file`, or all in the order of the model's inputs: named like these, or x0, x1, ..."""
     from compare import reference
     from fnet import tree
 
-    for names in (["x"], [f"x{i}" for i in range(len(arrays))]):
-        if set(names) == set(arrays):
-            break
-    else:
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    names = [f"x{i}" for i in range(len(arrays))]
+    if set(names) != set(arrays):
         names = [tensor.name for tensor in tree.leaves(reference.takes(reference.load(model_file, custom_objects)))]
         if set(names) != set(arrays):
             raise UsageError(f"{file} has {', '.join(arrays)}; the model takes {', '.join(names)}")
-    return arrays[names[0]] if len(names) == 1 else tuple(arrays[name] for name in names)
+    return tuple(arrays[name] for name in names)
 
 
 def data_rows(

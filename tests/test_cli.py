@@ -461,7 +461,7 @@ def test_doctor_says_what_holds_the_machine_back(monkeypatch, capsys, tmp_path):
     )  # fmt: skip
     assert "cannot be set" in found(settable=False, count=1)["threads"]["remedy"]
     assert main(["doctor"]) == 0
-    assert "hold this machine back (!)." in capsys.readouterr().out
+    assert "1 thing (!) holds this machine back." in capsys.readouterr().out
     monkeypatch.setitem(doctor.OPTIONAL, "no_such_package", ("extra", "wonders"))
     assert found()["no_such_package"]["remedy"] == "for wonders: pip install 'fnet-layers[extra]'"
     (tmp_path / "cpuinfo").write_text("flags\t\t: sse avx fma\n")

@@ -741,7 +741,7 @@ def test_labels_are_read_whatever_editor_wrote_them(folder, capsys):
     Path("x.csv").write_text("a,b,c\n1,2,3\n")
     expected = run(capsys, "numbers.safetensors", "x.csv", "--labels", "left,right")
     for encoding in ("utf-8-sig", "utf-16"):
-        Path("labels.txt").write_bytes("left\r\nright\r\n\r\n".encode(encoding))
+        Path("labels.txt").write_bytes("left \r\nright\r\n\r\n".encode(encoding))
         assert run(capsys, "numbers.safetensors", "x.csv", "--labels", "labels.txt") == expected
 
 
@@ -812,6 +812,13 @@ def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsy
     for name, scales in {"own": True, "within": True, "after": False}.items():
         fnet.to_keras(*fnet.load(f"{name}.safetensors"), f"{name}.keras")
         assert any("no Rescaling" in line for line in fnet.explain(f"{name}.keras").unusual) != scales
+
+
+@pytest.mark.parametrize("offset", ["-1/2", "-5e-1", "-.5"])
+def test_an_offset_may_be_negative_in_every_form(offset, folder, capsys):
+    Path("x.csv").write_text("a,b,c\n1,2,3\n")
+    expected = run(capsys, "numbers.safetensors", "x.csv", "--offset=-0.5")
+    assert run(capsys, "numbers.safetensors", "x.csv", "--offset", offset) == expected
 
 
 @pytest.mark.parametrize("text", ["1/", "/2", "1/0", "nan"])
@@ -1207,6 +1214,10 @@ def test_states_go_on_over_all_rows(folder, capsys):
         (["numbers.safetensors", "four.csv", "--column", "a,z,c"], "no column z; it has id, a, b, c"),
         (["two.safetensors", "four.csv"], "id, a, c, d; the model takes a column for each of its inputs, a, b"),
         (["numbers.safetensors", "four.csv", "--weights", "w.h5"], "numbers.safetensors has its own"),
+        (["numbers.safetensors", "four.csv", "--labels", "four.json"], "four.json: there is no name in the file"),
+        ([TEXTS, "--text", "\udcff"], "is not in UTF-8; save it in a .txt file"),
+        (["numbers.safetensors", "four.npz"], "four.npz holds something else than arrays"),
+        (["numbers.safetensors", "four.csv", "--output", "photos"], "photos: not a regular file, so not written over"),
         (
             ["numbers.safetensors", "5.1", "3"],
             "5.1: no such file; for numbers, echo 1.5,2 | fnet predict MODEL - --std",
@@ -1221,6 +1232,8 @@ def test_hints(folder, caplog, arguments, message):
     Path("four.csv.gz").touch()
     Path("four.xlsx").touch()
     Path("four.json").touch()
+    with zipfile.ZipFile("four.npz", "w") as archive:
+        archive.writestr("words.txt", "no array")
     Path("broken.jsonl").write_text("[1,\n[1]\n")
     header = "id,a,b,c" if arguments[0] != "two.safetensors" else "id,a,c,d"
     Path("four.csv").write_text(f"{header}\n1,2,3,4\n")

@@ -413,11 +413,32 @@ def test_labels_need_inputs_and_as_many_rows(folder, caplog):
     assert compared([str(folder / "model.keras"), "--labels", str(folder / "y.npy")]) == 2
     assert "--labels belongs to --inputs" in caplog.text
     assert compared([str(folder / "model.keras"), "--inputs", str(folder / "rows.csv")]) == 2
-    assert "rows.csv: inputs and labels are arrays of NumPy, .npy or .npz" in caplog.text
+    assert "rows.csv: inputs are arrays of NumPy, .npy or .npz" in caplog.text
     np.save(folder / "short.npy", np.zeros(3, np.int64))
     inputs = ["--inputs", str(folder / "x.npy"), "--labels", str(folder / "short.npy")]
     assert compared([str(folder / "model.keras"), *inputs]) == 2
     assert "same number of rows" in caplog.text
+
+
+@pytest.mark.parametrize(("labels", "said"), [
+    (np.eye(3), "labels are class numbers, one for each row; got float64[3, 3]"),
+    (np.float32([0, 0.5, 1]), "float32[3]"), (np.array(["a", "b", "c"]), "<U1[3]"),
+    (np.int32(3), "got the shapes (3, 2), ()"),
+], ids=["one-hot", "fractions", "texts", "number"])  # fmt: skip
+def test_labels_that_are_no_class_numbers_are_told_before_the_work(labels, said, tmp_path):
+    np.savez(tmp_path / "x.npz", np.ones((3, 2)))
+    np.save(tmp_path / "y.npy", labels)
+    args = argparse.Namespace(model=None, inputs=tmp_path / "x.npz", labels=tmp_path / "y.npy")
+    with pytest.raises(cli.UsageError, match=re.escape(said)):
+        cli._own(args, {})
+
+
+def test_class_numbers_are_read_as_people_save_them(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((3, 2)))
+    args = argparse.Namespace(model=None, inputs=tmp_path / "x.npy", labels=tmp_path / "y.npy")
+    for labels in (np.float32([0, 2, 1]), np.int8([[0], [2], [1]])):
+        np.save(tmp_path / "y.npy", labels)
+        assert cli._own(args, {})[1].tolist() == [0, 2, 1]
 
 
 def test_data_that_do_not_fit_the_model(folder, caplog, monkeypatch):

@@ -81,6 +81,13 @@ def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     return (*fnet.load(args.model, custom=custom_layers(args)), fnet.load_info(args.model))
 
 
+def add_scaling(command: argparse.ArgumentParser) -> None:
+    """Add the arguments that scale numbers."""
+    command._negative_number_matcher = re.compile(r"-[\d.]")  # argparse takes -1/2 for an option
+    command.add_argument("--scale", type=number, help="multiply numbers by this first, such as 1/255 for pixels")
+    command.add_argument("--offset", type=number, help="then add this, such as -1 after --scale 1/127.5 for pixels")
+
+
 def number(text: str) -> float:
     """The type of --scale."""
     try:
@@ -148,7 +155,9 @@ def read_labels(text: str | None) -> list[str] | None:
         return None
     path = Path(text)
     if exists(text) and path.is_file():
-        names = "".join(lines(path)).rstrip().splitlines()
+        names = [line.strip() for line in "".join(lines(path)).rstrip().splitlines()]
+        if not names:
+            raise UsageError(f"--labels {text}: there is no name in the file")
         numbered = all(line.startswith(f"{row} ") for row, line in enumerate(names))  # as in Teachable Machine
         return [line.split(" ", 1)[1] for line in names] if numbered else names
     if "," not in text:

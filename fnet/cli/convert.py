@@ -6,12 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fnet.cli.common import UsageError, add_model, check_labels, check_target, custom_layers, log, number, read_labels
+from fnet.cli.common import (
+    UsageError,
+    add_model,
+    add_scaling,
+    check_labels,
+    check_target,
+    custom_layers,
+    log,
+    read_labels,
+)
 from fnet.cli.inputs import warn_of_two_scales
 
 HELP = "a Keras file as one .safetensors file"
 DESCRIPTION = """Write model and weights as one .safetensors file, which loads faster and holds no code.
-It has a self-test for `fnet verify`, if the model has answers for generated rows."""
+It has a self-test for `fnet verify`, if the model has answers for generated rows.
+--scale is kept beside the model; with --offset both become a layer before it."""
 EPILOG = """examples:
   fnet convert cnn.keras cnn.safetensors --scale 1/255
   fnet convert model.json model.safetensors --weights model.weights.h5"""
@@ -21,10 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_model(command)
     command.add_argument("output", help="the .safetensors file to write")
     command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one per line")
-    command.add_argument("--scale", type=number, help="multiply inputs by this first, such as 1/255 for pixels")
-    command.add_argument(
-        "--offset", type=number, help="then add this, such as -1 after 1/127.5: both become a layer before the model"
-    )
+    add_scaling(command)
 
 
 def run(args: argparse.Namespace) -> int:

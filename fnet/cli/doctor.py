@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
             remedy = f": {finding.remedy}" if finding.remedy else ""
             print(f"{mark} {finding.what:<{width}}  {finding.found}{remedy}")
         count = sum(finding.hinders for finding in results)
-        print(f"\n{count} things hold this machine back (!)." if count else "\nNothing holds this machine back.")
+        things = {0: "Nothing holds", 1: "1 thing (!) holds"}.get(count, f"{count} things (!) hold")
+        print(f"\n{things} this machine back.")
     return 0
 
 

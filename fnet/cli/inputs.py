@@ -19,7 +19,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.cli import tables
-from fnet.cli.common import UsageError, exists, listed, log, number
+from fnet.cli.common import UsageError, add_scaling, exists, listed, log
 from fnet.cli.image_files import FOLDER, IMAGES, images, images_of, items_of
 from fnet.cli.request import Batch, Request, Source, called, in_batches, kind_of, lines_of, require_size
 from fnet.core import infer, sources
@@ -47,8 +47,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="format of standard input (txt)"
     )
     command.add_argument("--decimal", choices=(".", ","), default=".", help="the mark in numbers such as 3,5 (.)")
-    command.add_argument("--scale", type=number, help="multiply numbers by this first, such as 1/255 for pixels")
-    command.add_argument("--offset", type=number, help="then add this, such as -1 after --scale 1/127.5 for pixels")
+    add_scaling(command)
     command.add_argument("--resize", action="store_true", help="resize images, bicubic, to what the model takes")
 
 

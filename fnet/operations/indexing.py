@@ -182,7 +182,8 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
 def from_front(indices: Any, *sizes: int) -> Array:
     """Indices into axes of `sizes`, each in turn, negative ones put behind the end: TensorFlow has nothing there."""
     indices = tensor(indices)
-    return xp.where(indices < 0, np.asarray(sizes, "int32"), indices) if indices.dtype.kind == "i" else indices
+    behind = np.asarray(sizes[0] if len(sizes) == 1 else sizes, "int32")
+    return xp.where(indices < 0, behind, indices) if indices.dtype.kind == "i" else indices
 
 
 def scattered(x: Array, indices: Any, updates: Array, by: str) -> Array:
