@@ -986,6 +986,47 @@ def test_a_subclass_of_model_that_does_not_fit_is_told_by_its_attributes(tower):
         load_weights(file, model, fnet.init(model, 0, (None, 4)), (None, 4), by_name=True)
 
 
+BLOCK = fnet.graph(
+    {"first": (FOUR, "x"), "second": (FOUR, "first"), "norm": (fnet.layer_normalization, "second")},
+    inputs="x",
+    outputs="norm",
+)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_subclasses_of_model_inside_one_of_keras_2_15(listed, tmp_path):
+    """2.15 goes through the attributes from z to a, so what comes after `layers` is there by class: "block", "block_1".
+    A model of fnet does not record that its graphs are of this class."""
+    blocks = {"blocks": fnet.sequential(one=BLOCK, two=BLOCK)} if listed else {"block": BLOCK}
+    model = fnet.sequential(stem=FOUR, **blocks, head=bind(dense, units=2))
+    params = fnet.init(model, 0, (None, 4))
+    place, expected = {"stem": "stem", "head": "layers/dense"}, {}
+    for number, block in enumerate([("blocks", "one"), ("blocks", "two")] if listed else [("block",)]):
+        home = f"layers/block_{number}" if number else "layers/block"
+        for name, at in (("first", "layers/dense"), ("second", "second"), ("norm", "norm")):
+            place["/".join((*block, name))] = f"{home}/{at}"
+    with h5py.File(path := tmp_path / "m.weights.h5", "w") as file:
+        for number, (path_in, leaf) in enumerate(tree.items(params)):
+            expected[path_in] = np.full_like(leaf, number)
+            at = "01"[path_in[-1] in ("bias", "beta")]
+            file[f"{place['/'.join(path_in[:-1])]}/vars/{at}"] = expected[path_in]
+    for path_in, leaf in tree.items(load_weights(path, model, params, (None, 4))):
+        np.testing.assert_array_equal(leaf, expected[path_in], str(path_in))
+
+
+def test_graphs_inside_a_subclass_of_model_are_not_taken_by_the_order_of_their_calls(tmp_path):
+    """`__init__` may make them in another one, which alone is in a file of 2.15."""
+    model = fnet.sequential(b=BLOCK, a=BLOCK, stem=FOUR)
+    with h5py.File(path := tmp_path / "m.weights.h5", "w") as file:
+        for home in ("layers/block/", "layers/block_1/"):
+            for at in ("layers/dense", "second", "norm"):
+                file[f"{home}{at}/vars/0"] = np.ones((4,) if at == "norm" else (4, 4))
+                file[f"{home}{at}/vars/1"] = np.ones(4)
+        file["stem/vars/0"], file["stem/vars/1"] = np.ones((4, 4)), np.ones(4)
+    with pytest.raises(WeightsMismatch, match="not used by the model: 'layers/block"):
+        load_weights(path, model, fnet.init(model, 0, (None, 4)), (None, 4))
+
+
 @pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
 def test_automatic_names_of_another_session_do_not_matter(suffix, tmp_path):
     def made():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
@@ -39,6 +39,27 @@ class Naming:
         """`groups`, and those that they are in."""
         parts = (group.split("/") for group in self.groups)
         return frozenset("/".join(names[:end]) for names in parts for end in range(1, len(names) + 1))
+
+    @functools.cached_property
+    def classes(self) -> dict[str, set[str]]:
+        """{list: the names of the classes in it} of `held`."""
+        classes: dict[str, set[str]] = {}
+        for place in self.held:
+            home, _, name = place.rpartition("/")
+            classes.setdefault(home, set()).add(re.sub(r"_\d+$", "", name))
+        return classes
+
+    def class_name(self, part: Converted, group: str, parts: Iterable[Converted]) -> str:
+        """The name of the class of one of the `parts` in a list of a file.
+
+        A model of fnet does not record of which subclass of Model it is: it is of the one class in the list that no
+        other part is of.
+        """
+        name, there = snake_case(part.source.python_name), self.classes.get(group, set())
+        if not part.source.is_model or name in there:
+            return name
+        others = there - {snake_case(inner.source.python_name) for part in parts for inner in within(part)}
+        return others.pop() if len(others) == 1 else name
 
     def ordered(self, places: Iterable[str]) -> list[str]:
         """The attributes of a layer in this order."""
@@ -149,7 +170,8 @@ class Walk:
         """
         parts = [(part, expected.get(part.source.name, {})) for part in stored_layers(converted)]
         if self.has_attributes(converted, group):
-            every = [pair for part, inner in parts for pair in self._in_list(part, inner, group)]
+            layers = [part for part, _ in parts]
+            every = [pair for part, inner in parts for pair in self._in_list(part, inner, group, layers)]
             places = {part.source.name: (part, inner) for part, inner in parts}
             held = [name for name in places if join(group, name) in self.naming.held]
             others = self.naming.ordered([LISTED, *(places.keys() - held)])
@@ -166,21 +188,32 @@ class Walk:
         """Whether the file has the layers of a model under their names, as a subclass of Model has them."""
         return any(join(group, name) in self.naming.held for name in converted.parts if name not in LISTS)
 
-    def _in_list(self, part: Converted, expected: ParamTree, group: str) -> list[tuple[Converted, ParamTree]]:
-        """A layer of a subclass of Model as its `layers` list it: those in a list one by one."""
-        place, listed = join(group, part.source.name), join(group, LISTED, snake_case(part.source.python_name))
-        is_object = place in self.naming.groups or (place not in self.naming.held and listed in self.naming.held)
+    def _in_list(
+        self, part: Converted, expected: ParamTree, group: str, layers: list[Converted]
+    ) -> list[tuple[Converted, ParamTree]]:
+        """A layer of a subclass of Model as its `layers` list it: those in a list one by one.
+
+        Of several graphs the file does not say which is which by the order in which they are called.
+        """
+        place, listed = join(group, part.source.name), join(group, LISTED)
+        alone = [layer for layer in layers if layer.source.class_name == "Functional"] == [part]
+        own = snake_case(part.source.python_name)
+        name = self.naming.class_name(part, listed, layers) if alone else own
+        is_object = place in self.naming.groups or (
+            place not in self.naming.held and join(listed, name) in self.naming.held
+        )
         if is_object or not part.source.is_model:
             return [(part, expected)]
         return [(inner, expected.get(inner.source.name, {})) for inner in stored_layers(part)]
 
-    def _visit_layers(self, parts: Iterable[tuple[Converted, ParamTree]], group: str) -> None:
+    def _visit_layers(self, parts: Sequence[tuple[Converted, ParamTree]], group: str) -> None:
         used: dict[str, int] = {}
         twice = self.naming.twice and group.endswith(_DEPENDENCIES)
+        layers = [part for part, _ in parts]
         for part, inner in parts:
             if not self.naming.duplicates_count and self.identity(part) in self.groups:
                 continue
-            name = snake_case(part.source.python_name)
+            name = self.naming.class_name(part, group, layers)
             count = used.get(name, 0)
             used[name] = count + (2 if twice and has_weights(part, inner) else 1)
             place = join(group, f"{name}_{count}" if count else name)
