@@ -194,13 +194,19 @@ def test_layers_of_models_in_models_are_named_by_their_path():
     assert fnet.explain(file(value), custom={"block/batch_normalization": fnet.identity}).supported
 
 
-def test_products_of_queries_keys_and_values_count():
-    attention = fnet.bind(fnet.multi_head_attention, num_heads=2, key_dim=3, value_dim=2)
+HEADS = fnet.bind(fnet.multi_head_attention, num_heads=2, key_dim=3, value_dim=2)
+GROUPED = fnet.bind(fnet.group_query_attention, head_dim=3, num_query_heads=2, num_key_value_heads=1)
+
+
+@pytest.mark.parametrize(("attention", "kernels", "scores"), [
+    (HEADS, 2 * (4 * 3 + 4 * 3 + 4 * 2 + 2 * 4), 2 * (3 + 2) * 7),
+    (GROUPED, 4 * (2 * 3 + 3 + 3 + 2 * 3), 2 * (3 + 3) * 7),
+])  # fmt: skip
+def test_products_of_queries_keys_and_values_count(attention, kernels, scores):
     sources = {"query": "x", "value": "y"}
     x, y = (fnet.bind(fnet.input_layer, shape=(None, time, 4)) for time in (5, 7))
     model = fnet.graph({"x": x, "y": y, "attended": (attention, sources)}, inputs=("x", "y"), outputs="attended")
     found = fnet.explain(keras_bytes(model, fnet.init(model, 0)))
-    kernels, scores = 2 * (4 * 3 + 4 * 3 + 4 * 2 + 2 * 4), 2 * (3 + 2) * 7
     assert steps(found)["attended"].flops == 2 * 5 * (kernels + scores)
 
 
@@ -209,6 +215,7 @@ def test_products_of_queries_keys_and_values_count():
     (bind(fnet.conv2d, filters=4, kernel_size=3, data_format="channels_first"), (3, 8, 9), 2 * 27 * 4 * 6 * 7),
     (bind(fnet.conv2d_transpose, filters=4, kernel_size=3), (8, 9, 3), 2 * 27 * 4 * 8 * 9),
     (bind(fnet.lstm, units=2), (5, 3), 2 * 5 * 4 * (3 + 2) * 2),
+    (bind(fnet.time_distributed, layer=bind(fnet.lstm, units=2)), (6, 5, 3), 2 * 6 * 5 * 4 * (3 + 2) * 2),
     (bind(fnet.conv_lstm2d, filters=2, kernel_size=3), (5, 8, 9, 3), None),
     (bind(fnet.dense, units=2), (None, 3), None),
     (bind(fnet.batch_normalization), (4, 3), 12),

@@ -82,18 +82,21 @@ def _flops(row: infer.TracedStep, outputs: list[Any]) -> int | None:
     inputs = [spec.shape for spec in tree.leaves(row.inputs) if spec is not None]
     weights = sum_of(total(param.shape) for _, param in kernels)
     if any("recurrent" in kernel for kernel, _ in kernels):
-        places = inputs[0][1] if "conv" not in name else None
+        places = total(inputs[0][1:-1]) if "conv" not in name else None
     else:
         shape = inputs[0] if "transpose" in name else outputs[0].shape
         places = total(shape[2:] if options.get("data_format") == "channels_first" else shape[1:-1])
     if weights is None or places is None:
         return None
-    scores = _attended(options, places, inputs) if name == "multi_head_attention" else 0
+    scores = _attended(options, places, inputs) if name in ("multi_head_attention", "group_query_attention") else 0
     return None if scores is None else 2 * (weights * places + scores)
 
 
 def _attended(options: dict[str, Any], places: int, inputs: list[Any]) -> int | None:
     """Products of queries with keys, and of weights with values."""
     steps = inputs[min(1, len(inputs) - 1)][1]
-    width = int(options["key_dim"]) + int(options.get("value_dim") or options["key_dim"])
-    return None if steps is None else int(options["num_heads"]) * width * places * int(steps)
+    heads, key = (
+        options.get("num_heads", options.get("num_query_heads")),
+        options.get("key_dim", options.get("head_dim")),
+    )
+    return None if steps is None else heads * (key + (options.get("value_dim") or key)) * places * steps
