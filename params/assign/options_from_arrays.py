@@ -35,8 +35,9 @@ WITHOUT_INPUTS_TOO = (("int8", "int8_weight_only"), ("int4", "int4_dynamic"), ("
 
 def options_from_arrays(converted: Converted, expected: ParamTree, file: WeightTree, version: Version) -> Options:
     """All such options of a model with the params `expected`. version: that of the Keras that wrote it."""
-    find = _boundaries if version < (3, 0) else _quantizations
-    return find(converted, expected, file, version)
+    if version < (3, 0):
+        return _boundaries(converted, expected, file)
+    return _quantizations(converted, expected, file, version)
 
 
 def _groups(converted: Converted, expected: ParamTree, file: WeightTree) -> Callable[[Converted], str | None]:
@@ -46,7 +47,7 @@ def _groups(converted: Converted, expected: ParamTree, file: WeightTree) -> Call
     return lambda part: walk.groups.get(walk.identity(part))
 
 
-def _boundaries(converted: Converted, expected: ParamTree, file: WeightTree, _: Version) -> Options:
+def _boundaries(converted: Converted, expected: ParamTree, file: WeightTree) -> Options:
     """The boundaries of adapted Discretization layers."""
     homes = [(part, top) for top in converted.parts.values() for part in within(top)]
     adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]

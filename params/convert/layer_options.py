@@ -66,7 +66,7 @@ def config_values(
     if legal.get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
     values = _Values(source, conversion, operation, own, training)
-    return {key: values.read(key, item) if key in legal or not own else item for key, item in kept.items()}
+    return {key: values.option(key, item) if key in legal or not own else item for key, item in kept.items()}
 
 
 REQUIRED = frozenset({
@@ -194,22 +194,26 @@ class _Values(NamedTuple):
     """Whether the layer is one of the caller's, whose options may have any name and number."""
     training: bool | None
 
-    def read(self, key: str, value: Any, inside: bool = False) -> Any:
-        """A config value: lists as tuples, nested layers as steps, activations by name. inside: it is part of another.
+    def option(self, key: str, value: Any) -> Any:
+        """The value of an option: the policy by its name, an activation by its name or as a step."""
+        if key == "dtype":
+            return self.source.policy
+        if key.endswith("activation") and not (self.own and isinstance(value, int | float)):
+            return self.activation(value)
+        return self.read(key, value)
+
+    def read(self, key: str, value: Any) -> Any:
+        """A value of an option, or a part of one: lists as tuples, nested layers as steps.
 
         NaN and infinity are allowed for operations; as options of a layer they would only give NaN later, except an
         infinite `max_value`, which means none.
         """
-        if not inside and key == "dtype":
-            return self.source.policy
-        if not inside and key.endswith("activation") and not (self.own and isinstance(value, int | float)):
-            return self.activation(value)
         if isinstance(value, list):
-            return tuple([self.read(key, item, True) for item in value])
+            return tuple([self.read(key, item) for item in value])
         if isinstance(value, dict):
             if is_object(value):
                 return self.serialized(key, value)
-            return {k: self.read(key, v, True) for k, v in value.items()}
+            return {k: self.read(key, v) for k, v in value.items()}
         if not isinstance(value, float) or self.operation or self.own or math.isfinite(value):
             return value
         if key == "max_value" and value > 0:
@@ -221,7 +225,7 @@ class _Values(NamedTuple):
         """A serialized object: a literal that JSON lacks, a dtype policy, or a layer."""
         if value["class_name"].startswith("__"):
             constant = literal(value)
-            return self.read(key, constant.tolist(), True) if hasattr(constant, "tolist") else constant
+            return self.read(key, constant.tolist()) if hasattr(constant, "tolist") else constant
         if value["class_name"] in ("DTypePolicy", "Policy"):
             return policy(value, self.source)
         if value["class_name"] == "function":

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import marshal
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import fnet
@@ -235,16 +234,13 @@ def _sequential(
     if conversion.keras2:
         steps = _with_batch_axes(steps)
     converted = Converted(source, sequential(steps), parts=parts)
-    spec = infer.input_spec(converted.step)
-    if spec is not None and conversion.custom:
-        x = spec
+    x = infer.input_spec(converted.step)
+    if x is not None and (conversion.custom or not all(part.source.policy in POLICIES for part in parts.values())):
         for name, step in steps:
-            with named(parts[name].source, is_own(parts[name])) if name in parts else nullcontext():
+            part = parts.get(name, converted)
+            with named(part.source, is_own(part)):
+                require_no_cast(part, x, conversion)
                 x, _ = infer.infer(step, x)
-    if spec is not None and not all(part.source.policy in POLICIES for part in parts.values()):
-        inputs = {row.path: row.inputs for row in infer.trace(converted.step, spec)}
-        for name, part in parts.items():
-            require_no_cast(part, inputs[name,], conversion)
     if conversion.masked:
         converted.effects = of_sequential(list(parts.values()), converted.step)
     for name, part in parts.items():
