@@ -17,6 +17,9 @@ FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, in addition to dropouts."""
 
 
+HEADS, KEY_SIZES = ("num_heads", "num_query_heads"), ("key_dim", "head_dim")
+"""The options of attention for the number of heads, and for the size of a key."""
+
 Rows = Mapping[str, infer.TracedStep]
 """{path: traced step}; the path of the whole model is ""."""
 
@@ -95,8 +98,5 @@ def _flops(row: infer.TracedStep, outputs: list[Any]) -> int | None:
 def _attended(options: dict[str, Any], places: int, inputs: list[Any]) -> int | None:
     """Products of queries with keys, and of weights with values."""
     steps = inputs[min(1, len(inputs) - 1)][1]
-    heads, key = (
-        options.get("num_heads", options.get("num_query_heads")),
-        options.get("key_dim", options.get("head_dim")),
-    )
-    return None if steps is None else heads * (key + (options.get("value_dim") or key)) * places * steps
+    heads, key = (next(int(options[name]) for name in names if name in options) for names in (HEADS, KEY_SIZES))
+    return None if steps is None else heads * (key + int(options.get("value_dim") or key)) * places * int(steps)
