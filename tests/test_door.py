@@ -1,5 +1,6 @@
 """The inputs that people give to `predict`: tables, columns, tensors, lists, any byte order; refusals and marks."""
 
+import contextlib
 import functools
 import importlib.util
 import io
@@ -20,8 +21,12 @@ import fnet
 from fnet import backend, bind, tree
 from fnet.constants import constant
 from fnet.inference import arrays
-from fnet.inference.door import MISSING
-from fnet.masks import masked
+from fnet.inference.door import MISSING, REARRANGING
+from fnet.inference.labels import WITHIN
+from fnet.masks import masked, values_of
+from tests.cases import fast_cases
+from tests.cases.operations import CASES
+from tests.operation_parity import fnet_input
 
 MODEL = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2))
 PARAMS = {"d": {"kernel": np.arange(6, dtype="float32").reshape(3, 2), "bias": np.float32([0.5, -0.5])}}
@@ -472,6 +477,59 @@ def test_every_operation_that_has_an_answer_for_nan_is_known_by_its_name():
     } < set(names)
     others = {"nansum", *(n for n in fnet.operations.__all__ if n.startswith("is") and ("nan" in n or "inf" in n))}
     assert others <= set(names)
+
+
+CONSTANTS = {"concatenate", "append", "maximum", "minimum", "max", "min", "clip", "cast", "nan_to_num"}
+"""Operations of which some rows of the table add numbers of their own, cut at some, or give other dtypes."""
+APART = {
+    "images, which are neither ids nor scores": {
+        *(name for name in dir(fnet.layers) if name.startswith("random_")),
+        *("aug_mix", "auto_contrast", "cut_mix", "equalization", "max_num_bounding_boxes", "mix_up", "rand_augment"),
+        *("solarization", "rgb_to_grayscale", "up_sampling2d", "affine_transform", "resizing"),
+    },
+    "not so with other options or params": {"layer_scale", "leaky_relu", "hard_shrink", "threshold"},
+    "an average by scores of its own": {"attention", "dot_product_attention"},
+    "so in the rows of the table alone": {"masking", "fmod", "mod", "nextafter"},
+}
+"""{why: names that neither of the lists needs}."""
+
+
+def _moves(step, params, x):
+    """Of what a step gives: whether it holds all floats of `x`; only those; only numbers between them."""
+    y = tree.map(values_of, step(params, x))
+    before, after = (
+        np.concatenate(
+            [np.ravel(a) for a in tree.leaves(value) if getattr(a, "dtype", np.dtype(int)).kind == "f"] or [[]]
+        )
+        for value in (x, y)
+    )
+    within = bool(after.size) and before.min() - 1e-6 <= after.min() and after.max() <= before.max() + 1e-6
+    return set(before) <= set(after) and not isinstance(y, tuple | list), set(after) <= set(before), within
+
+
+def test_every_layer_that_only_moves_or_averages_values_is_known_by_its_name():
+    rows = [(case.step, case.inputs()) for case in fast_cases() if case.layer is not fnet.stft_spectrogram]
+    rows += [(bind(case.layer, **case.options), fnet_input(case, case.draw())) for case in CASES]
+    seen = {}
+    for step, x in rows:
+        leaves = tree.leaves(x)
+        if not all(isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isfinite(a).all() for a in leaves[:1]):
+            continue
+        for far in (10, -10):  # beyond the range of any activation
+            moved = tree.map(lambda a, far=far: a + np.float32(far) if getattr(a, "dtype", None) == "float32" else a, x)
+            with (
+                np.errstate(all="ignore"),
+                contextlib.suppress(fnet.InvalidParams, fnet.InvalidInput),
+            ):  # weights; no roots
+                seen.setdefault(step.function.__name__, []).append(_moves(step, {}, moved))
+    apart = set.union(*APART.values())
+    rearranging, within = (
+        {name for name, all_of in seen.items() if all_of and all(of(*row) for row in all_of)} - apart
+        for of in (lambda every, only, _: every and only, lambda *row: row[2])
+    )
+    assert (rearranging - REARRANGING, within - WITHIN) == (set(), set()), "names that the lists lack"
+    listed = (REARRANGING & seen.keys()) - rearranging, (WITHIN & seen.keys()) - within
+    assert (listed[0] - CONSTANTS, listed[1] - CONSTANTS) == (set(), set()), "names that do more"
 
 
 def test_ids_beyond_the_table_and_outputs_of_all_kinds(each_backend):

@@ -687,6 +687,8 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         fnet.sequential(bind(fnet.dense, units=1, activation=bind(fnet.activation, activation="sigmoid"))),
         joined(fnet.layers.average, unit, fnet.sequential(logit, bind(fnet.activation, activation="sigmoid"))),
         joined(fnet.layers.maximum, unit, unit),
+        fnet.sequential(joined(fnet.operations.stack, unit, unit), bind(fnet.operations.median, axis=0)),
+        fnet.graph({"u": (unit, "x"), "y": (fnet.operations.clip, ("u", 1e-7, 1 - 1e-7))}, inputs="x", outputs="y"),
         fnet.graph(deep, inputs="x", outputs="y40"),
         fnet.graph({"inner": (pair, "x")}, inputs="x", outputs=at("inner", "a")),
         fnet.graph(
@@ -703,8 +705,8 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         fnet.graph({"inner": (outer, "x")}, inputs="x", outputs=at("inner", 1, "b")),
     ]
     scores = np.float32([[-0.1], [0.1], [0.6]])
-    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * 9
-    assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * 7
+    assert [fnet.classes(model, scores).tolist() for model in probabilities] == [[0, 0, 1]] * len(probabilities)
+    assert [fnet.classes(model, scores).tolist() for model in logits] == [[0, 1, 1]] * len(logits)
 
 
 def test_the_room_of_a_signal_of_any_length_is_that_of_one_step():

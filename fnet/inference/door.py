@@ -38,7 +38,10 @@ FEW = 8192
 REARRANGING = {
     *("identity", "input_layer", "flatten", "batch_flatten", "reshape", "ravel", "permute", "transpose", "swapaxes"),
     *("moveaxis", "squeeze", "expand_dims", "repeat_vector", "repeat", "tile", "stack", "concat", "concatenate"),
-    *("flip", "reverse", "copy", "ensure_shape", "stop_gradient", "activity_regularization", "dropout"),
+    *("append", "dstack", "hstack", "vstack", "flip", "fliplr", "flipud", "flip_left_right", "flip_up_down", "reverse"),
+    *("reverse_sequence", "roll", "rot90", "sort", "rearrange", "broadcast_to", "space_to_depth", "depth_to_space"),
+    *("transpose_image", "matrix_transpose", "up_sampling1d", "up_sampling3d", "copy", "real", "conj", "conjugate"),
+    *("nan_to_num", "ensure_shape", "stop_gradient", "activity_regularization", "dropout", "stochastic_depth"),
     *("alpha_dropout", "gaussian_dropout", "gaussian_noise", *(f"spatial_dropout{rank}d" for rank in (1, 2, 3))),
 }
 """Names of layers, operations and functions of TensorFlow whose output has the values of their inputs, and only those

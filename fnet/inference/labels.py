@@ -19,11 +19,18 @@ from fnet.tree import Path
 from fnet.types import Array
 
 WITHIN = REARRANGING | {
-    *("split", "take", "gather", "get_item", "getitem", "slice", "strided_slice", "cast", "convert_to_tensor"),
-    *("average", "mean", "reduce_mean", "maximum", "max", "amax", "reduce_max", "minimum", "min", "amin", "reduce_min"),
+    *("split", "array_split", "dsplit", "hsplit", "vsplit", "unstack", "meshgrid", "take", "take_along_axis", "gather"),
+    *("gather_nd", "boolean_mask", "get_item", "getitem", "slice", "strided_slice", "slice_update", "diagonal"),
+    *("diag_part", "top_k", "cast", "convert_to_tensor", "clip", "clip_by_value", "center_crop", "crop_images"),
+    *("central_crop", "crop_to_bounding_box", "extract_sequences", "average", "mean", "nanmean", "reduce_mean"),
+    *("maximum", "fmax", "max", "amax", "nanmax", "reduce_max", "minimum", "fmin", "min", "amin", "nanmin"),
+    *("reduce_min", "median", "nanmedian", "quantile", "nanquantile", "percentile", "nanpercentile"),
+    *("max_pool", "average_pool", "avg_pool", "pool", "adaptive_max_pool", "adaptive_average_pool"),
     *(f"{kind}_pooling{rank}d" for kind in ("average", "max", "global_average", "global_max") for rank in (1, 2, 3)),
+    *(f"adaptive_{kind}_pooling{rank}d" for kind in ("average", "max") for rank in (1, 2, 3)),
+    *(f"cropping{rank}d" for rank in (1, 2, 3)),
 }
-"""Names of functions whose outputs lie between the values that they read."""
+"""Names of functions whose outputs lie between the values that they read, or are clipped, which no middle notices."""
 
 PROBABILITIES = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "softmax", "sparsemax")
 """The activations that give probabilities."""
