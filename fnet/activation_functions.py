@@ -54,7 +54,7 @@ def linear(x: Array) -> Array:
 
 @_silent
 def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
-    """x above `threshold` (at most `max_value`), negative_slope * (x - threshold) below."""
+    """x above `threshold` (at most `max_value`), negative_slope * (x - threshold) below; NaN stays."""
     if threshold != 0:
         return _relu_above(x, negative_slope, max_value, threshold)
     if negative_slope == 0:
@@ -196,13 +196,13 @@ def hard_tanh(x: Array) -> Array:
 
 @_pointwise
 def hard_shrink(x: Array, threshold: float = 0.5) -> Array:
-    """x where |x| > threshold, else 0."""
+    """x where |x| > threshold, else 0; NaN stays, which Keras makes 0, as with the threshold of `relu`."""
     return xp.where(xp.abs(x) <= threshold, xp.zeros_like(x), x)
 
 
 @_pointwise
 def soft_shrink(x: Array, threshold: float = 0.5) -> Array:
-    """x moved towards 0 by `threshold`, 0 between."""
+    """x moved towards 0 by `threshold`, 0 between; NaN stays, which Keras makes 0."""
     return x - xp.clip(x, -threshold, threshold)
 
 

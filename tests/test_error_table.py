@@ -688,7 +688,7 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
         joined(fnet.layers.average, unit, fnet.sequential(logit, bind(fnet.activation, activation="sigmoid"))),
         joined(fnet.layers.maximum, unit, unit),
         fnet.sequential(joined(fnet.operations.stack, unit, unit), bind(fnet.operations.median, axis=0)),
-        fnet.graph({"u": (unit, "x"), "y": (fnet.operations.clip, ("u", 1e-7, 1 - 1e-7))}, inputs="x", outputs="y"),
+        fnet.sequential(unit, bind(fnet.operations.clip, x_min=1e-7, x_max=1 - 1e-7)),
         fnet.graph(deep, inputs="x", outputs="y40"),
         fnet.graph({"inner": (pair, "x")}, inputs="x", outputs=at("inner", "a")),
         fnet.graph(

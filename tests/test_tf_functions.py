@@ -71,6 +71,7 @@ def test_functions_on_jax(name):
 X = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
 C = np.float32([3, 1, 2])
 ROWS = np.float32([[1, 2, 2, 3], [4, 5, 5, 6]])
+NANS = np.float32([[np.nan, 2, 1, np.inf], [np.nan, np.nan, 3, -np.inf], [np.nan, 5, np.nan, np.nan]])
 GAMMA = ("lgamma", "digamma")
 
 
@@ -113,6 +114,7 @@ GAMMA = ("lgamma", "digamma")
         ("math.reduce_logsumexp", (X,), {"axis": 2, "keepdims": True}),
         ("math.reduce_euclidean_norm", (np.int32([[1, -2, 2], [3, 3, 3]]),), {"axis": 1}),
         ("math.reduce_euclidean_norm", (X + 2j * X[..., ::-1],), {"axis": [0, 2]}),
+        *((f"math.{name}", (NANS,), {"axis": axis}) for name in ("argmax", "argmin") for axis in (0, 1)),
         *((f"math.reduce_{name}", (np.zeros((2, 0), t),), {"axis": 1}) for name in ("max", "min") for t in "fi"),
         ("math.l2_normalize", (X + 2j * X[..., ::-1],), {"axis": -1}),
         ("math.squared_difference", (X + 2j * X, X[::-1] + 0j), {}),
@@ -128,6 +130,7 @@ GAMMA = ("lgamma", "digamma")
         ("gather", (X, np.int32([[0, 1, 4], [2, 2, 3]])), {"axis": 1, "batch_dims": -1}),
         ("searchsorted", (ROWS, np.float32([[2, 0, 4], [5, 5.5, 6]])), {"side": "right", "out_type": "int64"}),
         ("searchsorted", (ROWS, np.float32([[2, 0, 4], [5, 5.5, 6]])), {}),
+        *(("searchsorted", (ROWS, NANS[:2]), {"side": side}) for side in ("left", "right")),
         ("linspace", (C, C + 3, 4), {"axis": 1}),
         ("eye", (2, 3), {"dtype": "int32"}),
         ("ones", ([2, 3],), {"dtype": "int32"}),

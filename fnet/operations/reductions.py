@@ -120,7 +120,7 @@ def average(x: Array, weights: Array | None = None, *, axis: Axis = None) -> Arr
 # --- ignoring NaN ---------------------------------------------------------------------------------
 
 
-def _instead(x: Array, value: float) -> Array:
+def instead_of_nan(x: Array, value: float) -> Array:
     """`x` with `value` in place of NaN."""
     return xp.where(xp.isnan(x), xp.full_like(x, value), x) if is_float(x) else x
 
@@ -129,7 +129,7 @@ def _ignoring_nan(reduce: Kernel, value: float, of_none: float | None = None) ->
     """`reduce` with `value` in place of NaN; where all are NaN the result is `of_none`, unless that is None."""
 
     def reduced(x: Array, *, axis: Any, keepdims: bool, **more: Any) -> Array:
-        y = kernel_of(reduce)(_instead(x, value), axis=axis, keepdims=keepdims, **more)
+        y = kernel_of(reduce)(instead_of_nan(x, value), axis=axis, keepdims=keepdims, **more)
         if of_none is None or not is_float(x):
             return y
         return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(y, of_none), y)
@@ -142,7 +142,7 @@ def _nanmean(x: Array, axis: Any, keepdims: bool) -> Array:
         return x
     x = floating(x)[0]
     count = xp.sum(~xp.isnan(x), axis=axis, keepdims=keepdims).astype(x.dtype)
-    return _sum(_instead(x, 0.0), axis=axis, keepdims=keepdims) / count
+    return _sum(instead_of_nan(x, 0.0), axis=axis, keepdims=keepdims) / count
 
 
 def _nanvar(x: Array, axis: Any, keepdims: bool) -> Array:
@@ -168,7 +168,8 @@ nanstd = _reduction("nanstd", "The standard deviation of what is not NaN.", lamb
 def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
     """An operation that gives the int32 position of one element along `axis` (None: in the flat tensor).
 
-    -0 is less than 0 unless `signed_zeros` is False, as in Keras before 3.9.
+    -0 is less than 0 unless `signed_zeros` is False, as in Keras before 3.9. NaN is skipped, as in Keras on TensorFlow
+    (on JAX the first one is the largest and the smallest); 0 where all are NaN.
     """
 
     def apply(x: Array, *, axis: int | None = None, keepdims: bool = False, signed_zeros: bool = True) -> Array:
@@ -181,11 +182,11 @@ def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
 
 
 def _argmax(x: Array, *, signed_zeros: bool, **how: Any) -> Array:
-    return xp.argmax(_ordered(x, signed_zeros), **how).astype("int32")
+    return xp.argmax(_ordered(instead_of_nan(x, -math.inf), signed_zeros), **how).astype("int32")
 
 
 def _argmin(x: Array, *, signed_zeros: bool, **how: Any) -> Array:
-    return xp.argmin(_ordered(x, signed_zeros), **how).astype("int32")
+    return xp.argmin(_ordered(instead_of_nan(x, math.inf), signed_zeros), **how).astype("int32")
 
 
 def _ordered(x: Array, signed_zeros: bool) -> Array:
@@ -193,7 +194,7 @@ def _ordered(x: Array, signed_zeros: bool) -> Array:
     if not (signed_zeros and is_float(x)):
         return x
     below = xp.asarray(-6e-8 if x.dtype.name == "float16" else -1.2e-38, x.dtype)
-    return xp.where((x == 0) & xp.signbit(x), below, x)
+    return xp.where((x == 0) & (1 / x < 0), below, x)  # ONNX has no `signbit`
 
 
 _nanargmax, _nanargmin = _ignoring_nan(_argmax, -math.inf, -1), _ignoring_nan(_argmin, math.inf, -1)
@@ -212,7 +213,7 @@ def _running(name: str, text: str, accumulate: str, nan: float | None = None) ->
 
     def apply(x: Array, *, axis: int | None = None, dtype: str | None = None) -> Array:
         x = tensor(x)
-        x = without_bool(tensor(x if nan is None else _instead(x, nan), dtype))
+        x = without_bool(tensor(x if nan is None else instead_of_nan(x, nan), dtype))
         return getattr(xp, accumulate)(x, axis=axis, dtype=x.dtype)
 
     def rule(x: Spec, *, axis: int | None) -> Shape:
@@ -223,5 +224,10 @@ def _running(name: str, text: str, accumulate: str, nan: float | None = None) ->
 
 cumsum = _running("cumsum", "Running sums.", "cumsum")
 cumprod = _running("cumprod", "Running products.", "cumprod")
-nancumsum = _running("nancumsum", "Running sums, NaN as 0.", "cumsum", 0.0)
-nancumprod = _running("nancumprod", "Running products, NaN as 1.", "cumprod", 1.0)
+nancumsum = _running(
+    "nancumsum",
+    "Running sums, NaN as 0; infinity stays, which is the largest float to Keras on TensorFlow.",
+    "cumsum",
+    0.0,
+)
+nancumprod = _running("nancumprod", "Running products, NaN as 1; infinity stays (see `nancumsum`).", "cumprod", 1.0)

@@ -300,5 +300,15 @@ def _filled(y: Array, ids: Array, nothing: float) -> Array:
 
 segment_sum = _segments("segment_sum", "The sum of the rows with each id.", "add", lambda dtype: 0)
 segment_prod = _segments("segment_prod", "The product of the rows with each id.", "mul", lambda dtype: 1)
-segment_max = _segments("segment_max", "The largest of the rows with each id.", "max", lambda dtype: bounds(dtype)[0])
-segment_min = _segments("segment_min", "The smallest of the rows with each id.", "min", lambda dtype: bounds(dtype)[1])
+segment_max = _segments(
+    "segment_max",
+    "The largest of the rows with each id; NaN stays, which in TensorFlow depends on its place.",
+    "max",
+    lambda dtype: bounds(dtype)[0],
+)
+segment_min = _segments(
+    "segment_min",
+    "The smallest of the rows with each id; for NaN see `segment_max`.",
+    "min",
+    lambda dtype: bounds(dtype)[1],
+)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core import room
-from fnet.dtypes import promoted, strong, tensor
+from fnet.dtypes import is_float, promoted, strong, tensor
 from fnet.errors import InvalidInput
 from fnet.operations.rules import operation
 from fnet.shapes import fit, require_ascending, shape_of, sized, total
@@ -24,13 +24,13 @@ def _sorted_rule(x: Spec, *, axis: int | None) -> Spec:
 
 @operation(_sorted_rule)
 def sort(x: Array, *, axis: int | None = -1) -> Array:
-    """`x` ascending along `axis` (None: flat)."""
+    """`x` ascending along `axis` (None: flat), NaN last; Keras on TensorFlow sorts nothing past a NaN."""
     return xp.sort(tensor(x), axis=axis)
 
 
 @operation(lambda x, *, axis: Spec((1,) if not x.shape else _sorted_rule(x, axis=axis).shape, "int32"))
 def argsort(x: Array, *, axis: int | None = -1) -> Array:
-    """int32 positions that sort `x` along `axis`; equal entries keep their order."""
+    """int32 positions that sort `x` along `axis`; equal entries keep their order, NaN comes last (see `sort`)."""
     x = tensor(x)
     return xp.zeros(1, "int32") if not x.shape else xp.argsort(x, axis=axis, stable=True).astype("int32")
 
@@ -96,6 +96,7 @@ def _top_k_rule(x: Spec, *, k: int, sorted: bool) -> tuple[Spec, Spec]:  # noqa:
 def top_k(x: Array, *, k: int, sorted: bool = True) -> tuple[Array, Array]:  # noqa: A002 - Keras's name
     """(the k largest of the last axis, descending, their int32 positions); of equal entries the first.
 
+    NaN is larger than all, as in Keras on JAX; on TensorFlow its place depends on those before it.
     sorted: False is refused where the order would differ: it is not documented.
     """
     x = tensor(x)
@@ -125,9 +126,10 @@ def _search_rule(sorted_sequence: Any, values: Any) -> Spec:
 
 @operation(_search_rule)
 def searchsorted(sorted_sequence: Array, values: Array, *, side: Literal["left", "right"] = "left") -> Array:
-    """int32 places where `values` go into the ascending `sorted_sequence` (n,)."""
+    """int32 places where `values` go into the ascending `sorted_sequence` (n,); NaN is first, or last (`side`)."""
     sequence, values = promoted(tensor(sorted_sequence), tensor(values))
-    return xp.searchsorted(sequence, values, side=side).astype("int32")
+    places = xp.searchsorted(sequence, values, side=side).astype("int32")
+    return xp.where(xp.isnan(values), 0, places) if side == "left" and is_float(values) else places
 
 
 def _digitize_rule(x: Any, *, bins: Sequence[float]) -> Spec:

@@ -17,6 +17,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
+from fnet.operations.reductions import instead_of_nan
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
 from fnet.tf_functions.elementwise import squares
@@ -122,9 +123,11 @@ def zero_fraction(value: Array) -> Array:
 # --- positions ------------------------------------------------------------------------------------
 
 
-def _position(name: str, text: str) -> Operation:
+def _position(name: str, text: str, nan: float) -> Operation:
+    """A function that gives the position of one element along `axis`; `nan` is what NaN counts as."""
+
     def apply(x: Array, *, axis: int = 0, output_type: str = "int64") -> Array:
-        return ops.cast(getattr(xp, name)(tensor(x), axis=axis), output_type)
+        return ops.cast(getattr(xp, name)(instead_of_nan(tensor(x), nan), axis=axis), output_type)
 
     def rule(x: Any, *, axis: int, output_type: str) -> Spec:
         return Spec(reduced_shape(as_spec(x).shape, axis, False), output_type)
@@ -132,8 +135,8 @@ def _position(name: str, text: str) -> Operation:
     return function(rule, f"math.{name}")(named(name, text, apply))
 
 
-argmax = _position("argmax", "Where the largest is first.")
-argmin = _position("argmin", "Where the smallest is first.")
+argmax = _position("argmax", "Where the largest that is not NaN is first.", -math.inf)
+argmin = _position("argmin", "Where the smallest that is not NaN is first.", math.inf)
 
 
 # --- running sums ---------------------------------------------------------------------------------
@@ -215,9 +218,12 @@ def _search_rule(sorted_sequence: Any, values: Any, *, out_type: str) -> Spec:
 
 @function(_search_rule, "searchsorted", room=_searchsorted_room)
 def searchsorted(sorted_sequence: Array, values: Array, *, side: str = "left", out_type: str = "int32") -> Array:
-    """Positions at which `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n)."""
+    """Positions at which `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n).
+
+    NaN goes to the side: first or last.
+    """
     rows, x = tensor(sorted_sequence)[..., None, :], tensor(values)[..., None]
-    return ops.cast(xp.sum(rows < x if side == "left" else rows <= x, axis=-1), out_type)
+    return ops.cast(xp.sum(rows < x if side == "left" else ~(x < rows), axis=-1), out_type)
 
 
 def _unique_rule(x: Spec, *, out_idx: str) -> tuple[Spec, Spec]:

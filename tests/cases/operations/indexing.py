@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fnet import operations as o
-from tests.cases.operations.row import A, B, Gram, I, M, OpCase, P, rows
+from tests.cases.operations.row import A, B, Gram, I, M, Odd, OpCase, P, rows
 
 INDEXING = [
     *[
@@ -46,8 +46,10 @@ INDEXING = [
     *rows((o.top_k,), A((3, 5)), k=2),
     *rows((o.top_k,), A((3, 9), "int32", 0, 3), k=4),
     *rows((o.in_top_k,), A((4,), "int32", 0, 5), A((4, 5)), k=2),
+    *rows((o.in_top_k,), A((9,), "int32", -2, 4), A((9, 2)), k=2),  # some are no classes
     *rows((o.searchsorted,), [1.0, 2.0, 3.0], A((4,), center=2.0)),
     *rows((o.searchsorted,), [1.0, 2.0, 3.0], [1.0, 2.5], side="right"),
+    *(row for side in ("left", "right") for row in rows((o.searchsorted,), [-9.0, 0.0], Odd((7,)), side=side)),
     *rows((o.digitize,), A((3, 4)), bins=(-1.0, 0.0, 0.5)),
     *rows((o.digitize,), A((3, 4), "int32"), bins=(-2.5, -0.5, 0.5, 1.5, 2.5)),
     *rows((o.isin,), A((3, 4), "int32"), [1, 3]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnet import operations as o
-from tests.cases.operations.row import A, I, M, OpCase, P, rows
+from tests.cases.operations.row import A, I, M, Odd, OpCase, P, rows
 
 REDUCE = (
     *(o.sum, o.mean, o.var, o.std, o.any, o.all, o.amax, o.amin, o.max, o.min, o.prod, o.nansum, o.nanprod),
@@ -21,7 +21,8 @@ REDUCTIONS = [
     *rows((o.max, o.min), M, axis=1, initial=0.5),
     *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((2, 3, 4))),
     *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((2, 3, 4)), axis=1, keepdims=True),
-    *rows((o.nanargmax, o.nanargmin), A((60, 2), nan=True), axis=1),  # some rows are NaN throughout
+    *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((60, 2), nan=True), axis=1),  # some rows are NaN throughout
+    *rows((o.argmax, o.argmin), Odd((4, 7)), axis=0),
     *rows((o.count_nonzero,), I, axis=1),
     *rows((o.count_nonzero,), A((4, 5, 3), "int32", 0, 2), axis=(0, -1)),
     *rows((o.average,), A((2, 3, 4)), axis=1),
