@@ -269,10 +269,38 @@ def test_progress_counts_rows():
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
+@pytest.mark.parametrize("layer", [fnet.dense, fnet.batch_normalization])
+def test_params_as_lists_of_numbers_are_refused_by_name(each_backend, layer):
+    model = sequential(d=bind(layer, units=5) if layer is fnet.dense else layer)
+    params = fnet.init(model, 0, (None, 5))
+    name = next(iter(params["d"]))
+    params["d"][name] = params["d"][name].tolist()  # as from JSON
+    x = np.ones((2, 5), "float32")
+    calls = dict.fromkeys((fnet.check, fnet.optimize, fnet.compile), (model, params)) | {
+        fnet.predict: (model, params, x)
+    }
+    if backend.name() == "jax":  # NumPy multiplies by lists
+        calls[fnet.jit(model)] = params, x
+    for call, arguments in calls.items():
+        with pytest.raises(fnet.InvalidParams, match=f"{name} in the params is a list of numbers; make an array of it"):
+            call(*arguments)
+
+
+def test_arrays_of_no_numbers_are_refused_where_no_input_is_declared(each_backend):
+    model = sequential(d=bind(dense, units=2))
+    params = fnet.init(model, 0, (None, 2))
+    rows = np.array([["1", "2"]], object)
+    for call in (fnet.predict, lambda m, p, x: fnet.jit(m)(p, x)):
+        with pytest.raises(fnet.InvalidInput, match="takes numbers; got object"):
+            call(model, params, rows)
+    numbers = np.array([[1, 2.5]])
+    np.testing.assert_allclose(fnet.predict(model, params, numbers.astype(object)), model(params, numbers), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.ones(5), "add a batch axis"),
+        (np.ones(5), r"add a batch axis: \[x\]"),
         (np.ones((2, 6)), r"has shape \(2, 6\), the model takes \(None, 5\)"),
         (np.where(np.arange(50).reshape(10, 5) == 38, np.nan, 1), "row 7 has NaN at"),
         (np.full((1, 5), np.inf), "row 0 has infinity"),
@@ -391,6 +419,12 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
             fnet.classes(logits, given)
     with pytest.raises(ValueError, match="invalid='skip': use 'raise' or 'mark'"):
         fnet.classes(logits, scores, invalid="skip")
+    for table_bytes in ("x", -1):
+        with pytest.raises(ValueError, match="table_bytes is a number of bytes, at least 0; got "):
+            fnet.optimize(logits, {}, table_bytes=table_bytes)
+    for depth in (-1, 1.5):
+        with pytest.raises(ValueError, match="depth is a number of levels, at least 0; got "):
+            fnet.plot(logits, depth=depth)
     with pytest.raises(fnet.InvalidInput, match="NaN scores"):
         fnet.classes(logits, np.float32([[1, np.nan]]))
 

@@ -214,31 +214,41 @@ jax.tree_util.register_pytree_node(
 )
 
 
-def _jit(f: Callable[..., Any]) -> Any:
-    """`jax.jit(f)`, for `_ordered`."""
+def _jit(f: Callable[..., Any], dicts: list[Any]) -> Any:
+    """`jax.jit(f)` that gives `_Dict` for dicts, and notes the names in those that it meets while traced in `dicts`."""
 
     def items(y: Any) -> Any:
         if isinstance(y, Mapping):
+            dicts.append(list(y))
             return _Dict((key, items(item)) for key, item in y.items())
         return type(y)(map(items, y)) if type(y) in (list, tuple) else y
 
     return jax.jit(lambda *args: items(f(*args)))
 
 
-def _ordered(run: Callable[..., Any]) -> Callable[..., Any]:
-    """What `_jit` compiled, with the dicts of `f` in their own order."""
-
-    def dicts(y: Any) -> Any:
-        if type(y) is _Dict:
-            return {key: dicts(item) for key, item in y}
-        return type(y)(map(dicts, y)) if type(y) in (list, tuple) else y
-
-    return lambda *args: dicts(run(*args))
+def _ordered(y: Any) -> Any:
+    """What `_jit` compiled gives, with the dicts of `f` in their own order."""
+    if type(y) is _Dict:
+        return {key: _ordered(item) for key, item in y}
+    return type(y)(map(_ordered, y)) if type(y) in (list, tuple) else y
 
 
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.jit(f)`; dicts in the result keep their order, as on NumPy."""
-    return _ordered(_jit(f))
+    """`jax.jit(f)`; dicts in the result keep their order, as on NumPy. Raises InvalidInput for arrays of no numbers."""
+    dicts: list[Any] = []
+    run = _jit(f, dicts)
+
+    def call(*args: Any) -> Any:
+        try:
+            y = run(*args)
+        except TypeError as error:
+            kinds = [leaf.dtype for leaf in map(values_of, tree.leaves(args)) if isinstance(leaf, np.ndarray)]
+            if strange := [kind for kind in kinds if kind.kind in "OSUMmV"]:
+                raise InvalidInput(f"JAX takes numbers; got {strange[0]}") from error
+            raise
+        return _ordered(y) if dicts else y
+
+    return call
 
 
 VECTORS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
@@ -258,9 +268,12 @@ def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callabl
     devices = {device for leaf in jax.tree.leaves(args) if isinstance(leaf, jax.Array) for device in leaf.devices()}
     if len(devices) > 1 or any(device.platform != "cpu" for device in devices or {jax.devices()[0]}):
         return None
-    lowered = _jit(f).lower(*args)
-    dicts = any(type(y) is _Dict for y in jax.tree.leaves(lowered.out_info, is_leaf=lambda y: type(y) is _Dict))
-    ordered: Callable[[Any], Callable[..., Any]] = _ordered if dicts else lambda run: run
+    dicts: list[Any] = []
+    lowered = _jit(f, dicts).lower(*args)
+
+    def ordered(run: Any) -> Callable[..., Any]:
+        return (lambda *args: _ordered(run(*args))) if dicts else run
+
     for options in ([{**VECTORS, **NO_LIBRARY}] if convolves else []) + [VECTORS]:
         try:
             return ordered(lowered.compile(options))

@@ -34,6 +34,21 @@ def require_order(call: str, model: Any, *params: Any) -> None:
         raise InvalidInput(f"{name} takes ({arguments}: {expected}; got a {got}")
 
 
+def require_arrays(params: Params) -> None:
+    """Raise InvalidParams for a list of numbers, as JSON has it, in the place of an array."""
+    if (error := _lists(params)) is not None:
+        raise error
+
+
+def _lists(params: Params) -> InvalidParams | None:
+    """The error for the first list of numbers in the params; None where there is none."""
+    for path, leaf in tree.items(params):
+        if getattr(leaf, "shape", ()) == () and not all(isinstance(key, str) for key in path):
+            name = tree.path_name(tuple(itertools.takewhile(lambda key: isinstance(key, str), path)))
+            return InvalidParams(f"{name} in the params is a list of numbers; make an array of it: np.float32(...)")
+    return None
+
+
 def diagnosed(
     function: Callable[..., Any], rules: Any, options: Mapping[str, Any], params: Any, x: Any, error: Exception
 ) -> Exception:
@@ -56,6 +71,8 @@ def diagnosed(
         return InvalidInput(
             f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
         )
+    if isinstance(error, FAILURES) and (clear := _lists(params)) is not None:
+        return clear
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in params:
         return InvalidParams(
             f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "

@@ -11,7 +11,7 @@ import numpy as np
 from fnet import random, tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.diagnosis import require_order
+from fnet.core.diagnosis import require_arrays, require_order
 from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
 from fnet.core.sources import describe
@@ -105,6 +105,7 @@ def faulty(path: Path, leaf: Array) -> str | None:
 def check(model: Any, params: Params, *input_shapes: Any) -> None:
     """Raise InvalidParams, listing every leaf that is missing, extra, of the wrong shape or dtype, or not finite."""
     require_order("check(model, params)", model, params)
+    require_arrays(params)
     lines = differences(model, params, *input_shapes)
     if lines:
         if all(line.startswith("extra ") for line in lines):

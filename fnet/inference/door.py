@@ -341,7 +341,7 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
     if not shape:
         hint = "; a single value goes into a list, [x], and so does a row that is a dict, [row]"
     elif fits((None, *shape), spec.shape):
-        hint = "; add a batch axis: x[None]"
+        hint = "; add a batch axis: [x]"
     elif len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), spec.shape):
         hint = "; the channels come last here: np.moveaxis(x, 1, -1), if they are axis 1"
     elif count and shape and count in (known := math.prod(d or 0 for d in row), shape[0] * known):

@@ -11,6 +11,7 @@ import numpy as np
 
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
+from fnet.core.diagnosis import require_arrays
 from fnet.inference.compile import Compiled, may_be_constants
 from fnet.inference.device import is_value, on_device, require_values, twin
 from fnet.inference.in_predict import in_predict
@@ -84,6 +85,8 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     leaves, structure = ops.flatten(params)
     if any(map(tree.container, {*map(type, leaves)})):
         leaves, structure = tree.flatten(params)
+    if not {*map(type, leaves)}.isdisjoint((int, float)):
+        require_arrays(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
     remembered = _programs.find(key)
     if remembered is not None:

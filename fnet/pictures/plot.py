@@ -97,6 +97,8 @@ def plot(
     ('<svg', 4)
     """
     require_order("plot(model, params)", model, params or {})
+    if depth is not None and not (isinstance(depth, int) and depth >= 0):
+        raise ValueError(f"depth is a number of levels, at least 0; got {depth!r:.40}")
     spec = infer.inputs_of(model, input_shapes) if input_shapes else infer.input_spec(model)
     traced = [] if spec is None else infer.trace(model, spec)
     steps = {step.path: step for step in traced if tree.path_name(step.path) not in unsized}

@@ -11,7 +11,7 @@ from typing import Any
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.diagnosis import require_order
+from fnet.core.diagnosis import require_arrays, require_order
 from fnet.core.layer import Bound
 from fnet.layers import own_name
 from fnet.rewrites.convolution import pool_first, winograd_form
@@ -44,8 +44,12 @@ def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tupl
     `compile` optimize by themselves; call this to look at what they run, or to save it. Steps that no rewrite fits,
     such as two that share params, stay as they are.
     table_bytes: the most memory for the product of an embedding and the first kernel of the recurrent layer after it.
+    Raises InvalidParams for lists in the place of arrays.
     """
     require_order("optimize(model, params)", model, params)
+    require_arrays(params)
+    if not isinstance(table_bytes, int | float) or not table_bytes >= 0:
+        raise ValueError(f"table_bytes is a number of bytes, at least 0; got {table_bytes!r:.40}")
     return ops.exactly(_rewritten, model, tree.map(_as_array, ops.native(params)), table_bytes)
 
 
