@@ -79,6 +79,16 @@ def model(*layers, outputs, inputs=("x", "m")):
     return {"class_name": "Functional", "config": {"name": "model", "layers": [*feeds, *layers], **ends}}
 
 
+def test_a_causal_attention_is_no_mask_of_keras_2():
+    """It was refused where it casts its query."""
+    heads = {"name": "h", "num_heads": 1, "key_dim": 2, "dtype": "float16"}
+    call = ["x", 0, 0, {"value": ["x", 0, 0], "use_causal_mask": True}]
+    converted = convert(
+        modern(model(layer("MultiHeadAttention", heads, [call]), outputs=["h"])), version=(2, 15), legacy=True
+    )
+    assert dict(converted.step.nodes)["h"].step.options["use_causal_mask"] is True
+
+
 def test_what_masks_of_keras_2_do_that_fnet_cannot_say_is_refused_by_name():
     config = model(
         layer("GroupNormalization", {"name": "g", "groups": 2}, [["x", 0, 0, {"mask": ["m", 0, 0]}]]), outputs=["g"]

@@ -189,8 +189,7 @@ def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any
         return False
     if value.get("mask_zero"):
         return True
-    keys = [key for key, item in value.items() if item is not None and key.endswith("mask")]
-    return bool(keys) and keys != ["zero_output_for_mask"]
+    return any(key.endswith("mask") and not (item is None or isinstance(item, bool)) for key, item in value.items())
 
 
 def layers_of(source: KerasObject) -> list[KerasObject]:
