@@ -714,6 +714,9 @@ def test_a_custom_layer_may_have_the_name_of_a_class_of_keras(name, version):
     for custom in ({key: own}, {"mine": own}):
         model, params = load_keras(data, custom=custom)
         np.testing.assert_array_equal(model(params, np.ones((1, 4, 3), "float32")), np.full((1, 4, 3), 2.0))
+        step = fnet.explain(data, custom=custom).steps[-1]
+        assert (step.status, step.age) == ("supported", None)
+        assert step.keras in (f"mine>{name}", f"custom>{name}")
     if version > "3":
         with pytest.raises(UnsafeFile, match=rf"If it is a class of your own, .*custom=\{{'mine>{name}'"):
             load_keras(data)

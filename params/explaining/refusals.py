@@ -40,7 +40,7 @@ class Refusals:
         for path, source in self.objects.items():
             try:
                 converted = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
-                self.limits[path] = converted.entry.limits
+                self.objects[path], self.limits[path] = converted.source, converted.entry.limits
             except ModelFileError as error:
                 self.of_layers[path] = str(error)
                 continue
