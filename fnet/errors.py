@@ -21,7 +21,7 @@ class InvalidInput(ValueError):
     """An input does not fit the model: structure, shape, dtype, range, NaN."""
 
 
-NARROW = " (JAX computes in 32 bits: set JAX_ENABLE_X64=1 for 64, or give floats)"
+IN_32_BITS = " (JAX computes in 32 bits: set JAX_ENABLE_X64=1 for 64, or give floats)"
 """Follows the dtype in messages about integers that do not fit in 32 bits."""
 
 

@@ -7,6 +7,7 @@ of it for each shape. Source: Salmon et al., "Parallel random numbers: as easy a
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,10 +47,12 @@ def as_key(key_or_seed: Array | int | np.integer[Any]) -> Array:
     return key_or_seed
 
 
-def fold_in(rng: Array, number: int) -> Array:
-    """A new key from a key and a number: different numbers give independent keys."""
-    words = np.array([[number & 0xFFFFFFFF], [1]], "uint32")
-    return ops.asarray(arrays_for(rng).concatenate(_threefry(rng, *words)))
+def fold_in(rng: Array, number: int | np.integer[Any] | Array) -> Array:
+    """A new key from a key and a whole number, which JAX may trace: different numbers give independent keys."""
+    traced = ops.is_traced(number)
+    word: Any = number if traced else np.array(operator.index(number) & 0xFFFFFFFF)
+    words = _threefry(rng, word.astype("uint32").reshape(1), np.ones(1, "uint32"))
+    return ops.asarray((xp if traced else arrays_for(rng)).concatenate(words))
 
 
 def split(rng: Array, count: int = 2) -> list[Array]:

@@ -85,6 +85,22 @@ def test_a_seed_of_numpy_is_that_of_python(each_backend, seed):
     np.testing.assert_array_equal(random.as_key(random.as_key(seed)), [(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF])
 
 
+def test_a_number_that_is_traced_is_folded_in_as_one_that_is_known():
+    import jax
+
+    with backend.using("jax"):
+        keys = (
+            jax.jit(lambda rng, n: random.fold_in(rng, n))(random.key(5), 3),
+            jax.jit(lambda n: random.fold_in(random.key(5), n))(3),
+        )
+        for key in keys:
+            np.testing.assert_array_equal(key, random.fold_in(random.key(5), np.int8(3)))
+        negative = jax.jit(lambda n: random.fold_in(random.key(5), n))(-1)
+        np.testing.assert_array_equal(negative, random.fold_in(random.key(5), -1))
+    with pytest.raises(TypeError):
+        random.fold_in(random.key(5), 1.5)
+
+
 def test_typed_keys_of_jax_are_their_numbers():
     jax = pytest.importorskip("jax")
     model = sequential(bind(dense, units=2), bind(fnet.dropout, rate=0.5))

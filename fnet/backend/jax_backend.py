@@ -43,7 +43,7 @@ from fnet.backend.jax_index import (
 )
 from fnet.backend.jax_recurrence import recurrent_stack, scan
 from fnet.backend.jax_tanh import tanh
-from fnet.errors import NARROW, InvalidInput
+from fnet.errors import IN_32_BITS, InvalidInput
 from fnet.masks import Masked, values_of
 from fnet.strings import is_strings
 
@@ -127,7 +127,7 @@ def whole(x: Any) -> Any:
     """`native(x)`. Raises InvalidInput for integers that a compiled program would cut to 32 bits."""
     for leaf in map(values_of, tree.leaves(x)):
         if isinstance(leaf, np.ndarray) and _needs_64_bits(leaf):
-            raise InvalidInput(f"{leaf.dtype} values beyond {canonical(leaf.dtype.name)}{NARROW}")
+            raise InvalidInput(f"{leaf.dtype} values beyond {canonical(leaf.dtype.name)}{IN_32_BITS}")
     return native(x)
 
 

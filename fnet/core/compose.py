@@ -60,8 +60,7 @@ class Sequential(Model):
         begin = names[0] if takes else "input"
         while not takes and begin in names:
             begin += "_of_model"
-        read = [None if takes else begin, *names]
-        nodes = tuple((name, Node(step, source)) for (name, step), source in zip(self.steps, read, strict=False))
+        nodes = self.nodes if takes else ((names[0], Node(first, begin)), *self.nodes[1:])
         return Graph(nodes, begin, names[-1])
 
     def __getitem__(self, key: str | int | slice) -> Any:

@@ -22,7 +22,7 @@ from fnet.core.layer import bind
 from fnet.core.rules import rules
 from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
-from fnet.errors import NARROW, InvalidInput
+from fnet.errors import IN_32_BITS, InvalidInput
 from fnet.inference.arrays import array, columns, is_none, is_table, table
 from fnet.inference.string_split import inputs_of_host
 from fnet.records import NamedTuple
@@ -238,7 +238,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool, he
             if not sound.all():
                 faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype))
     if held:
-        way = "" if held == dtype else NARROW
+        way = "" if held == dtype else IN_32_BITS
         faults += _fault(name, value, _beyond(value, held), lambda item: f"{item}, which does not fit in {held}{way}")
     return faults
 

@@ -31,12 +31,12 @@ def in_predict(model: Any) -> Any:
 
 
 def _in_predict(step: Any) -> Any:
+    new = step
     if not isinstance(step, Model):
         bound = bind(step)
         if own_name(bound.function) == "time_distributed" and isinstance(bound.options["layer"], Bound):
             return step  # Keras goes around the casting of a layer directly in one
         options = {key: value for key, value in rules(bound).in_predict.items() if bound.all_options[key] is None}
-        new = with_each(bind(bound, **options), _in_predict)
-    else:
-        new = with_each(step, _in_predict)
+        new = bind(bound, **options)
+    new = with_each(new, _in_predict)
     return step if new == step else new

@@ -47,7 +47,7 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     several = isinstance(y, list | tuple) and len({getattr(output, "shape", None) for output in y}) > 1
     scores, y = y, np.empty(()) if several else ops.to_numpy(y)
-    if y.dtype.kind in "OSU" or not y.ndim or (y.shape[-1] == 1 and y.size != len(y)):
+    if y.dtype.kind in "OSU" or not y.ndim or (y.shape[-1] == 1 and y.size != len(y)) or 0 in y.shape[1:]:
         raise InvalidInput(
             f"classes takes (model, y): scores (rows, k), what predict gives; got {describe(scores):.200}"
         )
