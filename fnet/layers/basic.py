@@ -83,10 +83,10 @@ def linear_params(
     return {**kernels, **bias, **activation_child(activation, y)}
 
 
-def bias_of(params: Params, use_bias: bool) -> Array | None:
-    """The bias, None without one. Raises InvalidParams for a None among the params, as a part of a tree may have it."""
-    bias = params["bias"] if use_bias else None
-    if use_bias and bias is None:
+def bias_of(params: Params) -> Array:
+    """The bias. Raises InvalidParams where it is None, as in a part of a tree: backends take that for no bias."""
+    bias = params["bias"]
+    if bias is None:
         raise InvalidParams("the bias is None: these params are a part of others")
     return bias
 
@@ -121,7 +121,7 @@ def dense(
     array([[3., 3.]])
     """
     y = ops.matmul(x, params["kernel"]) if quantization is None else quantized.matmul(quantization, params, x)
-    bias = bias_of(params, use_bias)
+    bias = bias_of(params) if use_bias else None
     if quantization is not None:
         bias = quantized.rounded(quantization, bias)
     clamp = CLAMPS.get(activation)

@@ -58,7 +58,7 @@ class ConvLSTM:
     def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
         """The convolved inputs (time, batch, *output, 4 filters), and the step."""
         time, batch, *_ = xs.shape
-        kernel, bias = params["kernel"], bias_of(params, self.use_bias)
+        kernel, bias = params["kernel"], bias_of(params) if self.use_bias else None
         _, channels = self.window.split(xs.shape[1:])
         window, flat = self._fitted(kernel, channels), xs.reshape(time * batch, *xs.shape[2:])
         zs = _conv(window, flat, kernel, bias, self._masks(params, 0, self.dropout, xs[0]))

@@ -104,7 +104,7 @@ def _conv(
     if batch_axes > 1:
         x = x.reshape(math.prod(batch), *x.shape[batch_axes:])
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
-    bias = bias_of(params, use_bias)
+    bias = bias_of(params) if use_bias else None
     first = window.data_format == "channels_first"
     clamp = CLAMPS.get(activation)
     y = ops.conv(

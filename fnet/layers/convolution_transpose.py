@@ -114,7 +114,8 @@ def _conv_transpose(
     window = windows("conv{}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
     kernel = params["kernel"]
     crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
-    bias, x = bias_of(params, use_bias), to_channels_last(x, window.data_format)
+    bias = bias_of(params) if use_bias else None
+    x = to_channels_last(x, window.data_format)
     y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)
     return activate(activation, params, from_channels_last(y, window.data_format))
 

@@ -69,7 +69,7 @@ def pooled_conv2d(
     y = ops.conv(x, params["kernel"], strides=window.strides, padding=pads, dilation=window.dilation)
     y = ops.max_pool(y, pool, pool, ((0, 0), (0, 0)))
     clamp = CLAMPS.get(activation)
-    y = ops.finish(y, bias_of(params, use_bias), clamp)
+    y = ops.finish(y, bias_of(params) if use_bias else None, clamp)
     return y if clamp else activate(activation, params, y)
 
 
@@ -113,5 +113,5 @@ def winograd_conv2d(
     window = windows("winograd_conv2d", 2, 3, 1, padding, None)
     pads = pads_of(window, x.shape, (3, 3, *kernel.shape[1:]), filters, 1)
     clamp = CLAMPS.get(activation)
-    y = ops.winograd(x, kernel, bias_of(params, use_bias), padding=pads, pool=pool, clamp=clamp)
+    y = ops.winograd(x, kernel, bias_of(params) if use_bias else None, padding=pads, pool=pool, clamp=clamp)
     return y if clamp else activate(activation, params, y)
