@@ -350,8 +350,8 @@ ONE = Spec((2, 3, 4))
     (fnet.random_hue, {"a": ONE}, "it takes an array of"),
     (fnet.operations.rot90, Spec((3,)), r"it takes an array \(array\) of 2 or more axes"),
     (fnet.operations.diagonal, Spec((2,), "string"), r"it takes an array \(x\) of 2 or more axes"),
-    *((getattr(fnet.operations, name), x, "does not take .*: it takes")
-      for name, x in (("nonzero", Spec(())), ("where", (Spec(()),) * 2))),
+    (fnet.operations.nonzero, Spec(()), "does not take .*: it takes"),
+    (fnet.operations.where, (Spec(()),) * 2, "where takes a condition and two values .* got one value"),
     (bind(fnet.operations.saturate_cast, dtype="int8"), Spec((2,), "string"), r"does not take string\[2\]: it takes"),
 ])  # fmt: skip
 def test_a_wrong_structure_is_told_with_what_is_taken(step, x, said):
