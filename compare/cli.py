@@ -213,12 +213,10 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
 
 
 def _classes(y: Any) -> Any:
-    """The labels as class numbers (rows,). Raises UsageError for what is none: one-hot rows, fractions, texts."""
-    flat = y.reshape(-1)
-    if len(flat) != len(y) or flat.dtype.kind not in "iubf" or (flat != flat // 1).any():
-        hint = "; of one-hot rows take y.argmax(1)"
-        raise UsageError(f"labels are class numbers, one for each row; got {y.dtype}{list(y.shape)}{hint}")
-    return flat.astype(int)
+    """Labels, of rows or of pixels, as whole numbers. Raises UsageError for fractions and texts: no classes."""
+    if y.dtype.kind not in "iubf" or (y != y // 1).any():
+        raise UsageError(f"labels are numbers of classes, 0, 1, ...; got {y.dtype}{list(y.shape)}")
+    return y.astype(int)
 
 
 def _by_name(arrays: dict[str, Any], file: Path, model_file: Path, custom_objects: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from fnet.backend import xp
 from fnet.core.infer import infer
 from fnet.core.layer import Bound, bind
+from fnet.core.options import asking
 from fnet.core.room import of_step, size
 from fnet.dtypes import floating, tensor
 from fnet.layers.convolution import conv2d, conv3d
@@ -88,7 +89,7 @@ def sobel_edges(images: Array, *, data_format: DataFormat | None = None) -> Arra
 
 
 def _patch_options(
-    size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
+    *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
 ) -> dict[str, Any]:
     sizes = (size, size) if isinstance(size, int) else tuple(size)
     return {
@@ -110,26 +111,22 @@ def _patches_step(images: Spec, options: dict[str, Any]) -> tuple[Bound, Spec]:
     return bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch
 
 
-def _patches_rule(
-    images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
-) -> Spec:
-    step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
+def _patches_rule(images: Spec, **options: Any) -> Spec:
+    step, batch = _patches_step(images, _patch_options(**options))
     sizes = list(infer(step, batch)[0].shape)
-    axis = _channels_axis(data_format)
+    axis = _channels_axis(options["data_format"])
     sizes[axis] = None if batch.shape[axis] is None else sizes[axis]
     return Spec(tuple(sizes[len(batch.shape) - len(images.shape) :]), images.dtype)
 
 
-def _patches_room(
-    images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
-) -> tuple[int, int]:
-    step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
+def _patches_room(images: Spec, **options: Any) -> tuple[int, int]:
+    step, batch = _patches_step(images, _patch_options(**options))
     memory, work = of_step(step, batch)
     kernel = 4 * step.own_options["filters"] ** 2
     return memory + kernel, work + kernel
 
 
-@operation(_patches_rule, room=_patches_room)
+@operation(asking(_patches_rule, _patch_options), room=asking(_patches_room, _patch_options))
 def extract_patches(
     images: Array,
     *,
@@ -141,7 +138,9 @@ def extract_patches(
 ) -> Array:
     """Images -> windows of `size` (2 or 3 axes), all numbers of a window as channels."""
     x = tensor(images)
-    options = _patch_options(size, strides, dilation_rate, padding, data_format)
+    options = _patch_options(
+        size=size, strides=strides, dilation_rate=dilation_rate, padding=padding, data_format=data_format
+    )
     sizes = options["kernel_size"]
     single = x.ndim == len(sizes) + 1
     x = x[None] if single else x

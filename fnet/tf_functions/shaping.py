@@ -93,10 +93,7 @@ def transpose(a: Array, perm: Sizes = None, *, conjugate: bool = False) -> Array
     return xp.conj(y) if conjugate else y
 
 
-@of_keras(operations.expand_dims, "expand_dims")
-def expand_dims(x: Array, *, axis: int) -> Any:
-    """`x` with a new axis of size 1."""
-    return x, {"axis": axis}
+expand_dims = same_in_keras(operations.expand_dims, "x", "axis", "expand_dims")
 
 
 @of_keras(operations.squeeze, "squeeze")
