@@ -196,6 +196,8 @@ HEADS_SEE_MASKS: Version = (2, 10)
 """The first Keras whose MultiHeadAttention uses the masks that its inputs carry."""
 MERGES_SEE_MASKS: Version = (3, 4)
 """The first Keras whose Maximum, Minimum and Multiply ignore masked places."""
+CASTS_KEEP_MASKS: Version = (3, 14)
+"""The first Keras 3 whose layers keep the mask of an input that they cast to their own dtype."""
 CALLS_HAND_MASKS_ON: Version = (3, 11)
 """The first Keras 3 in which the output carries the mask that was passed to a call."""
 MEANS_WEIGH_TO: Version = (3, 15)

@@ -22,7 +22,14 @@ from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
 from fnet.types import Spec
 from params.convert.conversion import Conversion, Converted, Effects
-from params.convert.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS, MERGES_SEE_MASKS
+from params.convert.generations import (
+    CALLS_HAND_MASKS_ON,
+    CASTS_KEEP_MASKS,
+    HEADS_DELETE_MASKS,
+    HEADS_SEE_MASKS,
+    MERGES_SEE_MASKS,
+    TAKE_FLOATS_AS_THEY_COME,
+)
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import KerasObject, survey
 
@@ -85,11 +92,12 @@ class Marks:
 def as_masked(
     part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], conversion: Conversion
 ) -> Any:
-    """The sources of a call without the masks that a layer of Keras 2 ignores: those of attention before 2.10, and all
-    where the call has `mask=None`. Refuses masks by those rules that fnet cannot express."""
+    """The sources of a call without the masks that a layer ignores: those of inputs that it casts; in Keras 2 those of
+    attention before 2.10, and all where the call has `mask=None`. Refuses masks by those rules that fnet cannot
+    express."""
     source, label, explicit = part.source, part.source.label, kwargs.get("mask")
     if not conversion.keras2:
-        return sources
+        return tree.map(lambda leaf: _unless_cast(leaf, part, specs, conversion), sources)
     if source.is_model and isinstance(explicit, list) and None in explicit:
         raise UnsupportedLayer(f"{label} was called with masks for some of its inputs only, which deletes the others")
     if source.class_name == "GroupNormalization" and explicit is not None:
@@ -102,6 +110,20 @@ def as_masked(
     if (heads and conversion.version < HEADS_SEE_MASKS) or ("mask" in kwargs and explicit is None):
         return tree.map(lambda leaf: masked_by(leaf, None) if isinstance(leaf, str | Ref) else leaf, sources)
     return sources
+
+
+def _unless_cast(leaf: Any, part: Converted, specs: Mapping[str, Any], conversion: Conversion) -> Any:
+    """A source, without the mask that it may carry where the layer casts it."""
+    lost = isinstance(leaf, str | Ref) and loses_masks(part, _spec(leaf, specs), conversion)
+    return masked_by(leaf, None) if lost else leaf
+
+
+def loses_masks(part: Converted, spec: Any, conversion: Conversion) -> bool:
+    """Whether a layer of Keras 3 casts an input of a spec to a copy without its mask."""
+    source = part.source
+    if conversion.keras2 or conversion.version >= CASTS_KEEP_MASKS or source.is_model or part.operation:
+        return False
+    return source.class_name not in TAKE_FLOATS_AS_THEY_COME and _is_cast(part.step, spec)
 
 
 def after_call(
@@ -146,7 +168,7 @@ def _keep_given_mask_inside(
             f"{source.label} merges by the mask of its inputs, one of which was given a mask in a call next to the one "
             "that it carries; Keras 3.4 to 3.10 took the latter here: build the model with one of the two masks"
         )
-    if source.is_model or marks.carrying.intersection(values) or _makes_own(source, conversion):
+    if source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion):
         marks.carrying.add(name)
         own = all(marks.roots_of(mask) <= marks.roots_of(values) for mask in masks)
         if not own or marks.unsaid.intersection(values):
@@ -155,7 +177,7 @@ def _keep_given_mask_inside(
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})
 
 
-def _makes_own(source: KerasObject, conversion: Conversion) -> bool:
+def makes_mask(source: KerasObject, conversion: Conversion) -> bool:
     """Whether a layer may make a mask."""
     described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
     return survey(described, conversion.custom).masked

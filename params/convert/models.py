@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import marshal
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import fnet
@@ -14,12 +15,14 @@ from fnet.core import infer
 from fnet.core.compose import sequential
 from fnet.core.layer import bind
 from fnet.core.options import option_names
+from fnet.dtypes import compute_dtype
 from fnet.layers import own_name
 from fnet.types import Array
 from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, named, of_layer, over_batch_axes
 from params.convert.functional import functional, is_own, require_no_cast
 from params.convert.generations import (
     HEADS_HAVE_POLICIES,
+    INPUTS_KEEP_FLOATS,
     NEWEST,
     Version,
     options_of_age,
@@ -27,7 +30,7 @@ from params.convert.generations import (
     policy_of_result,
 )
 from params.convert.layer_options import EXACT, config_values, layer_options, meant_options
-from params.convert.mask_effects import of_sequential
+from params.convert.mask_effects import loses_masks, makes_mask, of_sequential
 from params.convert.quantization import quantization
 from params.convert.recognition import as_own, custom_entry, find_entry, require_own
 from params.convert.requirements import no_graph, require_dense, require_layer, require_plain_inside, takes_training
@@ -233,6 +236,8 @@ def _sequential(
     steps = [*_implied_input(source, parts), *((name, part.step) for name, part in parts.items())]
     if conversion.keras2:
         steps = _with_batch_axes(steps)
+    elif conversion.masked and conversion.mixed:
+        steps = _with_casts(steps, parts, conversion)
     converted = Converted(source, sequential(steps), parts=parts)
     x = infer.input_spec(converted.step)
     if x is not None and (conversion.custom or not all(part.source.policy in POLICIES for part in parts.values())):
@@ -260,15 +265,45 @@ def _implied_input(source: KerasObject, parts: dict[str, Converted]) -> list[tup
     return [(Names(parts).fresh("input_layer"), bind(fnet.input_layer, shape=tuple(shape), dtype=dtype))]
 
 
+def _adapted(steps: list[tuple[str, Any]], adapt: Callable[[str, Any, Any], Any]) -> list[tuple[str, Any]]:
+    """The steps of a sequential model, each replaced by those that `adapt` makes of its name, itself and the Spec that
+    it reads."""
+    adapted = list[tuple[str, Any]]()
+    x = infer.input_spec(sequential(steps))
+    for name, step in steps:
+        new = [(name, step)] if x is None else adapt(name, step, x)
+        adapted += new
+        try:
+            for _, each in new:
+                x = None if x is None else infer.infer(each, x)[0]
+        except BROKEN:  # of which the whole model tells
+            x = None
+    return adapted
+
+
 def _with_batch_axes(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """The steps of a sequential model of Keras 2, each with `over_batch_axes` for what it reads."""
-    x = infer.input_spec(sequential(steps))
-    if x is None or not any(own_name(getattr(step, "function", None)) in OVER_BATCHES for _, step in steps):
+    if not any(own_name(getattr(step, "function", None)) in OVER_BATCHES for _, step in steps):
         return steps
-    for place, (name, step) in enumerate(steps):
-        steps[place] = name, over_batch_axes(step, x)
-        try:
-            x, _ = infer.infer(steps[place][1], x)
-        except BROKEN:  # of which the whole model tells
-            break
-    return steps
+    return _adapted(steps, lambda name, step, x: [(name, over_batch_axes(step, x))])
+
+
+def _with_casts(
+    steps: list[tuple[str, Any]], parts: Mapping[str, Converted], conversion: Conversion
+) -> list[tuple[str, Any]]:
+    """The steps of a sequential model; where a layer loses a mask by a cast, the cast is a step before it.
+
+    Keras before 3.5 wrote the masks that are made in the model into the calls of their readers, which keep these.
+    """
+    names, before = Names(parts), conversion.version < INPUTS_KEEP_FLOATS
+    losing = dict(takewhile(lambda item: not (before and makes_mask(item[1].source, conversion)), parts.items()))
+
+    def cast_first(name: str, step: Any, x: Any) -> list[tuple[str, Any]]:
+        if name not in losing or not loses_masks(losing[name], x, conversion):
+            return [(name, step)]
+        return [
+            (names.fresh(f"{name}_cast"), bind(fnet.operations.cast, dtype=compute_dtype(step.dtype))),
+            (name, step),
+        ]
+
+    return _adapted(steps, cast_first)
