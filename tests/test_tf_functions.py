@@ -727,11 +727,11 @@ def test_integers_of_64_bits_are_saturated_on_both_backends(name, dtype, large):
             np.testing.assert_array_equal(np.asarray(y), np.clip(x, np.iinfo(dtype).min, np.iinfo(dtype).max))
 
 
-X = np.arange(12, dtype="float32").reshape(3, 4)
-IMAGE = X.reshape(1, 3, 4, 1)
+Y = np.arange(12, dtype="float32").reshape(3, 4)
+IMAGE = Y.reshape(1, 3, 4, 1)
 OUTSIDE = [
-    ("slice", (X, [0, 2], [2, 5]), {}), ("slice", (X, [0, -2], [2, 2]), {}), ("split", (X, [1, 2]), {"axis": 1}),
-    ("split", (X, [1, 4]), {"axis": 1}), ("unstack", X, {"num": 2}), ("top_k", (X, 5), {}), ("where", (X > 2, X), {}),
+    ("slice", (Y, [0, 2], [2, 5]), {}), ("slice", (Y, [0, -2], [2, 2]), {}), ("split", (Y, [1, 2]), {"axis": 1}),
+    ("split", (Y, [1, 4]), {"axis": 1}), ("unstack", Y, {"num": 2}), ("top_k", (Y, 5), {}), ("where", (Y > 2, Y), {}),
     ("numbers", (0, 5, 0), {}),
     ("crop_to_bounding_box", IMAGE, {"offset_height": 1, "offset_width": 1, "target_height": 3, "target_width": 2}),
     ("crop_to_bounding_box", IMAGE, {"offset_height": -1, "offset_width": 1, "target_height": 1, "target_width": 2}),
@@ -747,10 +747,10 @@ def test_what_is_not_there_is_refused(name, x, options, each_backend):
 
 
 @pytest.mark.parametrize(("name", "x", "options"), [
-    ("gather", (X, np.int32([0, -1])), {}), ("gather", (X, np.int32([[0], [-1], [1]])), {"axis": 1, "batch_dims": 1}),
-    ("gather_nd", (X, np.int32([[0, -1]])), {}), ("scatter_nd", (np.int32([[-1]]), np.float32([1]), [3]), {}),
-    ("tensor_scatter_nd_add", (X[0], np.int32([[-1]]), np.float32([1])), {}),
-    ("sparse_softmax_cross_entropy_with_logits", (np.int32([0, -1, 1]), X), {}),
+    ("gather", (Y, np.int32([0, -1])), {}), ("gather", (Y, np.int32([[0], [-1], [1]])), {"axis": 1, "batch_dims": 1}),
+    ("gather_nd", (Y, np.int32([[0, -1]])), {}), ("scatter_nd", (np.int32([[-1]]), np.float32([1]), [3]), {}),
+    ("tensor_scatter_nd_add", (Y[0], np.int32([[-1]]), np.float32([1])), {}),
+    ("sparse_softmax_cross_entropy_with_logits", (np.int32([0, -1, 1]), Y), {}),
     ("crop_and_resize", (IMAGE, np.float32([[0, 0, 1, 1]]), np.int32([-1]), [2, 2]), {}),
 ], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
 def test_negative_places_are_none(name, x, options):

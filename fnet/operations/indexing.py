@@ -75,13 +75,7 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
     starts = start_indices if isinstance(start_indices, list | tuple) else [None] * len(shape)
     if not len(inputs.shape) == len(starts) == len(shape):
         raise ValueError(f"{len(starts)} start indices and a block of {len(shape)} axes for {inputs}")
-    sizes: list[int | None] = []
-    for size, start, length in zip(inputs.shape, starts, shape, strict=True):
-        rest = size - start if isinstance(size, int) and isinstance(start, int) else None
-        if rest is not None and rest < max(length, 0):
-            raise ValueError(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {inputs}")
-        sizes.append(rest if length == -1 else length)
-    return Spec(tuple(sizes), inputs.dtype)
+    return block_spec(inputs, [start if isinstance(start, int) else None for start in starts], shape)
 
 
 @operation(_slice_rule)
@@ -95,6 +89,17 @@ def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
     if -1 in shape or all(isinstance(start, int) for start in starts):
         return block(inputs, [int(start) for start in starts], shape)
     return ops.dynamic_slice(inputs, starts, tuple(shape))
+
+
+def block_spec(x: Spec, starts: Sequence[int | None], shape: Sequence[int | None]) -> Spec:
+    """The Spec of `block`; None is a number that is not known. Raises ValueError if it is not inside."""
+    sizes: list[int | None] = []
+    for there, start, n in zip(x.shape, starts, shape, strict=True):
+        rest = None if there is None or start is None else there - start
+        if (start or 0) < 0 or (rest is not None and rest < max(n or 0, 0)):
+            raise ValueError(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {x}")
+        sizes.append(rest if n == -1 else n)
+    return Spec(tuple(sizes), x.dtype)
 
 
 def block(x: Array, starts: Sequence[int], shape: Sequence[int]) -> Array:

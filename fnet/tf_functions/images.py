@@ -16,7 +16,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_float, tensor
 from fnet.layers import image
-from fnet.operations.indexing import block, from_front
+from fnet.operations.indexing import block, block_spec, from_front
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined
 from fnet.tf_functions.rules import (
@@ -92,14 +92,24 @@ def _box_rule(image: Any, *offsets: Any, target_height: int, target_width: int) 
     return Spec(_sized(spec.shape, target_height, target_width), spec.dtype)
 
 
-@function(_box_rule, "image.crop_to_bounding_box")
+def _window(rank: int, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any) -> Any:
+    """(the first places, the sizes) of a window as a block; a size of -1 means up to the end."""
+    whole = rank - 3
+    return [0] * whole + [offset_height, offset_width, 0], [-1] * whole + [target_height, target_width, -1]
+
+
+def _crop_rule(image: Any, *, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any) -> Spec:
+    rank = len(_box_rule(image, target_height=target_height, target_width=target_width).shape)
+    return block_spec(as_spec(image), *_window(rank, offset_height, offset_width, target_height, target_width))
+
+
+@function(_crop_rule, "image.crop_to_bounding_box")
 def crop_to_bounding_box(
     image: Array, *, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Array:
     """The window of the target size at the offsets."""
     x = tensor(image)
-    whole = x.ndim - 3
-    return block(x, [0] * whole + [offset_height, offset_width, 0], [-1] * whole + [target_height, target_width, -1])
+    return block(x, *_window(x.ndim, offset_height, offset_width, target_height, target_width))
 
 
 @function(_box_rule, "image.pad_to_bounding_box")

@@ -16,7 +16,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.dtypes import is_integral, together
 from fnet.dtypes import tensor as as_tensor
-from fnet.operations.indexing import block, from_front, require_both, scattered
+from fnet.operations.indexing import block, block_spec, from_front, require_both, scattered
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, positive, require_places, shape_of
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of
@@ -162,12 +162,7 @@ def strided_slice(
 
 
 def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
-    spec = as_spec(input_)
-    sizes = []
-    for whole, first, count in zip(spec.shape, sizes_of(begin), sizes_of(size), strict=True):
-        rest = None if whole is None or first is None else whole - first
-        sizes.append(rest if count == -1 else count)
-    return Spec(tuple(sizes), spec.dtype)
+    return block_spec(as_spec(input_), sizes_of(begin), sizes_of(size))
 
 
 @function(_slice_rule, "slice", sizes=("begin", "size"))
