@@ -452,8 +452,8 @@ CALLS = [
         r"takes strings or integers; got float64\[1\]",
     ),
     *(
-        (o.add, {}, (np.ones(2), x), r"add (does not take|cannot compute) .*: \[*None.* is not a tensor$")
-        for x in (None, [None, 1], [[None]])
+        (o.add, {}, (np.ones(2), x), rf"add {how} .*: \[*None.* is not a tensor$")
+        for x, how in ((None, "does not take"), ([None, 1], "cannot compute"), ([[None]], "does not take"))
     ),
     (tf.multiply, {}, (np.ones(2, "f4"), [None, 1]), r"multiply cannot compute .*: \[None, 1\] is not a tensor$"),
     (o.inv, {}, np.eye(2, dtype="int32"), "a matrix of floats is wanted, not of int32; cast it first"),

@@ -14,11 +14,12 @@ import fnet
 from fnet import Spec, bind
 from fnet.core import infer
 from fnet.core.diagnosis import WORDS
-from fnet.core.options import fits
+from fnet.core.options import fits, option_names
 from fnet.errors import OutOfMemory
 from fnet.inference import schedule
 from fnet.masks import Masked
 from fnet.types import OutputMode, Positive, Rate
+from params.store.records import known_layers
 from tests.cases.operations import CASES
 
 SHAPES = [
@@ -172,6 +173,20 @@ def test_inputs_of_size_1_do_not_broadcast(step, x, each_backend):
         honest = Spec((None, 4, 3))
     with pytest.raises(fnet.InvalidInput, match=r"broadcast|equal sizes|differ at an axis"):
         step(fnet.init(step, 0, honest), x)
+
+
+def test_an_axis_that_is_not_there_is_told_in_the_words_of_the_shape_rule(each_backend_slowly):
+    x, told = np.ones((2, 4), "float32"), 0
+    for name, function in known_layers().items():
+        if "axis" not in option_names(function) or name in ("rms_normalization", "tf_functions.concat"):
+            continue  # one asks for its params first, one gives a single array as it is
+        with pytest.raises((ValueError, fnet.InvalidInput, NotImplementedError)) as refused:
+            fnet.infer(bind(function, axis=7), Spec(x.shape))
+        if "axis 7 does not exist in 2 dimensions" in str(refused.value):
+            told += 1
+            with pytest.raises(fnet.InvalidInput, match=r": axis 7 does not exist in 2 dimensions$"):
+                function({}, x, axis=7)
+    assert told > 40
 
 
 def test_einsum_sums_axes_of_one_size(each_backend):

@@ -138,6 +138,7 @@ def operations():
     outputs = {
         "mean": ops.mean(x, axis=1),
         "einsum": ops.einsum("bij,bkj->bik", x, x),
+        "einsum of one": ops.einsum("bij->jbi", x),
         "einsum by appearance": ops.einsum("zyx,wx", x, np.arange(20, dtype="float32").reshape(5, 4)),
         "where": ops.where(x > 0, x, 0.0),
         "split": ops.split(x, 2, axis=1)[1],
@@ -241,7 +242,7 @@ def statistics():
 
 def pipeline():
     x = vector()
-    steps = [layers.Rescaling(2.0), layers.Dropout(0.5), layers.Rescaling(3.0)]
+    steps = [layers.Rescaling(2.0), layers.Dense(5), layers.Dropout(0.5), layers.Dense(3)]
     return keras.Model(x, layers.Pipeline(steps)(x, training=False)), X
 
 
@@ -276,6 +277,10 @@ def test_graph_equals_keras(build, tmp_path):
     model, params = load_keras(tmp_path / "model.keras")
     assert_like_keras(model, params, keras_model, x)
     fnet.check(model, params)
+    if keras_model.weights:
+        keras_model.save_weights(tmp_path / "model.weights.h5")
+        others = tree.map(lambda a: np.zeros_like(a) if a.dtype == "float32" else a, params)
+        chex.assert_trees_all_equal(load_weights(tmp_path / "model.weights.h5", model, others), params)
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])

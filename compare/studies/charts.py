@@ -1,4 +1,4 @@
-"""The charts of the studies: losses by epoch, scores by configuration, differences, images with their labels."""
+"""The charts of the studies: losses by epoch, scores by configuration, images with their labels."""
 
 from __future__ import annotations
 
@@ -33,16 +33,6 @@ class Spread:
     low: float
     high: float
     reported: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A difference with its interval."""
-
-    label: str
-    difference: float
-    low: float
-    high: float
 
 
 STYLES = ("c0", "c1 dashed", "c2 dotted", "c3", "c0 dotted")
@@ -175,31 +165,6 @@ def _spread_legend(x: float) -> str:
         + cross(x + 244, 12, "line c3")
         + text(x + 253, 16, "the report", "soft")
     )
-
-
-def gaps(rows: Sequence[Gap]) -> Panel:
-    """Differences with their 95% intervals next to the line of no difference."""
-    finite = [v for row in rows for v in (row.difference, row.low, row.high) if math.isfinite(v)]
-    marks = ticks(min([-0.01, *finite]), max([0.01, *finite]))
-    left, width, step, head = 16.0, 350.0, 42.0, 6.0
-    foot = head + step * len(rows) + 6
-
-    def at(value: float) -> float:
-        return left + 300.0 * (value - marks[0]) / (marks[-1] - marks[0])
-
-    body = [upright(head, foot, map(at, marks))]
-    body += [text(at(mark), foot + 16, f"{mark:g}", "soft middle") for mark in marks]
-    body.append(line(at(0), head, at(0), foot, "axis"))
-    body.append(text(left + 150, foot + 34, "difference in macro-F1", "soft middle"))
-    for i, row in enumerate(rows):
-        y = head + step * i + 30
-        data = {"data_pair": row.label}
-        body.append(text(left, y - 14, row.label))
-        if math.isfinite(row.low):
-            span = {"data_low": row.low, "data_high": row.high}
-            body.append(line(at(row.low), y, at(row.high), y, "line thick c0", **data, **span))
-        body.append(diamond(at(row.difference), y, "full c1", data_difference=row.difference, **data))
-    return Panel(width, foot + 42, "".join(body), "Differences between configurations")
 
 
 def thumbnail(pixels: Any, lines: Sequence[str]) -> Panel:
