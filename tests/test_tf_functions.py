@@ -116,6 +116,7 @@ GAMMA = ("lgamma", "digamma")
         ("math.reduce_euclidean_norm", (X + 2j * X[..., ::-1],), {"axis": [0, 2]}),
         *((f"math.{name}", (NANS,), {"axis": axis}) for name in ("argmax", "argmin") for axis in (0, 1)),
         *((f"math.reduce_{name}", (np.zeros((2, 0), t),), {"axis": 1}) for name in ("max", "min") for t in "fi"),
+        *((f"math.reduce_{name}", (X + 2j * X[..., ::-1],), {"axis": 1}) for name in ("variance", "std")),
         ("math.l2_normalize", (X + 2j * X[..., ::-1],), {"axis": -1}),
         ("math.squared_difference", (X + 2j * X, X[::-1] + 0j), {}),
         ("math.divide_no_nan", (np.uint8([1, 2, 3]), np.uint8([2, 0, 255])), {}),

@@ -22,6 +22,7 @@ from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
 from fnet.tf_functions.elementwise import squares
 from fnet.tf_functions.rules import (
+    REAL,
     Sizes,
     as_spec,
     function,
@@ -35,15 +36,21 @@ from fnet.tf_functions.rules import (
 from fnet.types import Array, Axis, Spec
 
 
-def _reduction(name: str, text: str, reduce: Kernel, *names: str, dtype: str | None = None) -> Operation:
-    """A function that reduces `axis`, by a function of `xp` or another; `dtype`: that of the result, if it differs."""
+def _reduction(
+    name: str, text: str, reduce: Kernel, *names: str, dtype: str | None = None, real: bool = False
+) -> Operation:
+    """A function that reduces `axis`, by a function of `xp` or another; `dtype`: that of the result, if it differs.
+
+    real: whether complex numbers give real ones.
+    """
 
     def apply(input_tensor: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         return kernel_of(reduce)(tensor(input_tensor), axis=axis, keepdims=keepdims)
 
     def rule(input_tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
         spec = as_spec(input_tensor)
-        return Spec(reduced_shape(spec.shape, axis, keepdims), dtype or spec.dtype)
+        of_x = REAL.get(spec.dtype, spec.dtype) if real else spec.dtype
+        return Spec(reduced_shape(spec.shape, axis, keepdims), dtype or of_x)
 
     return function(rule, f"math.{name}", *names)(named(name, text, apply))
 
@@ -65,7 +72,7 @@ def _mean(x: Array, **how: Any) -> Array:
 
 
 def _variance(x: Array, **how: Any) -> Array:
-    return tensor(xp.var(x, **how), x.dtype.name)
+    return tensor(xp.var(x, **how), REAL.get(x.dtype.name, x.dtype.name))
 
 
 def _most(name: str) -> Callable[..., Array]:
@@ -88,10 +95,14 @@ reduce_min = _reduction("reduce_min", "The least; of nothing, the largest there 
 reduce_any = _reduction("reduce_any", "Whether any is true.", "any", dtype="bool")
 reduce_all = _reduction("reduce_all", "Whether all are true.", "all", dtype="bool")
 reduce_variance = _reduction(
-    "reduce_variance", "The mean squared distance from the mean.", _variance, "keras.backend.var"
+    "reduce_variance", "The mean squared distance from the mean.", _variance, "keras.backend.var", real=True
 )
 reduce_std = _reduction(
-    "reduce_std", "The square root of the variance.", lambda x, **how: xp.sqrt(_variance(x, **how)), "keras.backend.std"
+    "reduce_std",
+    "The square root of the variance.",
+    lambda x, **how: xp.sqrt(_variance(x, **how)),
+    "keras.backend.std",
+    real=True,
 )
 reduce_logsumexp = _reduction(
     "reduce_logsumexp", "log(sum(exp(x))).", lambda x, **how: operations.logsumexp({}, x, **how)
