@@ -18,6 +18,8 @@ FILES = files("masks-*.zip")
 FAST = ("masks-2.4.0", "masks-2.9.0", "masks-2.15.0", "masks-3.10.0", "masks-3.15.1")
 FEW = {"concatenate_with_an_input", "states_and_merges", "words_then_sentences", "transformer", "nested_of_several"}
 """The cases that run on JAX as well in the fast tests."""
+HALF = {"casts", "half_precision"}
+"""The cases that compute in float16."""
 
 
 def assert_as_then(archive, name, most):
@@ -40,8 +42,7 @@ def assert_as_then(archive, name, most):
     ids=named,
 )
 def test_masks_go_as_they_went_then(archive, name):
-    case = name.partition(".")[0]
-    assert_as_then(archive, name, 2e-3 if case == "half_precision" else 2e-6)
+    assert_as_then(archive, name, 2e-3 if name.partition(".")[0] in HALF else 2e-6)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_masks_go_as_they_went_then(archive, name):
 )  # fmt: skip
 def test_masks_go_so_on_jax(archive, name):
     with fnet.backend.using("jax"):
-        assert_as_then(archive, name, 2e-3 if name.startswith("half_precision") else 2e-6)
+        assert_as_then(archive, name, 2e-3 if name.partition(".")[0] in HALF else 2e-6)
 
 
 def layer(name, config, *calls):

@@ -3,7 +3,7 @@ drops them, with the inputs x_NAME and the outputs of the Keras that wrote them,
 
 The files here are from Keras 2.4.0 and 2.9.0 (a few cases each), 2.12.0 and 2.15.0 (`pip install tensorflow==2.15.1`
 and so on), written as `.h5`,
-and 3.3.3, 3.6.0, 3.10.0 and 3.15.1 (TensorFlow as backend), written as `.keras`. Run it with the Python where that
+and 3.3.3, 3.6.0, 3.10.0, 3.12.4 and 3.15.1 (TensorFlow as backend), written as `.keras`. Run it with the Python where that
 version is installed; what a version cannot build is named and left out.
 """
 
@@ -732,6 +732,26 @@ def half_precision():
     d = L.Embedding(7, F, mask_zero=True, dtype=half)(k)
     y = L.MultiHeadAttention(2, 3, dtype=half)(d, d)
     return [k], [L.LSTM(3)(e), inner(e), y, L.Add(dtype=half)([e, e]), L.LSTM(2)(L.Add(dtype=half)([d, y]))]
+
+
+@case
+def casts():
+    """A layer of another precision than the one that makes the mask, in a graph and inside models."""
+    f, m = feed("f"), feed("m")
+    half, full = "mixed_float16", "float32"
+    x = L.Masking(dtype=full)(f)
+    low = L.LSTM(F, return_sequences=True, dtype=half)(x)
+    outputs = [low, L.LSTM(3, dtype=half)(x, mask=m), L.GRU(3, dtype=half)(L.LayerNormalization(dtype=half)(x))]
+    outputs += [
+        seen(y) for y in (low, L.Dense(3, dtype=half)(x), L.Add(dtype=half)([x, x]), L.Dropout(0.5, dtype=half)(x))
+    ]
+    outputs += [L.Bidirectional(L.GRU(3, dtype=half), dtype=half)(x), L.MultiHeadAttention(2, 3, dtype=half)(x, x)]
+    a = Input((T, F))
+    outputs.append(Model(a, L.LSTM(3, dtype=half)(a))(x))
+    for masking in (L.Masking(dtype=full), L.Activation("tanh", dtype=full)):  # a mask from inside, and from outside
+        steps = [masking, L.LSTM(F, return_sequences=True, dtype=half), L.GlobalAveragePooling1D(dtype=full)]
+        outputs.append(Sequential([Input((T, F)), *steps])(x))
+    return [f, m], outputs
 
 
 def write(archive, name):
