@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,38 +74,47 @@ def final_activation(model: Any) -> str:
 
     What only moves, selects or averages values comes after it: reshaping, pooling, a mean of several models.
     """
-    return _activation(model) or "linear"
+    return _one(_activations(model, [()])) or "linear"
 
 
-def _activation(step: Any, path: Path = ()) -> str | None:
-    """The activation of what a step gives, of a model at `path`; None where its range is that of its input."""
+def _one(found: set[str | None]) -> str | None:
+    return found.pop() if len(found) == 1 else "linear"
+
+
+def _activations(step: Any, paths: Collection[Path]) -> set[str | None]:
+    """The activations of what a step gives, of a model at `paths`; None for what has the range of its input."""
     if isinstance(step, Model):
-        return _arriving(step, path)
+        return _arriving(step, paths)
     bound = bind(step)
     name = name_of(bound.function).rpartition(".")[2]
     inner = bound.all_options.get("activation", bound.all_options.get("layer", name))
     if not isinstance(inner, str):
-        return _activation(inner) if callable(inner) else "linear"
+        return {_one(_activations(inner, [()]))} if callable(inner) else {"linear"}
     if inner in WITHIN or (inner, name) == ("linear", "activation"):
-        return None
-    return inner if inner in ACTIVATIONS else "linear"
+        return {None}
+    return {inner if inner in ACTIVATIONS else "linear"}
 
 
-def _arriving(model: Model, path: Path) -> str | None:
-    """`_activation` of an output of a model, the first at `path`: that of all values in it, "linear" where they have
-    several."""
-    reads, found = set(_read(model.outputs, path)[:1]), set[str | None]()
+def _arriving(model: Model, paths: Collection[Path]) -> set[str | None]:
+    """`_activations` of the outputs of a model at `paths`, the first at each: those of all values in them."""
+    reads, found = defaultdict[str, set[Path]](set), set[str | None]()
+
+    def read(refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            reads[ref.node].add(ref.path)
+
+    for path in paths:
+        read(_read(model.outputs, path)[:1])
     for name, node in reversed(model.nodes):
-        for ref in [ref for ref in reads if ref.node == name]:
-            reads.remove(ref)
-            own = _activation(node.step, ref.path)
-            if own is None and node.sources is not None:
-                reads.update(_read(node.sources))
-            else:
-                found.add(own)
+        if name in reads:
+            own = _activations(node.step, reads.pop(name))
+            if None in own and node.sources is not None:
+                own.remove(None)
+                read(_read(node.sources))
+            found |= own
     if reads or not found:  # an input
         found.add(None)
-    return found.pop() if len(found) == 1 else "linear"
+    return found
 
 
 def _read(sources: Any, path: Path = ()) -> list[Ref]:
