@@ -33,6 +33,15 @@ def nest(steps):
     return sequential({"x": bind(fnet.input_layer, shape=(None, 2)), "m": model})
 
 
+def pairs(steps):
+    """Models of two outputs in models, each output of all of those inside."""
+    model = graph(inputs="x", y=(bind(fnet.dense, units=1, activation="sigmoid"), "x"), outputs=("y", "y"))
+    for _ in range(steps // 20):
+        means = {name: (fnet.average, (fnet.at("m", 0), fnet.at("m", 1))) for name in "ab"}
+        model = graph({"m": (model, "x"), **means}, inputs="x", outputs=("a", "b"))
+    return graph({"x": bind(fnet.input_layer, shape=(None, 2)), "m": (model, "x")}, inputs="x", outputs=fnet.at("m", 0))
+
+
 def fan(steps):
     """A step with many outputs, of which one reads all."""
     nodes = {
@@ -108,6 +117,7 @@ def calls(function, model, folder):
 
 CASES = [(name, model) for name in FUNCTIONS for model in (chain, ladder, nest)]
 CASES.remove(("repr", nest))  # whose lines are indented by their depth
+CASES.append(("classes", pairs))
 CASES += [(name, model) for name in ("call", "predict", "check", "save", "to_keras") for model in (fan, shared)]
 
 

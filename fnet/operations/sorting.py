@@ -115,7 +115,7 @@ def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
     class that is not there."""
     predictions, targets = tensor(predictions), tensor(targets)
     there = (targets >= 0) & (targets < predictions.shape[-1])
-    mine = xp.take_along_axis(predictions, xp.where(there, targets, 0)[:, None], axis=-1)
+    mine = xp.take_along_axis(predictions, xp.where(there, targets, 0)[:, None].astype("int32"), axis=-1)
     return (xp.sum(predictions > mine, axis=-1) < k) & there & xp.isfinite(predictions).all(axis=-1)
 
 
