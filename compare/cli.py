@@ -204,7 +204,7 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
     except (ValueError, OSError, KeyError) as error:
         hint = "; texts are saved as np.array(rows, 'str')" if "Object" in str(error) else ""
         raise ValueError(f"cannot read {inputs} or its labels: {error}{hint}") from error
-    x = _by_name(arrays, inputs, args.model, custom_objects) if arrays else x
+    x = _by_name(arrays, inputs, args.model, custom_objects) if inputs.suffix == ".npz" else x
     every = [*(x if isinstance(x, tuple) else (x,)), *([] if y is None else [y])]
     if any(a.ndim == 0 or len(a) != len(every[0]) or len(a) == 0 for a in every):
         shapes = ", ".join(str(a.shape) for a in every)
@@ -224,6 +224,8 @@ def _by_name(arrays: dict[str, Any], file: Path, model_file: Path, custom_object
     from compare import reference
     from fnet import tree
 
+    if not arrays:
+        raise UsageError(f"{file} has no arrays")
     if len(arrays) == 1:
         return next(iter(arrays.values()))
     names = [f"x{i}" for i in range(len(arrays))]
@@ -249,7 +251,8 @@ def data_rows(
     from compare.measuring import Rows
     from train_keras import data
 
-    takes, *others = reference.load(model_file, custom_objects).inputs
+    model = reference.load(model_file, custom_objects)
+    takes, *others = model.inputs
     if others:
         raise UsageError(f"{model_file.name} takes {1 + len(others)} arrays, a data set has one; use --inputs")
     kind = "texts" if takes.dtype == "string" else "images"
@@ -261,4 +264,5 @@ def data_rows(
             "use another --data, or --inputs"
         )
     x = part.x.astype(np.float32) if kind == "images" else part.x
-    return Rows(f"{data_set.name} {split}", x, part.y, data_set.classes)
+    labelled = set(model.outputs[0].shape[1:-1]) <= {1}  # one class for each row, not for each pixel or step
+    return Rows(f"{data_set.name} {split}", x, part.y if labelled else None, data_set.classes)

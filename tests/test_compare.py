@@ -159,6 +159,14 @@ def test_a_data_set_of_other_sizes_than_the_model_takes_is_refused(tmp_path):
         cli.data_rows(tmp_path / "3.keras", "embedded", "test")
 
 
+def test_labels_of_images_are_none_of_pixels(tmp_path):
+    images = keras.Input((8, 8, 1))
+    for name, layer in (("pixels", keras.layers.Dense(2)), ("rows", keras.layers.Flatten())):
+        keras.Model(images, layer(images)).save(tmp_path / f"{name}.keras")
+    assert cli.data_rows(tmp_path / "pixels.keras", "embedded", "test").y is None
+    assert cli.data_rows(tmp_path / "rows.keras", "embedded", "test").y is not None
+
+
 def test_only_what_is_installed_is_compared(monkeypatch, caplog):
     assert parity.installed() == parity.BACKENDS
     monkeypatch.setattr(parity.importlib.util, "find_spec", lambda name: None)
@@ -430,6 +438,12 @@ def test_labels_that_are_no_class_numbers_are_told_before_the_work(labels, said,
     args = argparse.Namespace(model=None, inputs=tmp_path / "x.npz", labels=tmp_path / "y.npy")
     with pytest.raises(cli.UsageError, match=re.escape(said)):
         cli._own(args, {})
+
+
+def test_a_file_without_arrays_is_told(tmp_path):
+    np.savez(tmp_path / "x.npz")
+    with pytest.raises(cli.UsageError, match=r"x\.npz has no arrays$"):
+        cli._own(argparse.Namespace(model=None, inputs=tmp_path / "x.npz", labels=None), {})
 
 
 def test_class_numbers_are_read_as_people_save_them(tmp_path):

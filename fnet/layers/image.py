@@ -167,7 +167,7 @@ def resizing(
         images = _pad_to_aspect(images, (height, width), data_format, fill_value)
     y = resize(images, (height, width), interpolation, antialias, data_format)
     if x.dtype.kind not in "iu":
-        return y.astype(x.dtype)
+        return y if y.dtype == x.dtype else y.astype(x.dtype)
     return saturated(xp.round(y) if rounds_integers else xp.trunc(y), x.dtype.name, inside=True)
 
 
