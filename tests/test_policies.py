@@ -275,6 +275,18 @@ def test_heads_before_keras_2_14_have_the_policy_of_the_other_layers(own, before
     assert kept == (None if inside is None else own)
 
 
+def test_layers_of_the_caller_are_among_the_others_that_tell_the_policy_of_heads():
+    class Own(layers.Layer):
+        def call(self, x):
+            return x
+
+    x = keras.Input((4, 6))
+    h = Own(dtype="mixed_float16")(x)
+    config = json.loads(keras.Model(x, layers.MultiHeadAttention(2, 3, dtype="mixed_float16")(h, h)).to_json())
+    own = fnet.layer(shape=lambda x: (x, {}))(lambda params, x: x)
+    convert(config, version=(2, 13), custom={"Own": own})
+
+
 @pytest.mark.parametrize(
     ("own", "inside"), [("float64", "mixed_float16"), ("float16", "float32"), ("float32", "float64")]
 )

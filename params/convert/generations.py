@@ -7,7 +7,7 @@ can set, and which the repr of the model shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -300,16 +300,23 @@ def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, 
     return None if class_name == "RandomCrop" and version >= (3, 8) else declared
 
 
-def policies_of_heads(objects: Sequence[dict[str, Any]]) -> dict[int, str]:
+def policies_of_heads(objects: Sequence[dict[str, Any]], replaced: Container[str]) -> dict[int, str]:
     """{id of the config of a MultiHeadAttention: the dtype policy of its inner layers, to Keras 2.13 the global one},
     where that differs from its own policy.
 
     No file contains it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
     them. Raises UnsupportedLayer where it cannot be determined.
+
+    replaced: names of layers and classes that the caller replaces, which are no such heads, but other layers.
     """
     policies: dict[int, str] = {}
     layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
-    heads = [layer for layer in layers if layer.class_name == "MultiHeadAttention"]
+    heads = [
+        layer
+        for layer in layers
+        if layer.class_name == "MultiHeadAttention"
+        and not any(name in replaced for name in (layer.name, layer.class_name, layer.registered_name))
+    ]
     others = {layer.policy for layer in layers if not layer.is_model and layer not in heads} & set(POLICIES)
     for head in heads:
         own, shared = head.policy, sorted(others)

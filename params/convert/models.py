@@ -54,20 +54,17 @@ def convert(
     """The model that a config in Keras 3 form describes."""
     custom = custom or {}
     objects, conversion = begin(config, custom, version, legacy)
-    of_keras = [
-        item for item in objects if not (custom and {item["class_name"], item.get("registered_name")} & custom.keys())
-    ]
     conversion = dataclasses.replace(
         conversion,
         rng=random.key(rng) if isinstance(rng, int) else rng,
         bare=bare,
         from_arrays=from_arrays or {},
-        policies=policies_of_heads(of_keras) if version < HEADS_HAVE_POLICIES else {},
+        policies=policies_of_heads(objects, custom) if version < HEADS_HAVE_POLICIES else {},
     )
     root = conversion.root
     if not root.is_model and custom_entry(root, conversion) is None:
         raise UnsupportedLayer(no_graph(root))
-    require_dense(of_keras)
+    require_dense(objects, custom)
     converted = convert_object(root, conversion)
     if "float64" in conversion.dtypes and not conversion.mixed:
         # layers cast a quotient or average of integers, a float64, to their own dtype

@@ -107,9 +107,12 @@ def _way_out(layer: Any) -> str:
     )
 
 
-def require_dense(objects: Sequence[dict[str, Any]]) -> None:
-    """Refuse sparse inputs of a model with a layer for which zeros and missing entries differ."""
-    objects = [item for item in objects if isinstance(item["config"], dict)]
+def require_dense(objects: Sequence[dict[str, Any]], replaced: Container[str]) -> None:
+    """Refuse sparse inputs of a model with a layer for which zeros and missing entries differ.
+
+    replaced: as in `screen`.
+    """
+    objects = [item for item in objects if isinstance(item["config"], dict) and not _is_replaced(item, replaced)]
     sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
     layer = next((item for item in objects if item["class_name"] in BY_ENTRY | {"Bincount"}), None)
     if sparse and layer is not None:
