@@ -48,7 +48,6 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model, params, info = _loaded(source)
         classifier._model = (model, params)
         classifier._scaling = Scaling(info.get("scale"), None).of(model)
-        classifier._activation = final_activation(model)
         classifier.head_ = None
         scores = fnet.infer(model, fnet.core.infer.input_spec(model))[0]
         names = info.get("labels") if labels is None else labels
@@ -77,7 +76,8 @@ class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(rows, classes): the probability of each class."""
         check_is_fitted(self, "classes_")
         if self.head_ is None:
-            return _probabilities(self._scores(X), self._activation)
+            assert self._model is not None
+            return _probabilities(self._scores(X), final_activation(self._model[0]))
         return self.head_.predict_proba(self._features(self._checked(X)))
 
     def predict(self, X: Any) -> Any:  # noqa: N803
