@@ -283,7 +283,7 @@ def test_params_are_shown_as_a_tree_of_shapes(monkeypatch):
 
 def test_a_layer_costs_three_calls_for_a_plain_array_of_floats():
     """The layer, its product, `activate`; rules are looked at where there is a mask or an integer."""
-    short, long = (sequential(*[bind(dense, units=3, use_bias=False)] * count) for count in (1, 9))
+    short, long = (sequential(*[bind(dense, units=3)] * count) for count in (1, 9))
     x = np.ones((2, 3), np.float32)
     params = fnet.init(long, 0, x.shape)
     counts = [traced(lambda model=model: model(params, x)).calls.total() for model in (short, long, short, long)]

@@ -79,16 +79,6 @@ def test_a_dtype_policy_that_there_is_not_is_refused_when_it_is_bound():
             bind(fnet.dense, units=2, dtype=name)
 
 
-def test_a_bias_that_is_none_is_not_left_out(each_backend):
-    """As in a part of a tree from which the rest was taken, by `equinox.partition` for example."""
-    x = np.ones((1, 4, 4, 2), "float32")
-    for step in (bind(fnet.dense, units=2), bind(fnet.conv2d, filters=2, kernel_size=2)):
-        params = {**fnet.init(step, 0, x.shape), "bias": None}
-        for call in (step, lambda params, x, step=step: fnet.predict(step, params, x)):
-            with pytest.raises(fnet.InvalidParams, match="bias"):
-                call(params, x)
-
-
 def test_dot_takes_batches_of_one_size(each_backend):
     step, x = bind(fnet.dot, axes=1), (np.ones((3, 2), "float32"), np.ones((1, 2), "float32"))
     for call in (lambda: step({}, x), lambda: fnet.infer(step, infer.spec(x))):

@@ -67,7 +67,7 @@ def _specs(shapes: Sequence[Any], declared: Any) -> list[Any]:
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     """(output Spec tree, nested dicts of Param) of a step for inputs of the Spec tree `x`."""
     if not isinstance(step, Model):
-        outputs, params = bind(step).infer(x)
+        outputs, params = _bound(step).infer(x)
         return outputs, dict(params)
     steps = trace(step, x)
     return steps[-1].outputs, params_of(steps)
@@ -88,7 +88,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, steps: list[TracedStep]) 
 
     try:
         nested = isinstance(step, Model)
-        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else bind(step).infer(x)
+        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _bound(step).infer(x)
     except Exception as error:  # re-raised with a note of where it happened
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {tree.path_name(path)!r}: {brief(step, 120)} got {x}")
@@ -102,9 +102,14 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
     return resolve(unmasked(sources), values)
 
 
+def _bound(step: Any) -> Bound:
+    """`bind(step)`, which loading a model asks for several times a layer."""
+    return step if isinstance(step, Bound) else bind(step)
+
+
 def by_options(rule: Callable[..., Any] | None, step: Any) -> Any:
     """What a rule that depends on options alone says about `step`; None where the layer has no such rule."""
-    return None if rule is None else bind(step).fill(rule)()
+    return None if rule is None else _bound(step).fill(rule)()
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:
@@ -191,14 +196,14 @@ def children(step: Any) -> list[tuple[str, Any]]:
     """(params key, step) of the steps inside a step; those that share a key may differ in what they do with it."""
     if isinstance(step, Model):
         return list({(key, id(child)): (key, child) for _, key, child in step.entries}.values())
-    bound = bind(step)
+    bound = _bound(step)
     rule = bound.rules.children
     return [] if rule is None else list(bound.fill(rule)().items())
 
 
 def layers_in(step: Any) -> list[Bound]:
     """The layers in a step, also inside models and wrappers; a wrapper comes before the layers in it."""
-    itself = [] if isinstance(step, Model) else [bind(step)]
+    itself = [] if isinstance(step, Model) else [_bound(step)]
     return itself + [layer for _, child in children(step) for layer in layers_in(child)]
 
 

@@ -99,11 +99,11 @@ class Bound:
         outputs, params = self._by_shape_rule(x)
         leaves = tree.leaves(params) if params else []
         if leaves and not self.rules.entrance.host:
-            dtypes.require_no_strings(*tree.leaves(x))
-        if self.dtype is None and any(map(dtypes.is_float_spec, leaves)) and any(map(dtypes.is_narrow, tree.leaves(x))):
+            dtypes.require_no_strings(*_specs(x))
+        if self.dtype is None and any(map(dtypes.is_float_spec, leaves)) and any(map(dtypes.is_narrow, _specs(x))):
             outputs, params = self._by_shape_rule(dtypes.of_32_bits(x))
             leaves = tree.leaves(params)
-        for leaf in (*tree.leaves(outputs), *leaves):
+        for leaf in (*_specs(outputs), *leaves):
             if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
                 raise ValueError(f"{brief(self)} of {x} would have the sizes {leaf.shape}")
             if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
@@ -175,9 +175,16 @@ class Bound:
         return Bound, (self.function, self.options, self.dtype)
 
 
+def _specs(x: Any) -> list[Any]:
+    """The leaves of a tree of Specs, usually a single Spec."""
+    return [x] if isinstance(x, Spec) else tree.leaves(x)
+
+
 def _without_values(x: Any) -> Any:
     """A tree of Specs without known values, which only functions of TensorFlow read."""
-    return tree.map(lambda s: replace(s, value=None) if isinstance(s, Spec) and s.value is not None else s, x)
+    if isinstance(x, Spec):
+        return x if x.value is None else replace(x, value=None)
+    return tree.map(lambda spec: _without_values(spec) if isinstance(spec, Spec) else spec, x)
 
 
 def has_policy(step: Any) -> bool:

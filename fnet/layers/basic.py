@@ -12,7 +12,7 @@ from fnet.core.infer import activation_child
 from fnet.core.rules import Entrance, Rounding, layer
 from fnet.core.sources import only_item
 from fnet.dtypes import promoted, result_type
-from fnet.errors import InvalidInput, InvalidParams
+from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.masks import Masked, strip, values_of
 from fnet.strings import string_array
@@ -83,14 +83,6 @@ def linear_params(
     return {**kernels, **bias, **activation_child(activation, y)}
 
 
-def bias_of(params: Params) -> Array:
-    """The bias. Raises InvalidParams where it is None, as in a part of a tree: backends take that for no bias."""
-    bias = params["bias"]
-    if bias is None:
-        raise InvalidParams("the bias is None: these params are a part of others")
-    return bias
-
-
 def _dense_rule(
     x: Spec, *, units: int, use_bias: bool, activation: Activation, quantization: str | None
 ) -> tuple[Spec, ParamTree]:
@@ -121,7 +113,7 @@ def dense(
     array([[3., 3.]])
     """
     y = ops.matmul(x, params["kernel"]) if quantization is None else quantized.matmul(quantization, params, x)
-    bias = bias_of(params) if use_bias else None
+    bias = params["bias"] if use_bias else None
     if quantization is not None:
         bias = quantized.rounded(quantization, bias)
     clamp = CLAMPS.get(activation)

@@ -12,7 +12,6 @@ from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
 from fnet.core.infer import activation_child
 from fnet.core.room import PRODUCTS, numbers
-from fnet.layers.basic import bias_of
 from fnet.layers.convolution import conv_room, padded_room
 from fnet.layers.recurrence import (
     SequenceOptions,
@@ -58,7 +57,7 @@ class ConvLSTM:
     def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
         """The convolved inputs (time, batch, *output, 4 filters), and the step."""
         time, batch, *_ = xs.shape
-        kernel, bias = params["kernel"], bias_of(params) if self.use_bias else None
+        kernel, bias = params["kernel"], params["bias"] if self.use_bias else None
         _, channels = self.window.split(xs.shape[1:])
         window, flat = self._fitted(kernel, channels), xs.reshape(time * batch, *xs.shape[2:])
         zs = _conv(window, flat, kernel, bias, self._masks(params, 0, self.dropout, xs[0]))

@@ -13,7 +13,7 @@ from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.basic import bias_of, linear_params
+from fnet.layers.basic import linear_params
 from fnet.layers.windows import Pads, Sizes, Windows, over_axes, remembered, windowed, windows
 from fnet.shapes import sized
 from fnet.types import Array, CausalPadding, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
@@ -104,7 +104,7 @@ def _conv(
     if batch_axes > 1:
         x = x.reshape(math.prod(batch), *x.shape[batch_axes:])
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
-    bias = bias_of(params) if use_bias else None
+    bias = params["bias"] if use_bias else None
     first = window.data_format == "channels_first"
     clamp = CLAMPS.get(activation)
     y = ops.conv(

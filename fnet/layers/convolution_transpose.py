@@ -12,7 +12,7 @@ from fnet.activation_functions import Activation, activate
 from fnet.backend import ops
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.basic import bias_of, linear_params
+from fnet.layers.basic import linear_params
 from fnet.layers.convolution import convolution
 from fnet.layers.windows import (
     Sizes,
@@ -114,7 +114,7 @@ def _conv_transpose(
     window = windows("conv{}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
     kernel = params["kernel"]
     crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
-    bias = bias_of(params) if use_bias else None
+    bias = params["bias"] if use_bias else None
     x = to_channels_last(x, window.data_format)
     y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)
     return activate(activation, params, from_channels_last(y, window.data_format))

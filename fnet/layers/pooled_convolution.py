@@ -6,7 +6,7 @@ from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops
 from fnet.core.rules import layer
 from fnet.errors import InvalidParams
-from fnet.layers.basic import bias_of, linear_params
+from fnet.layers.basic import linear_params
 from fnet.layers.convolution import conv_room, conv_rule, pads_of
 from fnet.layers.windows import Sizes, output_sizes, per_axis, windows
 from fnet.types import Array, Padding, Param, Params, ParamTree, PerAxis, Positive, Spec
@@ -69,7 +69,7 @@ def pooled_conv2d(
     y = ops.conv(x, params["kernel"], strides=window.strides, padding=pads, dilation=window.dilation)
     y = ops.max_pool(y, pool, pool, ((0, 0), (0, 0)))
     clamp = CLAMPS.get(activation)
-    y = ops.finish(y, bias_of(params) if use_bias else None, clamp)
+    y = ops.finish(y, params["bias"] if use_bias else None, clamp)
     return y if clamp else activate(activation, params, y)
 
 
@@ -113,5 +113,5 @@ def winograd_conv2d(
     window = windows("winograd_conv2d", 2, 3, 1, padding, None)
     pads = pads_of(window, x.shape, (3, 3, *kernel.shape[1:]), filters, 1)
     clamp = CLAMPS.get(activation)
-    y = ops.winograd(x, kernel, bias_of(params) if use_bias else None, padding=pads, pool=pool, clamp=clamp)
+    y = ops.winograd(x, kernel, params["bias"] if use_bias else None, padding=pads, pool=pool, clamp=clamp)
     return y if clamp else activate(activation, params, y)
