@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fnet
-from benchmarks.journeys import traced
+from benchmarks.journeys import KINDS, calls_of, traced
 from fnet import at, bind, dense, embedding, graph, identity, input_layer, layer, masked_by, sequential
 from fnet.core import infer
 from fnet.core.compose import input_names
@@ -17,6 +17,7 @@ from fnet.core.options import misfit
 from fnet.core.sources import describe
 from fnet.masks import Masked
 from fnet.tree import FrozenDict, freeze, thaw
+from tests.golden.archives import golden
 from tests.public import NAMES
 
 
@@ -288,6 +289,21 @@ def test_a_layer_costs_three_calls_for_a_plain_array_of_floats():
     params = fnet.init(long, 0, x.shape)
     counts = [traced(lambda model=model: model(params, x)).calls.total() for model in (short, long, short, long)]
     assert counts[3] - counts[2] == 8 * 3
+
+
+@pytest.mark.parametrize(("kind", "most"), [
+    ("dense, softmax", 6), ("embedding", 2), ("max_pooling2d", 2), ("batch_normalization", 5), ("conv2d", 6),
+    ("depthwise_conv2d", 7), ("layer_normalization", 5),
+])  # fmt: skip
+def test_a_layer_costs_no_more_calls_than_before(kind, most):
+    assert calls_of(*KINDS[kind]) <= most
+
+
+def test_a_load_goes_from_file_to_file_no_more_often_than_before():
+    """Small changes added a third in one day."""
+    data = golden("cnn.keras")
+    fnet.load_keras(data)
+    assert traced(lambda: fnet.load_keras(data)).changes <= 940
 
 
 def test_numbers_of_numpy_are_options_as_those_of_python_are():

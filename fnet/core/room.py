@@ -11,7 +11,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.layer import bind
+from fnet.core.layer import Bound, bind
 from fnet.core.model import Model
 from fnet.records import dataclass
 from fnet.tree import Path
@@ -76,7 +76,7 @@ def _of(traced: infer.TracedStep, by_path: Mapping[Path, infer.TracedStep]) -> R
 
 def _of_layer(traced: infer.TracedStep) -> Room:
     """A layer holds, next to its inputs, its outputs, twice the largest of both, and what its `room` rule declares."""
-    bound = bind(traced.step)
+    bound = traced.step if isinstance(traced.step, Bound) else bind(traced.step)
     read, written = [*map(size, arrays(traced.inputs))], size(traced.outputs)
     rule = bound.rules.room
     memory, work = (0, 0) if rule is None else bound.fill(rule)(traced.inputs)
@@ -116,7 +116,7 @@ def size(specs: Any) -> int:
 
 def arrays(specs: Any) -> list[Any]:
     """The Specs and Params in a tree."""
-    return [leaf for leaf in tree.leaves(specs) if hasattr(leaf, "shape")]
+    return [specs] if isinstance(specs, Spec) else [leaf for leaf in tree.leaves(specs) if hasattr(leaf, "shape")]
 
 
 def numbers(spec: Any) -> int:

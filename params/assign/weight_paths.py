@@ -226,7 +226,7 @@ def of_training(work: Plan) -> re.Pattern[str]:
 def stored_at(file: WeightTree, slot: Slot) -> Variables:
     """The arrays of the group of a slot."""
     variables = variables_of(file, slot.group)
-    if variables.every or not is_custom(slot.owner):
+    if variables.arrays or variables.named or not is_custom(slot.owner):
         return variables
     place = places_inside(file, slot.home).get(slot.group.removeprefix(slot.home).strip("/"))
     return variables if place is None else file.groups[place]

@@ -112,10 +112,12 @@ def require_dense(objects: Sequence[dict[str, Any]], replaced: Container[str]) -
 
     replaced: as in `screen`.
     """
-    objects = [item for item in objects if isinstance(item["config"], dict) and not _is_replaced(item, replaced)]
-    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
-    layer = next((item for item in objects if item["class_name"] in BY_ENTRY | {"Bincount"}), None)
-    if sparse and layer is not None:
+    objects = [item for item in objects if isinstance(item["config"], dict)]
+    if not any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects):
+        return
+    by_entry = [item for item in objects if item["class_name"] in BY_ENTRY | {"Bincount"}]
+    layer = next((item for item in by_entry if not _is_replaced(item, replaced)), None)
+    if layer is not None:
         raise UnsupportedLayer(
             f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
             "for entries; build the model with dense inputs"
