@@ -185,7 +185,7 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
 
 
 def from_front(indices: Any, *sizes: int) -> Array:
-    """Indices into axes of `sizes`, each in turn, negative ones put behind the end: TensorFlow has nothing there."""
+    """Indices into axes of `sizes`, each in turn, negative ones moved beyond the end: TensorFlow has nothing there."""
     indices = tensor(indices)
     behind = np.asarray(sizes[0] if len(sizes) == 1 else sizes, "int32")
     return xp.where(indices < 0, behind, indices) if indices.dtype.kind == "i" else indices
@@ -199,7 +199,11 @@ def scattered(x: Array, indices: Any, updates: Array, by: str) -> Array:
 
 @operation(lambda at, values, *, shape: _scatter_rule(Spec(tuple(shape), dtype_of(values)), at, values), call=READS)
 def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
-    """Zeros of `shape` with `values` added at `indices` (..., depth); values at equal indices add up."""
+    """Zeros of `shape` with `values` added at `indices` (..., depth); values at equal indices add up.
+
+    A negative index is no place, as in Keras on TensorFlow (on JAX it counts from the end): InvalidInput on NumPy, and
+    on JAX, as for one beyond the end, its values are left out.
+    """
     values = tensor(values)
     return scattered(xp.zeros(tuple(shape), values.dtype), indices, values, "add")
 
@@ -220,7 +224,10 @@ def _scatter_rule(inputs: Spec, indices: Any, updates: Any) -> Spec:
 def scatter_update(
     inputs: Array, indices: Array, updates: Array, *, reduction: Literal["add", "max", "min", "mul"] | None = None
 ) -> Array:
-    """`inputs` with `updates` at `indices` (n, depth): replaced, or combined by "add", "max", "min" or "mul"."""
+    """`inputs` with `updates` at `indices` (n, depth): replaced, or combined by "add", "max", "min" or "mul".
+
+    Negative indices are as in `scatter`.
+    """
     inputs = tensor(inputs)
     return scattered(inputs, indices, tensor(updates, inputs.dtype.name), reduction or "set")
 
