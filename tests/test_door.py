@@ -200,10 +200,10 @@ def test_a_step_that_declares_no_input_takes_any_objects():
 @pytest.mark.parametrize("shape", [(3,), (1, 3)])
 def test_an_array_of_objects_that_are_numbers_or_rows_is_one_of_numbers(shape):
     for numbers, dtype in (([np.float32(1)] * 3, "float32"), ([1, 2, 3], "int64"), ([True] * 3, "bool")):
-        assert arrays.array(np.array(numbers, object).reshape(shape)).dtype == dtype
-        assert arrays.array(np.array(numbers, object).reshape(shape)).shape == shape
+        found = arrays.numbers(np.array(numbers, object).reshape(shape))
+        assert (found.dtype, found.shape) == (dtype, shape)
     for others in ([2**63, -1, 1], [2**70, 1, 1], ["a", 1, 2], [None, None, None]):
-        assert arrays.array(np.array(others, object).reshape(shape)).dtype == object
+        assert arrays.numbers(np.array(others, object).reshape(shape)).dtype == object
     rows = np.empty(2, object)
     rows[:] = [np.ones(3, "float32"), np.zeros(3, "float32")]
     assert arrays.array(rows).dtype == "float32"

@@ -197,17 +197,22 @@ def _of_list(value: Any) -> Any:
 
 
 def _with_nan(values: Any) -> Any:
-    """Objects that are numbers as an array of them, as floats with NaN where some are None or Decimals, as from a
-    database; else as it is."""
+    """Objects that are numbers, some of them None or Decimals as from a database, as floats with NaN; else as it is."""
     kinds = set(map(type, values.flat)) if values.dtype.kind == "O" else set()
     exact = {kind for kind in kinds if issubclass(kind, Number) and not issubclass(kind, Complex)}  # Decimal is neither
-    if not kinds or kinds == {type(None)} or not all(issubclass(kind, NUMBERS) for kind in kinds - exact):
+    mixed = len(kinds) > 1 and not all(issubclass(kind, int | np.integer) for kind in kinds)
+    floats = (exact or mixed) and all(issubclass(kind, NUMBERS) for kind in kinds - exact)
+    return values.astype(np.float64) if floats else values
+
+
+def numbers(values: Any) -> Any:
+    """An array of objects that are numbers as one of these; else as it is: 64 bits do not hold all integers."""
+    kinds = set(map(type, values.flat)) - {type(None)} if values.dtype.kind == "O" else set()
+    if not kinds or not all(issubclass(kind, NUMBERS) for kind in kinds):
         return values
+    found = np.array(values.tolist())
     whole = all(issubclass(kind, int | np.integer) for kind in kinds)
-    if not exact and (whole or len(kinds) == 1):
-        numbers = np.array(values.tolist())
-        return values if whole and numbers.dtype.kind not in "biu" else numbers  # 64 bits do not hold all integers
-    return values.astype(np.float64)
+    return found if found.dtype.kind in ("biu" if whole else "biuf") else values
 
 
 def is_none(values: Any) -> bool:

@@ -23,7 +23,7 @@ from fnet.core.rules import rules
 from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import IN_32_BITS, InvalidInput
-from fnet.inference.arrays import array, columns, is_none, is_table, table
+from fnet.inference.arrays import array, columns, is_none, is_table, numbers, table
 from fnet.inference.string_split import inputs_of_host
 from fnet.records import NamedTuple
 from fnet.shapes import fits
@@ -86,20 +86,23 @@ class Door:
         if isinstance(self.inputs, str | Mapping) or all(isinstance(part, str) for part in self.inputs):
             x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
-        floats: dict[int, Any] = {}
-        """{id of an input: it in floats, where it is nothing but None, as in a single row, or JAX would cut it}."""
-        for name, value in feed(self.inputs, x).items():
-            spec = self.specs.get(name)
-            if value is None or spec is None:
+        changed: dict[int, Any] = {}
+        """{id of an input: it as numbers, where it has objects, or as floats, where JAX would cut it}."""
+        for name, given in feed(self.inputs, x).items():
+            spec, value = self.specs.get(name), given
+            if value is None:
                 continue
-            if spec.dtype != "string" and is_none(value):
-                floats[id(value)] = np.full(value.shape, np.nan)
-            _check_kind(name, floats.get(id(value), value), spec)
+            if value.dtype.kind == "O" and (spec is None or spec.dtype != "string"):
+                none = spec is not None and is_none(value)  # as in a single row
+                value = changed[id(given)] = np.full(value.shape, np.nan) if none else numbers(value)
+            if spec is None:
+                continue
+            _check_kind(name, value, spec)
             _check_shape(name, value, spec)
             held = _held(value, spec, name in self.whole)
             if held and not spec.dtype.startswith(INTEGER) and _beyond(value, held).any():
-                floats[id(value)] = value.astype(spec.dtype)
-        return tree.map(lambda leaf: floats.get(id(leaf), leaf), x) if floats else x
+                changed[id(given)] = value.astype(spec.dtype)
+        return tree.map(lambda leaf: changed.get(id(leaf), leaf), x) if changed else x
 
     def _single(self, x: Any) -> Any:
         """The value of the only input: given alone, in a list of one, by name, or as columns."""

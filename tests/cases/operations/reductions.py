@@ -22,7 +22,7 @@ REDUCTIONS = [
     *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((2, 3, 4))),
     *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((2, 3, 4)), axis=1, keepdims=True),
     *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((60, 2), nan=True), axis=1),  # some rows are NaN throughout
-    *rows((o.argmax, o.argmin), Odd((4, 7)), axis=0),
+    *rows((o.argmax, o.argmin), Odd((4, 5)), axis=1),
     *rows((o.count_nonzero,), I, axis=1),
     *rows((o.count_nonzero,), A((4, 5, 3), "int32", 0, 2), axis=(0, -1)),
     *rows((o.average,), A((2, 3, 4)), axis=1),
