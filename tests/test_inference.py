@@ -286,6 +286,19 @@ def test_params_as_lists_of_numbers_are_refused_by_name(each_backend, layer):
             call(*arguments)
 
 
+def test_params_may_be_lists_of_arrays_without_axes(each_backend):
+    """They were taken for lists of numbers."""
+
+    @fnet.layer(shape=lambda x: (x, {"w": [fnet.Param(()), fnet.Param(())]}))
+    def scaled(params, x):
+        return x * params["w"][0] * params["w"][1]
+
+    params = {"s": {"w": [np.array(2, "float32"), np.array(3, "float32")]}}
+    x = np.ones((2, 5), "float32")
+    np.testing.assert_array_equal(fnet.predict(sequential(s=scaled), params, x), 6 * x)
+    fnet.optimize(sequential(s=scaled), params)
+
+
 def test_arrays_of_no_numbers_are_refused_where_no_input_is_declared(each_backend):
     model = sequential(d=bind(dense, units=2))
     params = fnet.init(model, 0, (None, 2))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fnet import backend, tree
+from fnet.backend import ops
 from fnet.core.options import misfit, option_names
 from fnet.core.sources import describe
 from fnet.dtypes import name_of
@@ -43,7 +44,8 @@ def require_arrays(params: Params) -> None:
 def _lists(params: Params) -> InvalidParams | None:
     """The error for the first list of numbers in the params; None where there is none."""
     for path, leaf in tree.items(params):
-        if getattr(leaf, "shape", ()) == () and not all(isinstance(key, str) for key in path):
+        number = type(leaf) in (bool, int, float) or (ops.is_traced(leaf) and leaf.shape == ())
+        if number and not all(isinstance(key, str) for key in path):
             name = tree.path_name(tuple(itertools.takewhile(lambda key: isinstance(key, str), path)))
             return InvalidParams(f"{name} in the params is a list of numbers; make an array of it: np.float32(...)")
     return None
