@@ -90,6 +90,21 @@ def test_a_causal_attention_is_no_mask_of_keras_2():
     assert dict(converted.step.nodes)["h"].step.options["use_causal_mask"] is True
 
 
+def test_a_cast_loses_a_mask_only_where_there_may_be_one(tmp_path):
+    """Every input that was cast said that it has no mask, which `to_keras` refused."""
+    dense = layer("Dense", {"name": "d", "units": 3, "dtype": "float16"}, [["x", 0, 0, {}]])
+    masking = layer("Masking", {"name": "k", "dtype": "float32"}, [["x", 0, 0, {}]])
+    last = layer("LSTM", {"name": "l", "units": 3, "dtype": "float32"}, [["k", 0, 0, {}]])
+    end = layer("Dense", {"name": "e", "units": 3, "dtype": "float16"}, [["l", 0, 0, {}]])
+    whole = model(dense, masking, last, end, outputs=["d", "e"], inputs=("x",))
+    step = convert(modern(whole), version=(3, 12), legacy=True).step
+    fnet.to_keras(step, fnet.init(step, 0), tmp_path / "model.keras")
+    half = layer("LSTM", {"name": "l", "units": 3, "dtype": "float16"}, [["k", 0, 0, {}]])
+    whole = model(masking, half, outputs=["l"], inputs=("x",))
+    step = convert(modern(whole), version=(3, 12), legacy=True).step
+    assert dict(step.nodes)["l"].sources == fnet.masked_by("k", None)
+
+
 def test_what_masks_of_keras_2_do_that_fnet_cannot_say_is_refused_by_name():
     config = model(
         layer("GroupNormalization", {"name": "g", "groups": 2}, [["x", 0, 0, {"mask": ["m", 0, 0]}]]), outputs=["g"]

@@ -31,7 +31,7 @@ from params.convert.generations import (
     TAKE_FLOATS_AS_THEY_COME,
     Version,
 )
-from params.convert.mask_effects import Marks, after_call, as_masked, paths_of, require_expressible
+from params.convert.mask_effects import Marks, after_call, as_masked, may_carry, paths_of, require_expressible
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
     POLICIES,
@@ -82,6 +82,8 @@ class _Building:
     """{node: whether its output is float64}."""
     called: dict[str, Converted] = field(default_factory=dict)
     """{node: the layer that it calls}."""
+    carrying: set[str] = field(default_factory=set)
+    """Nodes whose outputs may carry a mask."""
 
 
 def functional(
@@ -128,6 +130,8 @@ def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
         part.step = bind(part.step, dtype=cast)
     build.nodes[layer.name] = part.step
     build.calls[layer.name, 0] = layer.name
+    if build.source is not build.conversion.root:
+        build.carrying.add(layer.name)
     build.specs[layer.name] = infer.input_spec(part.step)
 
 
@@ -251,7 +255,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     if means and kwargs.get("mask") and build.conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
     if build.conversion.masked:
-        sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
+        sources = as_masked(part, sources, kwargs, build.specs, build.carrying, build.conversion)
     if part.operation and LOSSES & {layer.class_name, layer.config.get("function")}:
         step, sources = _by_logits(build, step, sources)
     if number and infer.keeps_states(step):
@@ -270,6 +274,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
     build.called[name] = part
+    if build.conversion.masked and may_carry(part, step, sources, build.carrying, build.conversion):
+        build.carrying.add(name)
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
     _give_keys(build, part, name, shares, training)

@@ -9,7 +9,7 @@ same array as an input, and writes `masked_by(x, None)` where a later call reads
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import field
 from typing import Any
 
@@ -90,14 +90,22 @@ class Marks:
 
 
 def as_masked(
-    part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], conversion: Conversion
+    part: Converted,
+    sources: Any,
+    kwargs: Mapping[str, Any],
+    specs: Mapping[str, Any],
+    carrying: Set[str],
+    conversion: Conversion,
 ) -> Any:
     """The sources of a call without the masks that a layer ignores: those of inputs that it casts; in Keras 2 those of
     attention before 2.10, and all where the call has `mask=None`. Refuses masks by those rules that fnet cannot
-    express."""
+    express.
+
+    carrying: the nodes that may carry a mask; what others give is left as it is, so that `to_keras` can say it.
+    """
     source, label, explicit = part.source, part.source.label, kwargs.get("mask")
     if not conversion.keras2:
-        return tree.map(lambda leaf: _unless_cast(leaf, part, specs, conversion), sources)
+        return tree.map(lambda leaf: _unless_cast(leaf, part, specs, carrying, conversion), sources)
     if source.is_model and isinstance(explicit, list) and None in explicit:
         raise UnsupportedLayer(f"{label} was called with masks for some of its inputs only, which deletes the others")
     if source.class_name == "GroupNormalization" and explicit is not None:
@@ -112,10 +120,12 @@ def as_masked(
     return sources
 
 
-def _unless_cast(leaf: Any, part: Converted, specs: Mapping[str, Any], conversion: Conversion) -> Any:
+def _unless_cast(
+    leaf: Any, part: Converted, specs: Mapping[str, Any], carrying: Set[str], conversion: Conversion
+) -> Any:
     """A source, without the mask that it may carry where the layer casts it."""
-    lost = isinstance(leaf, str | Ref) and loses_masks(part, _spec(leaf, specs), conversion)
-    return masked_by(leaf, None) if lost else leaf
+    carries = isinstance(leaf, str | Ref) and not carrying.isdisjoint(references(leaf))
+    return masked_by(leaf, None) if carries and loses_masks(part, _spec(leaf, specs), conversion) else leaf
 
 
 def loses_masks(part: Converted, spec: Any, conversion: Conversion) -> bool:
@@ -124,6 +134,28 @@ def loses_masks(part: Converted, spec: Any, conversion: Conversion) -> bool:
     if conversion.keras2 or conversion.version >= CASTS_KEEP_MASKS or source.is_model or part.operation:
         return False
     return source.class_name not in TAKE_FLOATS_AS_THEY_COME and _is_cast(part.step, spec)
+
+
+def may_carry(part: Converted, step: Any, sources: Any, carrying: Set[str], conversion: Conversion) -> bool:
+    """Whether the output of a call may carry a mask: one that is made in it, given to it, or of what it reads."""
+    if conversion.keras2 or not conversion.mixed or conversion.version >= CASTS_KEEP_MASKS:
+        return False
+    if makes_mask(part.source, conversion):
+        return True
+    if isinstance(step, Bound):
+        last = step.all_options.get("layer") if part.source.class_name == "Bidirectional" else step
+        if isinstance(last, Bound) and last.all_options.get("return_sequences") is False:
+            return False  # a recurrent layer without an output for each time step
+        if step.rules.mask != "own" and not step.rules.keeps_mask(step.options):
+            return False
+    return has_masks(sources) or not carrying.isdisjoint(references(sources))
+
+
+def has_masks(sources: Any) -> bool:
+    """Whether a tree of sources contains a mask."""
+    if isinstance(sources, Mapping):
+        return any(key.endswith("mask") for key in sources) or any(map(has_masks, sources.values()))
+    return isinstance(sources, masked_by) or (isinstance(sources, tuple) and any(map(has_masks, sources)))
 
 
 def after_call(

@@ -23,6 +23,7 @@ from fnet.errors import ExportError
 from fnet.layers.basic import constant
 from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params, Spec
+from params.convert.mask_effects import has_masks
 from params.file.keras_objects import Names
 from params.table.entry import Entry
 from params.table.layers import FOREIGN, LAYERS, RENAMED
@@ -169,13 +170,6 @@ def makes_masks(step: Any) -> bool:
     foreign = bound.function not in MAKE_NO_MASKS and not is_operation_of_keras(bound.function)
     own = bound.function is fnet.masking or bool(bound.options.get("mask_zero"))
     return foreign or own or any(makes_masks(child) for _, child in infer.children(bound))
-
-
-def has_masks(sources: Any) -> bool:
-    """Whether a tree of sources contains a mask."""
-    if isinstance(sources, Mapping):
-        return any(key.endswith("mask") for key in sources) or any(map(has_masks, sources.values()))
-    return isinstance(sources, masked_by) or (isinstance(sources, tuple) and any(map(has_masks, sources)))
 
 
 def _without_ages(step: Any) -> Any:
