@@ -17,7 +17,7 @@ from fnet.core.compose import Graph, Sequential, graph, with_each
 from fnet.core.layer import Bound, bind, name_of
 from fnet.core.model import Model, Node
 from fnet.core.options import option_names
-from fnet.core.sources import Ref, at, feed, mapped, masked_by
+from fnet.core.sources import Ref, at, feed, mapped
 from fnet.dtypes import is_integral
 from fnet.errors import ExportError
 from fnet.layers.basic import constant
