@@ -293,12 +293,11 @@ def _with_casts(
     Keras before 3.5 wrote the masks that are made in the model into the calls of their readers, which keep these.
     """
     names, before = Names(parts), conversion.version < INPUTS_KEEP_FLOATS
-    losing = dict(
-        takewhile(
-            lambda item: not (before and not item[1].source.is_model and makes_mask(item[1].source, conversion)),
-            parts.items(),
-        )
-    )
+
+    def keeps(part: Converted) -> bool:
+        return before and not part.source.is_model and makes_mask(part.source, conversion)
+
+    losing = dict(takewhile(lambda item: not keeps(item[1]), parts.items()))
 
     def cast_first(name: str, step: Any, x: Any) -> list[tuple[str, Any]]:
         if name not in losing or not loses_masks(losing[name], x, conversion):

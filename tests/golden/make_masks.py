@@ -748,8 +748,9 @@ def casts():
     outputs += [L.Bidirectional(L.GRU(3, dtype=half), dtype=half)(x), L.MultiHeadAttention(2, 3, dtype=half)(x, x)]
     a = Input((T, F))
     outputs.append(Model(a, L.LSTM(3, dtype=half)(a))(x))
-    for masking in (L.Masking(dtype=full), L.Activation("tanh", dtype=full)):  # a mask from inside, and from outside
-        steps = [masking, L.LSTM(F, return_sequences=True, dtype=half), L.GlobalAveragePooling1D(dtype=full)]
+    inside = Sequential([Input((T, F)), L.Masking(dtype=full)])
+    for first in (L.Masking(dtype=full), inside, L.Activation("tanh", dtype=full)):  # the last has a mask from outside
+        steps = [first, L.LSTM(F, return_sequences=True, dtype=half), L.GlobalAveragePooling1D(dtype=full)]
         outputs.append(Sequential([Input((T, F)), *steps])(x))
     return [f, m], outputs
 
