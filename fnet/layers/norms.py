@@ -13,7 +13,7 @@ from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import flow
 from fnet.core.rules import Rounding, layer
-from fnet.dtypes import floats_of, in_floats
+from fnet.dtypes import floats_of, in_floats, is_float
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.layers.windows import Sizes, remembered
@@ -296,7 +296,7 @@ def spectral_normalization(
     >>> spectral_normalization({"layer": kernel}, np.ones((1, 2)), layer=dense)
     array([[2.]])
     """
-    x = in_floats(x, params) if values_of(x).dtype.kind == "f" else x
+    x = in_floats(x, params) if is_float(values_of(x)) else x
     y = flow(layer, params["layer"], x)
     dtype = values_of(x).dtype
     # Keras casts to the dtype of the input, also the rows of an embedding to that of its ids.
