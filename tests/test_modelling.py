@@ -168,6 +168,15 @@ def test_partition_and_merge_are_inverse(each_backend):
     chex.assert_trees_all_equal(fnet.merge(trainable, rest), params)
 
 
+def test_params_in_bfloat16_are_trained():
+    """Those that a user casts: NumPy does not count them among its floats, and none was trainable."""
+    with fnet.backend.using("jax"):
+        params = fnet.tree.map(lambda leaf: leaf.astype("bfloat16"), fnet.init(MODEL, 0))
+        trainable, rest = fnet.partition(MODEL, params)
+    assert not rest
+    chex.assert_trees_all_equal(trainable, params)
+
+
 def test_activations_tells_what_flows_at_any_step(each_backend):
     params = fnet.init(MODEL, 0)
     ids = np.ones((2, 6), int)

@@ -15,6 +15,7 @@ from fnet.core.diagnosis import require_arrays, require_order
 from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
 from fnet.core.sources import describe
+from fnet.dtypes import is_float
 from fnet.errors import InvalidInput, InvalidParams, printable
 from fnet.initializers import INITIALIZERS
 from fnet.shapes import fits
@@ -153,7 +154,7 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
     trainable: dict[Path, Any] = {}
     rest: dict[Path, Any] = {}
     for path, leaf in tree.items(params):
-        is_trained = path in expected and expected[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
+        is_trained = path in expected and expected[path].trainable and is_float(leaf)
         (trainable if is_trained else rest)[path] = leaf
     return tree.nest(trainable), tree.nest(rest)
 
