@@ -118,3 +118,7 @@ def test_faults_end_as_they_should(tmp_path, monkeypatch):
     for suite, (n, word, test) in mutants.ends(copy, chosen, switches, mutants.reached(copy, 1), slow=True):
         got[[*KNOWN][n]].append((suite, word, test.rpartition("::")[2]))
     assert got == KNOWN
+
+
+def test_every_fault_by_hand_fits_the_code():
+    assert len(mutants.by_hand()) == len(mutants.TELLING)

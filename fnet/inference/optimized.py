@@ -85,12 +85,12 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     leaves, structure = ops.flatten(params)
     if any(map(tree.container, {*map(type, leaves)})):
         leaves, structure = tree.flatten(params)
-    if not {*map(type, leaves)}.isdisjoint((int, float)):
-        require_arrays(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
     remembered = _programs.find(key)
     if remembered is not None:
         return remembered.filled(leaves)
+    if not {*map(type, leaves)}.isdisjoint((int, float)):
+        require_arrays(params)
     if not all(map(is_value, leaves)):
         require_values(new := tree.map(on_device, params))
         return Program(in_predict(model), new, None, Latest(0))
