@@ -62,10 +62,9 @@ def opened(
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
-    rows, masks = dict[str, infer.TracedStep](), dict[str, str]()
-    if refused.converted is not None and refused.spec is not None:
-        rows = by_path(infer.trace(refused.converted.step, refused.spec))
-        masks = trace_masks(refused.converted.step, refused.spec, rows) if refused.conversion.masked else {}
+    rows, masks = by_path(refused.rows), dict[str, str]()
+    if rows and refused.conversion.masked:
+        masks = trace_masks(refused.rows[-1].step, refused.spec, rows)
     guessed, measures = refused.guessed if rows else set(), sizes(rows)
     steps = [
         _step(path, source, refused, rows.get(path), masks.get(path, ""), measures.get(path, {}))

@@ -50,6 +50,8 @@ class Refusals:
                 except ModelFileError as error:
                     self.of_file.append(str(error))
         self._screen()
+        self.rows: list[infer.TracedStep] = []
+        """The traced steps of the model."""
         self.converted = self._convert()
         self.spec = None if self.converted is None else self.converted.takes
         if self.converted is not None and self.spec is None:
@@ -85,7 +87,7 @@ class Refusals:
                 converted = convert(
                     self.config, custom={**self.conversion.custom, **own}, version=version, legacy=legacy
                 )
-                self._require_shapes(converted)
+                self.rows = self._traced(converted)
                 return converted
             except ModelFileError as error:
                 path = getattr(error, "path", None) or self._culprit(str(error))
@@ -103,8 +105,9 @@ class Refusals:
         named = [path for path, source in self.objects.items() if source.label in message]
         return named[0] if len(named) == 1 else None
 
-    def _require_shapes(self, converted: Converted) -> None:
-        """Raise, with the path of the layer, where a shape rule or the limits refuse a layer."""
+    def _traced(self, converted: Converted) -> list[infer.TracedStep]:
+        """The steps of a model whose inputs are known. Raises, with the path of the layer, what a shape rule or the
+        limits refuse."""
 
         def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
             if isinstance(step, Model):
@@ -118,9 +121,15 @@ class Refusals:
                 vars(refused)["path"] = place
                 raise refused from error
 
-        if (spec := converted.takes) is not None:
+        if (spec := converted.takes) is None:
+            return []
+        try:
+            rows = infer.trace(converted.step, spec)
+        except BROKEN:  # which does not say where
             walk(converted.step, spec, ())
-            require_room(infer.trace(converted.step, spec), *self.room)
+            raise
+        require_room(rows, *self.room)
+        return rows
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:
