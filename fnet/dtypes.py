@@ -144,6 +144,12 @@ def floating(*values: Any) -> list[Array]:
     return strong(*values, kind=("float",))
 
 
+def as_floats(x: Any) -> Array:
+    """`x` as an array of floats: float32 unless it is a tensor of another float dtype."""
+    (array,) = floating(x)
+    return array
+
+
 def factors(*xs: Any) -> tuple[list[Array], str]:
     """(the factors as floats, the dtype of their product)."""
     arrays = strong(*xs)

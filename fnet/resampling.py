@@ -53,9 +53,13 @@ def require_interpolation(interpolation: str) -> None:
         raise ValueError(f"no interpolation {interpolation!r}; known: {', '.join(INTERPOLATIONS)}")
 
 
+def _numbers(count: int) -> Floats:
+    return np.arange(count, dtype=F32)
+
+
 def _centers(size: int, count: int) -> Floats:
     """The centre of each output pixel, in input pixels."""
-    return (np.arange(count, dtype=F32) + F32(0.5)) * (F32(size) / F32(count))
+    return (_numbers(count) + F32(0.5)) * (F32(size) / F32(count))
 
 
 def _nearest(size: int, count: int) -> Any:
@@ -73,7 +77,7 @@ def _bilinear(size: int, count: int) -> Taps:
 
 def _bilinear_from_corners(size: int, count: int) -> Taps:
     """Bilinear as in TensorFlow 1: pixels are points, the first of the output is at the first of the input."""
-    at = np.arange(count, dtype=F32) * (F32(size) / F32(count))
+    at = _numbers(count) * (F32(size) / F32(count))
     floor = np.floor(at)
     low = floor.astype(np.int64)
     return np.stack([low, np.minimum(low + 1, size - 1)]), np.stack([F32(1) - (at - floor), at - floor])
@@ -112,7 +116,8 @@ def _normalised(weights: Floats) -> Floats:
 def _area(size: int, count: int) -> Taps:
     """The mean over the part of the input that an output pixel covers."""
     scale = F32(size) / F32(count)
-    start, stop = np.arange(count, dtype=F32) * scale, (np.arange(count, dtype=F32) + F32(1)) * scale
+    edges = _numbers(count + 1) * scale
+    start, stop = edges[:-1], edges[1:]
     first = np.floor(start).astype(np.int64)
     most = int((np.ceil(stop).astype(np.int64) - first).max())
     pixels = first + np.arange(most)[:, None]
@@ -127,7 +132,7 @@ def _spans(size: int, count: int, kernel: Kernel, radius: float, antialias: bool
     scale = F32(count) / F32(size)
     inverse = F32(1.0 / float(scale))
     widened = max(inverse, F32(1)) if antialias else F32(1)
-    at = (np.arange(count, dtype=F32) + F32(0.5)) * inverse
+    at = (_numbers(count) + F32(0.5)) * inverse
     reach = F32(radius) * widened
     first = np.clip(np.ceil(at - reach - F32(0.5)).astype(np.int64), 0, size - 1)
     last = np.clip(np.floor(at + reach - F32(0.5)).astype(np.int64), 0, size - 1)

@@ -663,6 +663,7 @@ def test_rules_of_room_ask_for_options_that_there_are():
 
 
 IMAGE4, PICTURE, MATRIX = fnet.Spec((2, 9, 8, 4)), fnet.Spec((8, 9, 3)), fnet.Spec((2600, 2600))
+PHOTOS = fnet.Spec((1000, 1000, 3))
 COSTLY = [
     ("conv", (IMAGE4, Spec((3, 3, 4, 5))), {"padding": "same", "dilation_rate": 10**5}, 2441613, 2441613),
     ("conv_transpose", (IMAGE4, Spec((3, 3, 5, 4))), {"padding": "same", "dilation_rate": 10**5}, 9766198, 53713488),
@@ -670,6 +671,7 @@ COSTLY = [
     ("depthwise_conv", (IMAGE4, Spec((3, 3, 4, 2))), {"padding": "same", "dilation_rate": 10**5}, 2441613, 2441613),
     ("separable_conv", (IMAGE4, Spec((3, 3, 4, 2)), Spec((1, 1, 8, 5))),
       {"padding": "same", "dilation_rate": 10**5}, 2441613, 2441613),
+    ("separable_conv", (IMAGE4, Spec((3, 3, 4, None)), Spec((1, 1, 8, 5))), {"padding": "same"}, 0, 0),
     ("max_pool", Spec((1, 1000, 1000, 8)), {"pool_size": 999, "strides": 1, "padding": "same"}, 183, 61096),
     ("adaptive_max_pool", Spec((1, 4, 4, 900)), {"output_size": (10**5, 1)}, 6179, 5493),
     ("unfold", Spec((1, 3, 8, 8)), {"kernel_size": 2, "padding": 10**4, "stride": 10**4}, 4581, 4581),
@@ -677,6 +679,8 @@ COSTLY = [
     ("gaussian_blur", PICTURE, {"kernel_size": (10**7, 5)}, 4692, 6623),
     ("extract_patches", PICTURE, {"size": 3, "strides": 1, "padding": "same", "dilation_rate": 10**4}, 9163, 9163),
     ("resize", Spec((4, 1000, 3)), {"size": (10**5, 1)}, 3440, 3435),
+    ("resize", PHOTOS, {"size": (1, 10**4), "pad_to_aspect_ratio": True}, 114830, 114807),
+    ("resize", PHOTOS, {"size": (1, 10**4), "pad_to_aspect_ratio": True, "crop_to_aspect_ratio": True}, 389, 366),
     ("extract_sequences", Spec((2, 10)), {"sequence_length": 10**8, "sequence_stride": 3}, 762, 762),
     ("stft", Spec((2, 30)),
       {"sequence_length": 8, "sequence_stride": 4, "fft_length": 10**8, "center": False}, 762, 762),

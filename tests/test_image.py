@@ -12,7 +12,7 @@ from fnet.resampling import INTERPOLATIONS
 from params import UnsupportedLayer
 from tests import parity
 
-SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 7), (8, 16), (31, 5), (224, 13), (13, 224), (100, 300)]
+SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 7), (8, 16), (31, 5), (224, 13), (13, 224), (100, 300), (4, 50)]
 
 
 @pytest.mark.parametrize("antialias", [False, True])

@@ -103,6 +103,7 @@ GAMMA = ("lgamma", "digamma")
         *((f"math.{name}", (np.float32([*np.linspace(-8.3, 12, 50), 0, -2, 1e-6, 2e3]),), {}) for name in GAMMA),
         ("math.reciprocal_no_nan", (np.float32([0.0, -0.0, 0.3, np.inf]),), {}),
         ("math.reduce_mean", (np.array([[-3, -4], [2, 5]]),), {"axis": 1}),
+        ("truncatediv", (np.int8([-128, -128, -128, 127, -7]), np.int8([2, 3, 127, -2, 3])), {}),
         ("math.cumulative_logsumexp", (X,), {"axis": 1, "exclusive": True, "reverse": True}),
         ("math.cumulative_logsumexp", (np.float32([-np.inf, -np.inf, 1, 90, np.inf, 3]),), {}),
         *(

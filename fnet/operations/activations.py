@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet.activation_functions import ACTIVATIONS, halved
-from fnet.dtypes import floating, tensor
+from fnet.dtypes import as_floats, tensor
 from fnet.operations.rules import Operation, borrowing, like, named, operation, same
 from fnet.shapes import positive
 from fnet.types import Array, Spec
@@ -27,7 +27,7 @@ def _activation(
 
     options = list(inspect.signature(compute).parameters)[1:]
     function = borrowing(apply, ["x"], compute, *options, **defaults)
-    return operation(rule)(named(name, compute.__doc__ or name, function))
+    return operation(rule)(named(name, str(compute.__doc__), function))
 
 
 celu = _activation("celu")
@@ -38,7 +38,7 @@ hard_shrink = _activation("hard_shrink")
 hard_sigmoid = _activation("hard_sigmoid")
 hard_silu = _activation("hard_silu")
 hard_tanh = _activation("hard_tanh")
-leaky_relu = _activation("leaky_relu", like, lambda x: floating(x)[0])
+leaky_relu = _activation("leaky_relu", like, as_floats)
 log_sigmoid = _activation("log_sigmoid")
 log_softmax = _activation("log_softmax")
 mish = _activation("mish")

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fnet.backend import ops, xp
 from fnet.core.room import copies
 from fnet.dtypes import (
+    as_floats,
     bounds,
     dtype_of,
     floating,
@@ -56,10 +57,6 @@ def binary(name: str, text: str, kernel: Kernel, prepare: Callable[..., list[Any
         return kernel_of(kernel)(*prepare(x1, x2))
 
     return operation(broadcast)(named(name, text, apply))
-
-
-def _float(x: Any) -> Array:
-    return floating(x)[0]
 
 
 def _float64_of_int64(*xs: Any) -> list[Array]:
@@ -169,38 +166,38 @@ def _reciprocal(x: Array) -> Array:
 
 absolute = unary("absolute", "|x|.", _magnitude)
 abs = unary("abs", "|x|.", _magnitude)
-fabs = unary("fabs", "|x| as a float.", "abs", _float)
+fabs = unary("fabs", "|x| as a float.", "abs", as_floats)
 negative = unary("negative", "-x.", "negative")
 sign = unary("sign", "-1, 0 or 1.", _sign)
 square = unary("square", "x^2.", "square", lambda x: without_bool(tensor(x)))
-sqrt = unary("sqrt", "The square root.", "sqrt", _float)
+sqrt = unary("sqrt", "The square root.", "sqrt", as_floats)
 rsqrt = unary("rsqrt", "1 / sqrt(x).", lambda x: 1 / xp.sqrt(x))
 cbrt = unary("cbrt", "The cube root.", lambda x: xp.sign(x) * xp.power(xp.abs(x), 1 / 3), _wide)
 reciprocal = unary("reciprocal", "1 / x.", _reciprocal)
-exp = unary("exp", "e to the power x.", "exp", _float)
-exp2 = unary("exp2", "2 to the power x.", "exp2", _float)
-expm1 = unary("expm1", "exp(x) - 1.", "expm1", _float)
-log = unary("log", "The natural logarithm.", "log", _float)
-log2 = unary("log2", "The logarithm to base 2.", "log2", _float)
-log10 = unary("log10", "The logarithm to base 10.", "log10", _float)
-log1p = unary("log1p", "log(1 + x).", "log1p", _float)
-sin = unary("sin", "The sine.", "sin", _float)
-cos = unary("cos", "The cosine.", "cos", _float)
-tan = unary("tan", "The tangent.", "tan", _float)
-arcsin = unary("arcsin", "The inverse sine.", "arcsin", _float)
-arccos = unary("arccos", "The inverse cosine.", "arccos", _float)
-arctan = unary("arctan", "The inverse tangent.", "arctan", _float)
-sinh = unary("sinh", "The hyperbolic sine.", "sinh", _float)
-cosh = unary("cosh", "The hyperbolic cosine.", "cosh", _float)
-tanh = unary("tanh", "The hyperbolic tangent.", "tanh", _float)
-arcsinh = unary("arcsinh", "The inverse hyperbolic sine.", "arcsinh", _float)
-arccosh = unary("arccosh", "The inverse hyperbolic cosine.", "arccosh", _float)
-arctanh = unary("arctanh", "The inverse hyperbolic tangent.", "arctanh", _float)
-sinc = unary("sinc", "sin(pi x) / (pi x), 1 at 0.", _sinc, _float)
+exp = unary("exp", "e to the power x.", "exp", as_floats)
+exp2 = unary("exp2", "2 to the power x.", "exp2", as_floats)
+expm1 = unary("expm1", "exp(x) - 1.", "expm1", as_floats)
+log = unary("log", "The natural logarithm.", "log", as_floats)
+log2 = unary("log2", "The logarithm to base 2.", "log2", as_floats)
+log10 = unary("log10", "The logarithm to base 10.", "log10", as_floats)
+log1p = unary("log1p", "log(1 + x).", "log1p", as_floats)
+sin = unary("sin", "The sine.", "sin", as_floats)
+cos = unary("cos", "The cosine.", "cos", as_floats)
+tan = unary("tan", "The tangent.", "tan", as_floats)
+arcsin = unary("arcsin", "The inverse sine.", "arcsin", as_floats)
+arccos = unary("arccos", "The inverse cosine.", "arccos", as_floats)
+arctan = unary("arctan", "The inverse tangent.", "arctan", as_floats)
+sinh = unary("sinh", "The hyperbolic sine.", "sinh", as_floats)
+cosh = unary("cosh", "The hyperbolic cosine.", "cosh", as_floats)
+tanh = unary("tanh", "The hyperbolic tangent.", "tanh", as_floats)
+arcsinh = unary("arcsinh", "The inverse hyperbolic sine.", "arcsinh", as_floats)
+arccosh = unary("arccosh", "The inverse hyperbolic cosine.", "arccosh", as_floats)
+arctanh = unary("arctanh", "The inverse hyperbolic tangent.", "arctanh", as_floats)
+sinc = unary("sinc", "sin(pi x) / (pi x), 1 at 0.", _sinc, as_floats)
 deg2rad = unary("deg2rad", "Degrees to radians.", lambda x: x * (math.pi / 180), _wide)
 rad2deg = unary("rad2deg", "Radians to degrees.", lambda x: x * (180 / math.pi), _wide)
-floor = unary("floor", "The largest whole number not above x.", "floor", _float)
-ceil = unary("ceil", "The smallest whole number not below x.", "ceil", _float)
+floor = unary("floor", "The largest whole number not above x.", "floor", as_floats)
+ceil = unary("ceil", "The smallest whole number not below x.", "ceil", as_floats)
 trunc = unary("trunc", "x without its fraction.", lambda x: xp.trunc(x) if is_float(x) else x)
 erf = unary("erf", "The error function.", "erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc")
@@ -217,7 +214,7 @@ real = unary("real", "The real part.", "real")
 imag = unary("imag", "The imaginary part.", lambda x: xp.imag(x) if is_complex(x) else xp.zeros_like(x))
 conj = unary("conj", "The complex conjugate.", "conj")
 conjugate = unary("conjugate", "The complex conjugate.", "conj")
-angle = unary("angle", "The argument of a complex number; 0 or pi for a real one.", "angle", _float)
+angle = unary("angle", "The argument of a complex number; 0 or pi for a real one.", "angle", as_floats)
 isreal = unary("isreal", "Whether the imaginary part is 0.", lambda x: xp.equal(xp.imag(x), 0))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core.room import copies, size, work_of_products
-from fnet.dtypes import floating, is_float, result_type, tensor
+from fnet.dtypes import as_floats, floating, is_float, result_type, tensor
 from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
 from fnet.resampling import KERNELS
@@ -158,7 +158,7 @@ def map_coordinates(
     fill_value: float = 0,
 ) -> Array:
     """`inputs` at fractional `coordinates` (axes, ...): the nearest (order 0) or interpolated linearly (order 1)."""
-    inputs, coordinates = tensor(inputs), floating(coordinates)[0]
+    inputs, coordinates = tensor(inputs), as_floats(coordinates)
     ends = []
     for at, width in zip(coordinates, inputs.shape, strict=True):
         low = xp.floor(at) if order else xp.round(at)
@@ -243,7 +243,7 @@ def scale_and_translate(
     """
     images = tensor(images)
     scale, translation = floating(scale, translation)
-    y = floating(images)[0]
+    y = as_floats(images)
     for number, axis in enumerate(axes_of(spatial_dims, images.ndim)):
         sizes = (images.shape[axis], int(output_shape[axis]))
         shares = _shares(sizes, scale[number], translation[number], method, antialias)

@@ -12,7 +12,7 @@ from fnet.backend import ops, xp
 from fnet.core.layer import bind
 from fnet.core.options import asking
 from fnet.core.room import of_step
-from fnet.dtypes import bounds, floating, tensor
+from fnet.dtypes import as_floats, bounds, tensor
 from fnet.layers.image import height_and_width, resizing
 from fnet.layers.windows import from_channels_last, is_channels_first, to_channels_last
 from fnet.operations.rules import Operation, operation
@@ -204,7 +204,7 @@ def rgb_to_grayscale(images: Array, *, data_format: DataFormat | None = None, sc
     axis = image_axes(images.ndim, data_format)[2]
     if images.shape[axis] == 1:
         return images
-    x = xp.moveaxis(floating(images)[0], axis, -1)
+    x = xp.moveaxis(as_floats(images), axis, -1)
     top = bounds(images.dtype.name)[1] if scales_integers and images.dtype.kind in "iu" else None
     x = x if top is None else x * ops.asarray(1 / top, x.dtype)
     y = x[..., 0] * 0.2989 + x[..., 1] * 0.5870 + x[..., 2] * 0.1140

@@ -15,7 +15,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops, xp
 from fnet.core.room import size, work_of_products
-from fnet.dtypes import floating, is_integral, tensor, widened
+from fnet.dtypes import as_floats, is_integral, tensor, widened
 from fnet.errors import InvalidInput
 from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import axes_of, fit, reduced_shape, sized
@@ -306,7 +306,7 @@ def norm(
     keepdims: bool = False,
 ) -> Array:
     """The norm over one axis (of vectors) or two (of matrices); `axis=None`: over all axes, by default the 2-norm."""
-    x = floating(x)[0]
+    x = as_floats(x)
     axes = axes_of(axis, x.ndim)
     if ord is None or (ord == "fro" and len(axes) == 2):
         return xp.sqrt(xp.sum(xp.abs(x) ** 2, axis=axes, keepdims=keepdims))

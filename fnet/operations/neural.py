@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import of_products
-from fnet.dtypes import floating, is_float, result_type, strong, tensor
+from fnet.dtypes import as_floats, is_float, result_type, strong, tensor
 from fnet.errors import InvalidInput
 from fnet.operations.indexing import from_front
 from fnet.operations.linear_algebra import norm_of
@@ -140,7 +140,7 @@ def normalize(
 
     spectral: over two axes order 2 is the largest singular value, as in Keras before 3.6.
     """
-    x = floating(x)[0]
+    x = as_floats(x)
     least = EPSILON if epsilon is None else epsilon
     if order == 2 and not spectral:
         return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True)), 1 / least)

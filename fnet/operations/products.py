@@ -18,7 +18,6 @@ from fnet.dtypes import (
     floating,
     is_bool,
     product_dtype,
-    promoted,
     result_type,
     strong,
     tensor,
@@ -175,7 +174,7 @@ def _einsum_sizes(operands: Sequence[Any], subscripts: str) -> tuple[dict[str, i
             other = sizes.get(letter, width)
             if letter not in result and None not in (width, other) and width != other:
                 raise ValueError(f"einsum {subscripts!r} sums axes {letter!r} of the sizes {other} and {width}")
-            sizes[letter] = broadcast_shapes((sizes.get(letter, 1),), (width,))[0]
+            (sizes[letter],) = broadcast_shapes((sizes.get(letter, 1),), (width,))
     return sizes, result
 
 
@@ -287,7 +286,7 @@ def correlate(
     pads: "keras3.12" as Keras before 3.13: "same" has the length of `x1`, "full" widens both tensors and is off by one
     for some lengths, and a result of one number is a scalar.
     """
-    name = promoted(x1, x2)[0].dtype.name
+    name = tensors_dtype(x1, x2)
     wide = name if "float" in name else "float64" if name == "int64" else "float32"
     x1, x2 = tensor(x1, wide), tensor(x2, wide)
     if pads != "keras3":

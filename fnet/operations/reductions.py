@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import xp
-from fnet.dtypes import counted, floating, is_float, result_type, tensor, without_bool
+from fnet.dtypes import as_floats, counted, floating, is_float, result_type, tensor, without_bool
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named, operation, reduced
 from fnet.shapes import axes_of, broadcast_shapes, joined, reduced_shape, total
@@ -60,7 +60,7 @@ def _logsumexp(x: Array, axis: Axis, keepdims: bool) -> Array:
 sum = _reduction("sum", "The sum.", _sum)
 mean = _reduction("mean", "The mean.", _mean)
 var = _reduction("var", "The mean of the squared distances from the mean.", _var)
-std = _reduction("std", "The square root of the variance.", lambda x, **how: xp.std(floating(x)[0], **how))
+std = _reduction("std", "The square root of the variance.", lambda x, **how: xp.std(as_floats(x), **how))
 any = _reduction("any", "Whether any is true.", lambda x, **how: xp.any(tensor(x, "bool"), **how))
 all = _reduction("all", "Whether all are true.", lambda x, **how: xp.all(tensor(x, "bool"), **how))
 amax = _reduction("amax", "The largest.", "max")
@@ -109,7 +109,7 @@ def _average_rule(x: Spec, weights: Spec | None = None, *, axis: Axis) -> Shape:
 def average(x: Array, weights: Array | None = None, *, axis: Axis = None) -> Array:
     """The mean, weighted by `weights`: of the shape of `x`, or one for each position of `axis`."""
     if weights is None:
-        return xp.mean(floating(x)[0], axis=axis)
+        return xp.mean(as_floats(x), axis=axis)
     x, weights = floating(x, weights)
     if axis is not None and weights.ndim != x.ndim:
         moved = xp.moveaxis(x, int(axis) if not isinstance(axis, Sequence) else axis[0], -1)
@@ -140,13 +140,13 @@ def _ignoring_nan(reduce: Kernel, value: float, of_none: float | None = None) ->
 def _nanmean(x: Array, axis: Any, keepdims: bool) -> Array:
     if axis == ():
         return x
-    x = floating(x)[0]
+    x = as_floats(x)
     count = xp.sum(~xp.isnan(x), axis=axis, keepdims=keepdims).astype(x.dtype)
     return _sum(instead_of_nan(x, 0.0), axis=axis, keepdims=keepdims) / count
 
 
 def _nanvar(x: Array, axis: Any, keepdims: bool) -> Array:
-    x = floating(x)[0]
+    x = as_floats(x)
     missing = xp.isnan(x)
     gap = xp.where(missing, 0.0, x - _nanmean(x, axis, True))  # NaN where the mean is infinite
     count = xp.sum(~missing, axis=axis, keepdims=keepdims).astype(x.dtype)

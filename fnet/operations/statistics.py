@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
 from fnet.core.room import copies, size
-from fnet.dtypes import floating, is_bool, is_integral, result_type, strong, tensor
+from fnet.dtypes import as_floats, is_bool, is_integral, result_type, strong, tensor
 from fnet.errors import InvalidInput
 from fnet.operations.rules import Operation, named, operation, reduced
 from fnet.shapes import axes_of, broadcast_shapes, positive, reduced_shape, require_made, shape_of
@@ -73,14 +73,14 @@ def _quantiles(name: str, text: str, share: Callable[[Any], Any], skips_nan: boo
     """An operation that gives quantiles; share: q -> numbers from 0 to 1."""
 
     def apply(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-        return _quantile(floating(x)[0], share(q), axis, method, keepdims, skips_nan)
+        return _quantile(as_floats(x), share(q), axis, method, keepdims, skips_nan)
 
     return operation(_quantile_rule, room=copies(8))(named(name, text, apply))
 
 
 def _median(name: str, text: str, skips_nan: bool = False) -> Operation:
     def apply(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan)
+        return _quantile(as_floats(x), 0.5, axis, "linear", keepdims, skips_nan)
 
     return operation(reduced, room=copies(8))(named(name, text, apply))
 
@@ -155,7 +155,7 @@ def _corrcoef_rule(x: Spec) -> Shape:
 @operation(_corrcoef_rule)
 def corrcoef(x: Array) -> Array:
     """(variables, samples) -> (variables, variables): correlations."""
-    x = floating(x)[0]
+    x = as_floats(x)
     x = x - xp.mean(x, axis=-1, keepdims=True)
     covariance = x @ xp.swapaxes(x, -1, -2)  # times one less than the samples
     spread = xp.sqrt(xp.diagonal(covariance, axis1=-2, axis2=-1))
@@ -192,6 +192,6 @@ def _trapezoid_rule(y: Spec, *, positions: Sequence[float] | None, axis: int) ->
 @operation(_trapezoid_rule)
 def trapezoid(y: Array, *, positions: Sequence[float] | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under `y` along `axis`, by trapezoids of width `dx` or between `positions` (Keras's `x`)."""
-    y = xp.moveaxis(floating(y)[0], axis, -1)
+    y = xp.moveaxis(as_floats(y), axis, -1)
     width = dx if positions is None else xp.diff(tensor(positions, y.dtype.name))
     return xp.sum(0.5 * (y[..., 1:] + y[..., :-1]) * width, axis=-1)

@@ -265,10 +265,9 @@ def _floordiv(x: Array, y: Array) -> Array:
     return xp.floor(xp.true_divide(x, y)) if is_float(x) else xp.floor_divide(x, y)
 
 
-def _truncated(x: Array, y: Array) -> Array:
-    if is_float(x):
-        return xp.trunc(xp.true_divide(x, y))
-    return xp.sign(x) * xp.sign(y) * xp.floor_divide(xp.abs(x), xp.abs(y))
+def truncated(x: Array, y: Any) -> Array:
+    """x / y without its fraction."""
+    return xp.trunc(xp.true_divide(x, y)) if is_float(x) else xp.floor_divide(x - xp.fmod(x, y), y)
 
 
 def _div(x: Array, y: Array) -> Array:
@@ -286,7 +285,7 @@ realdiv = binary("realdiv", "x / y of floats.", "true_divide", "realdiv")
 div = binary("div", "x / y of floats, floor(x / y) of integers.", _div, "compat.v1.div")
 floordiv = binary("floordiv", "floor(x / y).", _floordiv, "math.floordiv", "compat.v1.floor_div")
 floormod = binary("floormod", "x - y * floor(x / y), of the sign of y.", "mod", "math.floormod")
-truncatediv = binary("truncatediv", "x / y without its fraction.", _truncated, "truncatediv")
+truncatediv = binary("truncatediv", "x / y without its fraction.", truncated, "truncatediv")
 truncatemod = binary("truncatemod", "What truncatediv leaves, of the sign of x.", "fmod", "truncatemod")
 reciprocal_no_nan = unary(
     "reciprocal_no_nan",

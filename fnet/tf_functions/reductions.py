@@ -20,7 +20,7 @@ from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.reductions import instead_of_nan
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
-from fnet.tf_functions.elementwise import squares
+from fnet.tf_functions.elementwise import squares, truncated
 from fnet.tf_functions.rules import (
     REAL,
     Sizes,
@@ -66,9 +66,9 @@ def _prod(x: Array, **how: Any) -> Array:
 def _mean(x: Array, **how: Any) -> Array:
     if is_float(x) or is_complex(x):
         return tensor(xp.mean(x, **how), x.dtype.name)
-    added = xp.sum(ops.cast(x, "int64"), **how)
+    added = xp.sum(x, **how)
     count = max(x.size // max(added.size, 1), 1)
-    return ops.cast(xp.sign(added) * (xp.abs(added) // count), x.dtype.name)  # as C++ divides
+    return ops.cast(truncated(added, count), x.dtype.name)
 
 
 def _variance(x: Array, **how: Any) -> Array:
