@@ -994,3 +994,14 @@ def test_losses_go_by_what_a_sigmoid_or_softmax_was_given_as_on_tensorflow(name)
     keras_model.set_weights([np.eye(3), np.zeros(3)][: len(keras_model.weights)])
     model, params = load_keras(parity.saved(keras_model))
     parity.assert_close(model(params, [x, t]), keras_model([x, t]).numpy())
+
+
+def test_a_loss_after_attention_that_deletes_masks_reads_what_its_sigmoid_was_given():
+    """It was refused: the calls run in Keras's order then, and what the sigmoid was given came after the loss."""
+    x, t = keras.Input((4, 3)), keras.Input((4, 3))
+    masked = layers.Masking()(x)
+    y = layers.Dense(3, activation="sigmoid")(layers.MultiHeadAttention(1, 2)(masked, masked))
+    keras_model = keras.Model([x, t], ops.binary_crossentropy(t, y))
+    model, params = load_keras(parity.saved(keras_model))
+    arrays = [np.float32([[[1, 2, 3], [4, 5, 6], [0, 0, 0], [0, 0, 0]]]), np.ones((1, 4, 3), np.float32)]
+    parity.assert_close(model(params, arrays), keras_model(arrays).numpy())

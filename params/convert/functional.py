@@ -16,7 +16,7 @@ from fnet.core.layer import Bound, bind
 from fnet.core.model import Node
 from fnet.core.options import option_names
 from fnet.core.rules import rules
-from fnet.core.sources import Ref, at, references, resolve, unmasked
+from fnet.core.sources import Ref, at, mapped, references, resolve, unmasked
 from fnet.dtypes import compute_dtype, is_float_spec, result_type
 from fnet.layers.basic import constant
 from fnet.records import dataclass
@@ -31,7 +31,7 @@ from params.convert.generations import (
     TAKE_FLOATS_AS_THEY_COME,
     Version,
 )
-from params.convert.mask_effects import Marks, after_call, as_masked, may_carry, paths_of, require_expressible
+from params.convert.mask_effects import Marks, after_call, as_masked, losing_cast, paths_of, require_expressible
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
     POLICIES,
@@ -82,8 +82,6 @@ class _Building:
     """{node: whether its output is float64}."""
     called: dict[str, Converted] = field(default_factory=dict)
     """{node: the layer that it calls}."""
-    carrying: set[str] = field(default_factory=set)
-    """Nodes whose outputs may carry a mask."""
 
 
 def functional(
@@ -130,8 +128,6 @@ def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
         part.step = bind(part.step, dtype=cast)
     build.nodes[layer.name] = part.step
     build.calls[layer.name, 0] = layer.name
-    if build.source is not build.conversion.root:
-        build.carrying.add(layer.name)
     build.specs[layer.name] = infer.input_spec(part.step)
 
 
@@ -163,10 +159,11 @@ def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: 
     for name, node in nodes.items():
         if isinstance(node, tuple):
             step, sources, *entry = node
-            sources = tree.map(marks.read, sources)
-            node = (step, sources, *entry)
             if name in build.called:
+                sources = tree.map(marks.read, sources)
                 after_call(marks, name, build.called[name], sources, build.specs, build.conversion)
+            marks.roots[name] = marks.roots_of(sources)
+            node = (step, sources, *entry)
         written[name] = node
     require_expressible(marks, build.source, build.conversion)
     return written, tree.map(marks.read, outputs)
@@ -182,8 +179,10 @@ def _order(build: _Building, outputs: Any) -> list[str]:
         for number, call in enumerate(layer.calls):
             parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in tensors(call)]
     ends = [name for path in paths_of(outputs) for name in references(tree.get(outputs, path))]
-    ran = keras_order(ends, parents, layer_of)
-    first = [name for name, node in build.nodes.items() if not isinstance(node, tuple) or not references(node[1])]
+    reads = {name: references(node[1]) if isinstance(node, tuple) else [] for name, node in build.nodes.items()}
+    first = [name for name, read in reads.items() if not read]
+    calls = keras_order(ends, parents, layer_of)
+    ran = [name for call in calls for name in (*(read for read in reads[call] if read not in layer_of), call)]
     return list(dict.fromkeys([*first, *ran, *build.nodes]))
 
 
@@ -254,8 +253,10 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     means = layer.class_name == "GlobalAveragePooling1D"
     if means and kwargs.get("mask") and build.conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
-    if build.conversion.masked:
-        sources = as_masked(part, sources, kwargs, build.specs, build.carrying, build.conversion)
+    if build.conversion.masked and build.conversion.keras2:
+        sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
+    elif build.conversion.masked and build.conversion.mixed:
+        sources = mapped(lambda source: _cast_first(build, part, source), tree.freeze(sources))
     if part.operation and LOSSES & {layer.class_name, layer.config.get("function")}:
         step, sources = _by_logits(build, step, sources)
     if number and infer.keeps_states(step):
@@ -274,11 +275,19 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
     build.called[name] = part
-    if build.conversion.masked and may_carry(part, step, sources, build.carrying, build.conversion):
-        build.carrying.add(name)
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
     _give_keys(build, part, name, shares, training)
+
+
+def _cast_first(build: _Building, part: Converted, source: str | Ref) -> str | Ref:
+    """A source of a call; where the layer loses its mask by a cast, the cast is a node before it."""
+    spec = resolve(source, build.specs)
+    if (cast := losing_cast(part, spec, build.conversion)) is None:
+        return source
+    name = build.names.fresh(f"{part.source.name}_cast")
+    build.nodes[name], build.specs[name] = (cast, source), infer.infer(cast, spec)[0]
+    return name
 
 
 def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:

@@ -9,14 +9,15 @@ same array as an input, and writes `masked_by(x, None)` where a later call reads
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+import fnet
 from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import input_names
-from fnet.core.layer import Bound
+from fnet.core.layer import Bound, bind
 from fnet.core.sources import Ref, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
@@ -90,22 +91,12 @@ class Marks:
 
 
 def as_masked(
-    part: Converted,
-    sources: Any,
-    kwargs: Mapping[str, Any],
-    specs: Mapping[str, Any],
-    carrying: Set[str],
-    conversion: Conversion,
+    part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], conversion: Conversion
 ) -> Any:
-    """The sources of a call without the masks that a layer ignores: those of inputs that it casts; in Keras 2 those of
-    attention before 2.10, and all where the call has `mask=None`. Refuses masks by those rules that fnet cannot
-    express.
-
-    carrying: the nodes that may carry a mask; what others give is left as it is, so that `to_keras` can say it.
+    """The sources of a call of Keras 2 without the masks that a layer ignores: those of attention before 2.10, and all
+    where the call has `mask=None`. Refuses masks by those rules that fnet cannot express.
     """
     source, label, explicit = part.source, part.source.label, kwargs.get("mask")
-    if not conversion.keras2:
-        return tree.map(lambda leaf: _unless_cast(leaf, part, specs, carrying, conversion), sources)
     if source.is_model and isinstance(explicit, list) and None in explicit:
         raise UnsupportedLayer(f"{label} was called with masks for some of its inputs only, which deletes the others")
     if source.class_name == "GroupNormalization" and explicit is not None:
@@ -120,35 +111,12 @@ def as_masked(
     return sources
 
 
-def _unless_cast(
-    leaf: Any, part: Converted, specs: Mapping[str, Any], carrying: Set[str], conversion: Conversion
-) -> Any:
-    """A source, without the mask that it may carry where the layer casts it."""
-    carries = isinstance(leaf, str | Ref) and not carrying.isdisjoint(references(leaf))
-    return masked_by(leaf, None) if carries and loses_masks(part, _spec(leaf, specs), conversion) else leaf
-
-
-def loses_masks(part: Converted, spec: Any, conversion: Conversion) -> bool:
-    """Whether a layer of Keras 3 casts an input of a spec to a copy without its mask."""
-    source = part.source
-    if conversion.keras2 or conversion.version >= CASTS_KEEP_MASKS or source.is_model or part.operation:
-        return False
-    return source.class_name not in TAKE_FLOATS_AS_THEY_COME and _is_cast(part.step, spec)
-
-
-def may_carry(part: Converted, step: Any, sources: Any, carrying: Set[str], conversion: Conversion) -> bool:
-    """Whether the output of a call may carry a mask: one that is made in it, given to it, or of what it reads."""
-    if conversion.keras2 or not conversion.mixed or conversion.version >= CASTS_KEEP_MASKS:
-        return False
-    if makes_mask(part.source, conversion):
-        return True
-    if isinstance(step, Bound):
-        last = step.all_options.get("layer") if part.source.class_name == "Bidirectional" else step
-        if isinstance(last, Bound) and last.all_options.get("return_sequences") is False:
-            return False  # a recurrent layer without an output for each time step
-        if step.rules.mask != "own" and not step.rules.keeps_mask(step.options):
-            return False
-    return has_masks(sources) or not carrying.isdisjoint(references(sources))
+def losing_cast(part: Converted, spec: Any, conversion: Conversion) -> Bound | None:
+    """The cast of an input of a spec by which a layer of Keras 3 loses its mask, as a step before the layer."""
+    casts = not (part.source.is_model or part.operation) and part.source.class_name not in TAKE_FLOATS_AS_THEY_COME
+    if not (casts and (3, 0) <= conversion.version < CASTS_KEEP_MASKS and _is_cast(part.step, spec)):
+        return None
+    return bind(fnet.operations.cast, dtype=compute_dtype(part.step.dtype))
 
 
 def has_masks(sources: Any) -> bool:
@@ -190,7 +158,6 @@ def _keep_given_mask_inside(
             if isinstance(leaf.source, masked_by) and leaf.source.mask is not None:
                 masks.append(leaf.source.mask)
             values += references(_values(leaf.source))
-    marks.roots[name] = marks.roots_of(sources)
     sees_several = conversion.version >= MERGES_SEE_MASKS
     if source.class_name in OF_SEVERAL and not sees_several:
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})

@@ -15,7 +15,6 @@ from fnet.core import infer
 from fnet.core.compose import sequential
 from fnet.core.layer import bind
 from fnet.core.options import option_names
-from fnet.dtypes import compute_dtype
 from fnet.layers import own_name
 from fnet.types import Array
 from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, named, of_layer, over_batch_axes
@@ -30,7 +29,7 @@ from params.convert.generations import (
     policy_of_result,
 )
 from params.convert.layer_options import EXACT, config_values, layer_options, meant_options
-from params.convert.mask_effects import loses_masks, makes_mask, of_sequential
+from params.convert.mask_effects import losing_cast, makes_mask, of_sequential
 from params.convert.quantization import quantization
 from params.convert.recognition import as_own, custom_entry, find_entry, require_own
 from params.convert.requirements import no_graph, require_dense, require_layer, require_plain_inside, takes_training
@@ -300,11 +299,7 @@ def _with_casts(
     losing = dict(takewhile(lambda item: not keeps(item[1]), parts.items()))
 
     def cast_first(name: str, step: Any, x: Any) -> list[tuple[str, Any]]:
-        if name not in losing or not loses_masks(losing[name], x, conversion):
-            return [(name, step)]
-        return [
-            (names.fresh(f"{name}_cast"), bind(fnet.operations.cast, dtype=compute_dtype(step.dtype))),
-            (name, step),
-        ]
+        cast = losing_cast(losing[name], x, conversion) if name in losing else None
+        return [(name, step)] if cast is None else [(names.fresh(f"{name}_cast"), cast), (name, step)]
 
     return _adapted(steps, cast_first)
