@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from fnet import tree
 from fnet.core import infer, room
@@ -68,10 +67,8 @@ def _is_open(traced: infer.TracedStep, shapes: list[Shape]) -> bool:
     return any(None in shape[begin:] for shape in shapes)
 
 
-def _sized(spec: Any, size: int) -> Any:
+def _sized(spec: Spec, size: int) -> Spec:
     """A Spec for one row, with `size` for other unknown sizes."""
-    if not isinstance(spec, Spec):
-        return spec
     return replace(spec, shape=sized(spec.shape[:1], 1) + sized(spec.shape[1:], size))
 
 

@@ -340,6 +340,14 @@ def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, ro
             "are for classes of one output; this model has several",
         ),
         (["both.safetensors", "t.csv", "--column", "a,b,c", "--output", "y.npy"], "does not fit into one .npy file"),
+        (["free.safetensors", "t.jsonl", "--batch-size", "1", "--output", "y.npy"], "does not fit into one .npy file"),
+        (
+            ["any.safetensors", "t.jsonl", "--batch-size", "1", "--output", "y.npy"],
+            "the outputs of the batches have several shapes and do not fit into one .npy",
+        ),
+        (["column.safetensors", "t.csv", "--truth", "is"], "--truth is for scores of classes, (rows, classes) of"),
+        (["sums.safetensors", "t.jsonl", "--batch-size", "1"], "the model does not give one answer for each row"),
+        (["numbers.safetensors", "t.csv", "n.csv"], "give one input file, or several images"),
     ],
 )
 def test_a_truth_that_cannot_be_judged_is_told(folder, capsys, caplog, arguments, message):
@@ -351,6 +359,14 @@ def test_a_truth_that_cannot_be_judged_is_told(folder, capsys, caplog, arguments
     fnet.save("three.safetensors", sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=fnet.softmax), {})
     nodes = {"x": bind(fnet.input_layer, shape=(None, 3)), "y": (fnet.relu, "x"), "z": (fnet.flatten, "x")}
     fnet.save("both.safetensors", fnet.graph(nodes, inputs="x", outputs=["y", "z"]), {})
+    Path("t.jsonl").write_text("[1, 2]\n[3]\n")
+    fnet.save("any.safetensors", sequential(y=fnet.relu), {})
+    fnet.save(
+        "free.safetensors", fnet.graph(y=(fnet.relu, "x"), z=(fnet.flatten, "x"), inputs="x", outputs=["y", "z"]), {}
+    )
+    fnet.save("sums.safetensors", sequential(y=bind(fnet.operations.sum, axis=0)), {})
+    column = sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=bind(fnet.reshape, target_shape=(3, 1)))
+    fnet.save("column.safetensors", column, {})
     assert run(capsys, *arguments)[0] == 2
     assert message in caplog.text
 
@@ -653,6 +669,13 @@ def test_a_printed_table_whose_rows_grow_says_where_they_fit(folder, capsys, cap
     Path("x.jsonl").write_text("[[1]]\n[[1], [2]]\n")
     assert run(capsys, "any.safetensors", "x.jsonl", "--format", "csv", "--batch-size", 1)[0] == 2
     assert "a row has more outputs than the first (output_1_0): --format jsonl" in caplog.text
+
+
+def test_a_model_that_says_no_shape_takes_rows_of_any(folder, capsys):
+    fnet.save("free.safetensors", sequential(y=fnet.relu), {})
+    Path("x.jsonl").write_text("[1, -2]\n[3]\n")
+    rows = lines(capsys, "free.safetensors", "x.jsonl", "--batch-size", 1)
+    assert [row["output"] for row in rows] == [[1, 0], [3]]
 
 
 def test_columns_of_numbers_are_taken_in_the_order_of_column(folder, capsys):
@@ -1160,6 +1183,17 @@ def test_progress_is_for_a_terminal_only(folder, monkeypatch, capsys):
     assert capsys.readouterr().err == ""  # the answers are there
     main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2", "--output", "y.npy"])
     assert "4 of 5 rows" in capsys.readouterr().err
+
+
+def test_progress_is_seen_while_rows_are_computed(folder, monkeypatch):
+    np.save("x.npy", np.zeros((5, 3), "float32"))
+    shown, seen, ticks = io.BytesIO(), [], iter(np.arange(100.0))
+    terminal = io.TextIOWrapper(shown, line_buffering=True)  # what is printed waits for the end of its line
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(time, "monotonic", lambda: seen.append(shown.getvalue()) or next(ticks))
+    main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2", "--output", "y.npy"])
+    assert b"2 of 5 rows" in seen[-1]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (200, "3:20 min"), (7500, "2:05 h")])

@@ -422,10 +422,11 @@ def test_labels_need_inputs_and_as_many_rows(folder, caplog):
     assert "--labels belongs to --inputs" in caplog.text
     assert compared([str(folder / "model.keras"), "--inputs", str(folder / "rows.csv")]) == 2
     assert "rows.csv: inputs are arrays of NumPy, .npy or .npz" in caplog.text
-    np.save(folder / "short.npy", np.zeros(3, np.int64))
-    inputs = ["--inputs", str(folder / "x.npy"), "--labels", str(folder / "short.npy")]
-    assert compared([str(folder / "model.keras"), *inputs]) == 2
-    assert "same number of rows" in caplog.text
+    for number, shape in enumerate(((3,), (), (0,)), 1):
+        np.save(folder / "short.npy", np.zeros(shape, np.int64))
+        inputs = ["--inputs", str(folder / "x.npy"), "--labels", str(folder / "short.npy")]
+        assert compared([str(folder / "model.keras"), *inputs]) == 2
+        assert caplog.text.count("same number of rows") == number
 
 
 @pytest.mark.parametrize(("labels", "said"), [
@@ -735,6 +736,18 @@ def test_a_single_unit_is_cut_in_the_middle_of_its_activation_also_behind_other_
 )
 def test_the_yardstick(y, exact, error):
     np.testing.assert_allclose(yardstick.error(y, exact), error)
+
+
+@pytest.mark.parametrize(
+    ("y", "exact", "gaps"),
+    [
+        ([1.0, np.nan, np.inf, -np.inf], [1.5, np.nan, np.inf, np.inf], [0.5, 0, 0, np.inf]),
+        (np.array([200, 3], "uint8"), np.array([100, 5], "uint8"), [100, 2]),
+        (["a", "b"], [b"a", b"c"], [0, 1]),
+    ],
+)
+def test_how_far_each_entry_is_off(y, exact, gaps):
+    np.testing.assert_array_equal(yardstick.gaps(y, exact), gaps)
 
 
 @pytest.mark.parametrize(

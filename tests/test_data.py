@@ -46,6 +46,7 @@ def test_reviews_are_balanced_distinct_and_the_same_on_every_call():
         counts = np.bincount(labels)
         np.testing.assert_array_equal(counts, [embedded.PER_CLASS[split]] * 3)
         assert len(set(found)) == len(found)
+        assert np.count_nonzero(np.diff(labels)) > len(labels) / 2  # mixed: training takes them as they come
     data.validate(data.load("texts", "embedded"))  # no sentence in two splits
 
 

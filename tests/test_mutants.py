@@ -40,6 +40,10 @@ def once(a):
 
 def made(a):
     return a * 3
+
+
+def kept(a):
+    return sorted(a, reverse=False)
 """
 
 TESTS = """
@@ -68,6 +72,10 @@ def test_other_of_what_is_made_once(made):
     assert (made, records.once(3)) == (18, 6)
 
 
+def test_a_source():
+    assert "reverse=False" in open(records.__file__).read()
+
+
 @pytest.mark.slow
 def test_fails_for_itself_slowly():
     assert records.positive(1) == 2
@@ -87,6 +95,7 @@ KNOWN = {
     "8  ->  (8 + 1)": [("fast", "found", "imports and collection")],
     "a * 2  ->  ((a) / (2))": [("fast", "found", "test_other_of_what_is_made_once")],
     "a * 3  ->  ((a) / (3))": [("fast", "found", "test_other_of_what_is_made_once")],
+    "False  ->  True": [("fast", "found", "test_a_source")],  # which fails with a switch, too
     "a - 1  ->  a - 2": [("fast", "found", "test_values")],  # without a switch
 }
 """{a fault: (suite, how it ends there, by which test)}."""
@@ -105,6 +114,7 @@ def test_faults_end_as_they_should(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     subprocess.run(["git", "add", "."], cwd=project, check=True)
     monkeypatch.setattr(mutants, "ROOT", project)
+    monkeypatch.setattr(mutants, "READERS", ("tests/test_records.py::test_a_source",))
 
     place = "fnet/records.py"
     faults = {fault.shown(CODE.encode()).partition("] ")[2]: fault for fault in mutants.faults_of(place, CODE.encode())}
@@ -113,7 +123,7 @@ def test_faults_end_as_they_should(tmp_path, monkeypatch):
     faults["a - 1  ->  a - 2"] = by_hand
     chosen = {n: faults[shown] for n, shown in enumerate(KNOWN)}
     switches = mutants.scratch_copy(copy, chosen)
-    assert switches == set(range(7))
+    assert switches == set(range(8))
     got = {shown: [] for shown in KNOWN}
     for suite, (n, word, test) in mutants.ends(copy, chosen, switches, mutants.reached(copy, 1), slow=True):
         got[[*KNOWN][n]].append((suite, word, test.rpartition("::")[2]))

@@ -246,6 +246,28 @@ def test_wrappers_name_what_they_wrap():
 # --- files --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (bind(fnet.conv2d, filters=4, kernel_size=(3, 5), strides=2), "conv2d 4 3×5 /2"),
+        (
+            bind(fnet.conv2d, filters=4, kernel_size=1, dilation_rate=(2, 3), padding="same"),
+            "conv2d 4 1 dilated 2×3 same",
+        ),
+        (bind(fnet.conv2d, filters=4, kernel_size=3, strides=(1, 1), dilation_rate=(1, 1)), "conv2d 4 3"),
+        (bind(fnet.max_pooling2d, pool_size=1), "max_pooling2d 1"),
+        (bind(fnet.up_sampling2d, size=3, interpolation="bilinear"), "up_sampling2d ×3 interpolation=bilinear"),
+        (bind(fnet.reshape, target_shape=(2, -1, 3)), "reshape 2×-1×3"),
+        (bind(fnet.leaky_relu, negative_slope=0.123456), "leaky_relu negative_slope=0.1235"),
+        (bind(fnet.batch_normalization, axis=1, epsilon=0.01), "batch_normalization"),
+        (bind(fnet.lstm, units=2, return_sequences=True), "lstm 2 return_sequences"),
+        (bind(fnet.dropout, rate=0.5), "dropout 0.5"),
+    ],
+)
+def test_options_are_told_in_few_words(step, words):
+    assert texts(fnet.plot(sequential(s=step)), "soft") == [words]
+
+
 def test_what_is_refused_is_red():
     config = config_in(golden("cnn.keras"))
     refused = next(item for item in config["config"]["layers"] if item["class_name"] == "BatchNormalization")
@@ -337,6 +359,21 @@ def test_activations_are_shown_in_numbers(shown, capsys):
     header, line = capsys.readouterr().out.splitlines()
     assert header.split() == ["step", "shape", "dtype", "least", "mean", "largest", "zeros", "NaN"]
     assert line.split()[:3] == ["d", "[1,2]", "float32"]
+
+
+def test_activations_count_zeros_and_what_is_no_number(shown, capsys):
+    steps = {"x": bind(fnet.input_layer, shape=(None, 5)), "r": fnet.relu, "l": fnet.operations.log}
+    fnet.save("r.safetensors", sequential(**steps), {})
+    np.save("r.npy", np.array([[1.0, 1, 4, 0, -1]], "float32"))
+    assert main(["activations", "r.safetensors", "r.npy", "--at", "r", "--at", "l", "--json"]) == 0
+    relu, log = json.loads(capsys.readouterr().out)
+    assert relu == {
+        "step": "r", "shape": [1, 5], "dtype": "float32", "least": 0, "mean": 1.2, "largest": 4, "zeros": 0.4, "NaN": 0,
+    }  # fmt: skip
+    assert log == {
+        "step": "l", "shape": [1, 5], "dtype": "float32", "zeros": 0.4, "NaN": 2,
+        "least": 0, "mean": pytest.approx(np.log(4) / 3), "largest": pytest.approx(np.log(4)),
+    }  # fmt: skip
 
 
 def test_activations_are_drawn(shown, capsys):

@@ -255,6 +255,9 @@ def test_predict_and_compile_optimise_unless_told_otherwise(each_backend):
         lambda x: fnet.predict(NESTED, params, x, optimize=False),
     ):
         same(run(x)["z"], plain["z"])
+    model, new = fnet.optimize(NESTED, params)
+    same(fnet.compile(NESTED, params)(x)["z"], model(new, x)["z"])
+    assert not np.array_equal(model(new, x)["z"], plain["z"])
 
 
 def test_arrays_that_change_are_never_remembered(each_backend):

@@ -267,6 +267,27 @@ def test_quotas_of_containers_are_read(name, tmp_path, monkeypatch):
     assert processors._quota() == expected
 
 
+def test_processors_are_those_that_the_process_may_use(monkeypatch):
+    counted = processors.allowed.__wrapped__
+    monkeypatch.setattr(processors, "_quota", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 3, 5}, raising=False)
+    assert counted() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    for known, expected in ((2, 2), (9, 4), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda known=known: known)
+        assert counted() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore")  # of threads that a fork may miss
+def test_a_fork_inside_of_one_blas_thread_is_outside_of_it():
+    with processors.one_blas_thread:
+        child = os.fork()
+        if child == 0:
+            os._exit(processors._inside)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 @pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"])
 def test_thread_variables_are_honoured(variable):
     code = "from fnet.inference import processors; print(processors.count())"

@@ -339,6 +339,14 @@ def test_what_is_asked_for_has_to_be_there(tiny, tmp_path, caplog):
     assert "no study cnn.colours; there are all, cnn.pooling" in caplog.text
 
 
+def test_every_action_says_what_it_does(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        study(tmp_path, "merge", "--help")
+    told = capsys.readouterr().out
+    assert "\n\nAdd the rows of another results folder, such as another machine's.\n\n" in told
+    assert told.endswith("\n\nexample: fnet study merge other-machine/results\n")
+
+
 def test_rows_on_other_data_are_refused(tiny, tmp_path, made, caplog):
     rows = store.read(made)
     (tmp_path / "results").mkdir()

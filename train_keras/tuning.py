@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
                 found = row(label, config, load(config.options.kind, args.data), args.folds, repeat, args.members)
                 with args.rows.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(found, separators=(",", ":")) + "\n")
-                weights = WEIGHTS[-1] if config.average else WEIGHTS[0]
+                weights = WEIGHTS[bool(config.average)]
                 best = max(found["scores"][weights], key=lambda e: e["macro_f1"])
                 told = found["setting"], repeat, best["macro_f1"], found["seconds"]
                 logging.info("%s, repeat %d: %.4f at best, %.0f s", *told)

@@ -106,13 +106,13 @@ def _step_work(traced: infer.TracedStep) -> Work:
     kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
     bound = bind(traced.step)
     if is_recurrent(bound):
-        return Work(float(_steps(traced) * kernels), float(kernels), loops=True)
+        return Work(_steps(traced) * kernels, kernels, loops=True)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(traced.outputs)), default=1)
     last_alone = "conv_lstm" in bound.function.__name__ and not bound.options.get("return_sequences")
-    parallel = float(places * kernels)
+    row = parallel = places * kernels
     if own_name(bound.function) == "winograd_conv2d":  # products of a row for each tile: BLAS threads do not share them
         parallel *= (bound.all_options["pool"] / bound.all_options["tile"]) ** 2
-    return Work(float(places * kernels) * (_steps(traced) if last_alone else 1), parallel)
+    return Work(row * (_steps(traced) if last_alone else 1), parallel)
 
 
 def _steps(traced: infer.TracedStep) -> int:

@@ -202,7 +202,7 @@ def _count(traced: infer.TracedStep | None, params: Params, entry: tree.Path) ->
     for key in entry:
         here = here.get(key, {}) if isinstance(here, Mapping) else {}
     if arrays := [leaf for leaf in tree.leaves(here) if hasattr(leaf, "size")]:
-        return sum(int(leaf.size) for leaf in arrays)
+        return sum(leaf.size for leaf in arrays)
     known = [] if traced is None else tree.leaves(traced.params)
     if traced is not None and isinstance(traced.step, Model):
         known = tree.leaves(infer.infer(traced.step, traced.inputs)[1])

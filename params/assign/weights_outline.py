@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from fnet.records import dataclass
 from params.assign.weight_paths import split_name
@@ -61,7 +61,7 @@ def _legacy(file: ModelFile) -> Iterator[Held]:
     for layer in file.arrays.layers:
         if layer.arrays:
             named = tuple((name.split(":")[0].rpartition("/")[2], array) for name, array in layer.arrays)
-            yield Held(layer.name, named, guess([name for name, _ in named], [a for _, a in named]))
+            yield Held(layer.name, named, guess(named))
 
 
 def _groups(file: ModelFile) -> Iterator[Held]:
@@ -73,15 +73,15 @@ def _groups(file: ModelFile) -> Iterator[Held]:
             yield Held(f"{group}{name}", tuple(arrays), next((c for c in reversed(classes) if c), ""))
 
 
-def guess(names: Sequence[str], arrays: Sequence[StoredArray]) -> str:
+def guess(arrays: Iterable[tuple[str, StoredArray]]) -> str:
     """The Keras class whose arrays have these names and ranks; "" where several or none fit."""
-    short = [re.sub(r"^.*?_(?=(W|U|b)(_[icfozrh])?$)", "", name) for name in names]
-    ranks = {name: len(array.shape) for name, array in zip(short, arrays, strict=True)}
+    shapes = {re.sub(r"^.*?_(?=(W|U|b)(_[icfozrh])?$)", "", name): array.shape for name, array in arrays}
+    ranks = {name: len(shape) for name, shape in shapes.items()}
     unique = set(ranks)
     if "W_i" in unique or "W_z" in unique:
         return "LSTM of Keras 1" if "W_f" in unique else "GRU of Keras 1"
     if "recurrent_kernel" in unique and ranks["recurrent_kernel"] == 2:
-        units, width = arrays[short.index("recurrent_kernel")].shape
+        units, width = shapes["recurrent_kernel"]
         return {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}.get(width // units if units else 0, "")
     if "moving_mean" in unique:
         return "BatchNormalization"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from fnet.records import dataclass
 from fnet.types import Array
 from params.errors import DAMAGE, in_file, quoted
 
-Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]
+Format: TypeAlias = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]
 
 
 UNSAID = "99.0"
