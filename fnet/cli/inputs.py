@@ -11,7 +11,6 @@ import tokenize
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixel
     """The scaling in --scale and --offset, or in the file. Warns where the model scales too, and where nothing does."""
     scaling = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset).of(model)
     warn_of_two_scales(model, *scaling)
-    if pixels and scaling == (None, None) and not scales(_functions(model)):
+    if pixels and scaling == (None, None) and not scales(model):
         log.warning(
             "no Rescaling or Normalization layer in the model, so it sees pixels from 0 to 255: give --scale 1/255 "
             "(or --scale 1/127.5 --offset -1) if it was trained on such; --scale 1 says that they are right"
@@ -72,18 +71,11 @@ def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixel
 
 def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = None) -> None:
     """Warn where --scale or --offset is given for a model that scales by itself."""
-    scaled = scale not in (None, 1) or offset
-    if scaled and scales(takewhile(lambda layer: not layer[1], _functions(model))):
+    if (scale not in (None, 1) or offset) and scales(model, first=True):
         log.warning(
             "the model begins with a Rescaling or Normalization layer, or arithmetic like it, and --scale scales once "
             "more: leave it out unless the model was trained on numbers that had been scaled"
         )
-
-
-def _functions(step: Any) -> Iterator[tuple[str, bool]]:
-    """(name of the function, whether it has the option `filters` or `units`) of each layer in a step."""
-    for layer in infer.layers_in(step):
-        yield layer.function.__name__, not {"filters", "units"}.isdisjoint(layer.all_options)
 
 
 def source(request: Request) -> Source:

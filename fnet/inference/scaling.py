@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from itertools import takewhile
 from typing import Any
@@ -55,11 +54,14 @@ class Scaling(NamedTuple):
         return a.astype(dtype) * dtype(scale) + dtype(offset)
 
 
-def scales(functions: Iterable[tuple[str, bool]]) -> bool:
-    """Whether one of these layers, (function, whether it has weights) in order, scales what a model is given.
+def scales(model: Any, first: bool = False) -> bool:
+    """Whether a model scales what it is given. first: whether it does so before a layer with filters or units.
 
-    Files in which Keras's `preprocess_input` was called have arithmetic before the first layer with weights.
+    Files in which Keras's `preprocess_input` was called have arithmetic before such a layer.
     """
-    functions = list(functions)
-    before = {name for name, _ in takewhile(lambda function: not function[1], functions)}
-    return bool(ARITHMETIC & before) or not {"rescaling", "normalization"}.isdisjoint(name for name, _ in functions)
+    layers = infer.layers_in(model)
+    before = {
+        step.function.__name__ for step in takewhile(lambda s: {"filters", "units"}.isdisjoint(s.all_options), layers)
+    }
+    names = before if first else {step.function.__name__ for step in layers}
+    return bool(ARITHMETIC & before) or not {"rescaling", "normalization"}.isdisjoint(names)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fnet.types import Array
 from params.assign.group_names import stored_layers, within
-from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
+from params.assign.weight_paths import Loaded, Plan, Slot, listing, warn_of_twins
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import UnsupportedLayer, WeightsMismatch, quoted
@@ -146,7 +146,7 @@ def _by_place(
     part: Converted, slots: list[Slot], arrays: list[tuple[str, StoredArray]]
 ) -> list[tuple[Slot, StoredArray]]:
     """Slots with the arrays at their places. Raises WeightsMismatch where a name is that of another slot."""
-    own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if is_custom(slot.owner)]
+    own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if slot.owner.is_own]
     named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
     if own and not len({slot.name for slot, *_ in own}) == len(own) == len(named_alike):
         stored = [_short(name)[1] for _, name, _ in own]

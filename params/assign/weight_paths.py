@@ -64,7 +64,7 @@ class Slot:
 
     @property
     def of_training(self) -> bool:
-        return self.name == OF_TRAINING and not is_custom(self.owner)
+        return self.name == OF_TRAINING and not self.owner.is_own
 
 
 class _Layer(NamedTuple):
@@ -125,7 +125,7 @@ class Plan:
         own = {
             name: param for name, param in params.items() if name in listed or (*layer.path, name) not in self.preset
         }
-        if is_custom(layer.owner):  # Keras stores trainable variables first
+        if layer.owner.is_own:  # Keras stores trainable variables first
             own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
         group = join(layer.group, layer.entry.groups.get("", ""))
         for number, name in enumerate(own if names is None else names):
@@ -226,7 +226,7 @@ def of_training(work: Plan) -> re.Pattern[str]:
 def stored_at(file: WeightTree, slot: Slot) -> Variables:
     """The arrays of the group of a slot."""
     variables = variables_of(file, slot.group)
-    if variables.arrays or variables.named or not is_custom(slot.owner):
+    if variables.arrays or variables.named or not slot.owner.is_own:
         return variables
     place = places_inside(file, slot.home).get(slot.group.removeprefix(slot.home).strip("/"))
     return variables if place is None else file.groups[place]
@@ -235,7 +235,7 @@ def stored_at(file: WeightTree, slot: Slot) -> Variables:
 def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
     """Warn where the arrays of a custom layer could be confused: groups number them and do not name them."""
     owners: dict[str, list[Slot]] = {}
-    custom = set(filter(is_custom, {slot.owner for slot in work.slots}))
+    custom = {slot.owner for slot in work.slots if slot.owner.is_own}
     for slot in work.slots:
         if slot.path is not None and slot.owner in custom:
             owners.setdefault(slot.group, []).append(slot)
@@ -322,11 +322,6 @@ def listing(missing: list[str], extra: list[str]) -> str:
 
 
 # --- custom layers ---------------------------------------------------------------------------------------
-
-
-def is_custom(converted: Converted) -> bool:
-    """Whether an object became a layer of the caller."""
-    return not (converted.source.is_model or converted.operation or class_of(converted.entry.layer))
 
 
 def places_inside(file: WeightTree, home: str) -> dict[str, str]:

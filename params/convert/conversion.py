@@ -20,6 +20,7 @@ from params.convert.generations import Version
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, quoted, retold
 from params.file.keras_objects import KerasObject, tuples
 from params.table.entry import OF_MODELS, Entry
+from params.table.layers import class_of
 
 BROKEN = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError, StopIteration,
@@ -54,6 +55,11 @@ class Converted:
     operation: bool = False
     """Whether it is an operation on tensors, which Keras does not list among the layers of its model."""
     effects: Effects = field(default_factory=Effects)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it became a layer of the caller, of no class of Keras."""
+        return not (self.source.is_model or self.operation or class_of(self.entry.layer))
 
     @property
     def takes(self) -> Any:

@@ -46,7 +46,7 @@ from params.file.keras_objects import (
     policy,
     shown,
 )
-from params.table.layers import GIVES_INDICES, class_of
+from params.table.layers import GIVES_INDICES
 
 LOSSES = frozenset({
     "BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy",
@@ -239,11 +239,6 @@ def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tu
     return f"calls that read each other in a circle: {names}"
 
 
-def is_own(part: Converted) -> bool:
-    """Whether a layer is one that the caller gave by `custom`, of no class of Keras."""
-    return not (part.source.is_model or part.operation or class_of(part.entry.layer))
-
-
 def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: list[Tensor]) -> None:
     """One call of a layer, on the tensors `read`, as a node."""
     args, kwargs = _arguments(build, layer, call, read)
@@ -265,7 +260,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
             "before; build the model without stateful=True"
         )
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
-    with named(layer, is_own(part)):
+    with named(layer, part.is_own):
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
         if build.conversion.keras2:
             step = over_batch_axes(step, inputs)

@@ -18,7 +18,7 @@ from fnet.core.options import option_names
 from fnet.layers import own_name
 from fnet.types import Array
 from params.convert.conversion import BROKEN, OVER_BATCHES, Conversion, Converted, named, of_layer, over_batch_axes
-from params.convert.functional import functional, is_own, require_no_cast
+from params.convert.functional import functional, require_no_cast
 from params.convert.generations import (
     HEADS_HAVE_POLICIES,
     INPUTS_KEEP_FLOATS,
@@ -239,7 +239,7 @@ def _sequential(
     if x is not None and (conversion.custom or not all(part.source.policy in POLICIES for part in parts.values())):
         for name, step in steps:
             part = parts.get(name, converted)
-            with named(part.source, is_own(part)):
+            with named(part.source, part.is_own):
                 require_no_cast(part, x, conversion)
                 x, _ = infer.infer(step, x)
     if conversion.masked:

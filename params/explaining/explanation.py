@@ -120,11 +120,6 @@ def _trains(layer: KerasObject) -> bool:
     return any(call["kwargs"].get("training") in (True, 1) for call in layer.calls if is_call(call))
 
 
-def _function(step: Step) -> str:
-    """The name of the function that a step calls."""
-    return step.fnet.removeprefix("bind(").partition("(")[0].partition(",")[0].rstrip(")").rpartition(".")[2]
-
-
 def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     """Remarks about a model that loads."""
     conversion = refused.conversion
@@ -132,7 +127,7 @@ def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     if NEWEST_TRIED < conversion.version != version_of(UNSAID):
         yield f"written by a Keras newer than {NEWEST_TRIED[0]}.{NEWEST_TRIED[1]}, the newest that fnet was tried on"
     images = [s for s in inputs if len(s.shape) == 4 and s.shape[-1] in (1, 3) and s.dtype.startswith("float")]
-    if images and not scales((_function(step), bool(step.params)) for step in steps):
+    if images and refused.converted is not None and not scales(refused.converted.step):
         yield "no Rescaling or Normalization layer: give images scaled as they were in training (1/255 is common)"
     last = next((step for step in reversed(steps) if step.params), None)
     if last is not None and "softmax" in last.fnet and last.output.endswith("[None, 1]"):

@@ -60,12 +60,13 @@ class Buffer:
         """Count a name or path that stays in memory: many may be read from the same bytes."""
         self.step(len(name) // 16)
 
-    def enter(self, address: int, what: str) -> None:
+    def enter(self, address: int, what: str, signature: bytes = b"") -> None:
         """Note a structure that belongs to one owner only, so that nothing is shared and nothing can loop."""
         self.step()
         if address in self._entered:
             raise CorruptFile(f"the {what} at byte {address} is used twice")
         self._entered.add(address)
+        self.signature(address, signature)
 
     def take(self, at: int, count: int) -> memoryview:
         """`count` bytes from `at`."""
@@ -215,8 +216,7 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
             at += prefix + length
             if kind == CONTINUATION:
                 start, length = unpack("QQ", data)
-                file.enter(start, "header continuation")
-                file.signature(start, b"OCHK")
+                file.enter(start, "header continuation", b"OCHK")
                 blocks.append(file.guarded(start, length - 4)[4:])
             elif kind != NIL:
                 yield kind, data
@@ -265,8 +265,7 @@ class GlobalHeaps:
 
     def _objects(self, address: int) -> Iterator[tuple[int, memoryview]]:
         file = self._file
-        file.enter(address, "global heap")
-        file.signature(address, b"GCOL")
+        file.enter(address, "global heap", b"GCOL")
         (size,) = unpack("Q", file.take(address, 16), 8)
         heap, at = file.take(address, size), 16
         while at + 16 <= size:
@@ -325,8 +324,7 @@ class _FractalHeap:
 
 
 def _fractal_heap(file: Buffer, address: int) -> _FractalHeap:
-    file.enter(address, "fractal heap")
-    file.signature(address, b"FRHP")
+    file.enter(address, "fractal heap", b"FRHP")
     head = file.guarded(address, 142)
     version, id_length, filters, flags, largest = unpack("BHHBI", head, 4)
     expect(version, 0, "fractal heap version")
@@ -363,8 +361,7 @@ class _Shape:
 
 
 def _direct(file: Buffer, shape: _Shape, address: int, offset: int, size: int) -> tuple[int, int, memoryview]:
-    file.enter(address, "fractal heap block")
-    file.signature(address, b"FHDB")
+    file.enter(address, "fractal heap block", b"FHDB")
     block = file.take(address, size)
     if shape.guarded:
         file.step(size // 12)
@@ -375,8 +372,7 @@ def _direct(file: Buffer, shape: _Shape, address: int, offset: int, size: int) -
 
 def _blocks(file: Buffer, shape: _Shape, address: int, offset: int, rows: int) -> Iterator[tuple[int, int, memoryview]]:
     """The direct blocks below an indirect block of `rows` rows."""
-    file.enter(address, "fractal heap block")
-    file.signature(address, b"FHIB")
+    file.enter(address, "fractal heap block", b"FHIB")
     head = 13 + shape.offset_width
     children = file.guarded(address, head + rows * shape.width * 8)[head:]
     for number in range(rows * shape.width):
@@ -393,8 +389,7 @@ def _blocks(file: Buffer, shape: _Shape, address: int, offset: int, rows: int) -
 
 def _records(file: Buffer, address: int, kind: int) -> Iterator[memoryview]:
     """The records of a version 2 B-tree, in order."""
-    file.enter(address, "B-tree")
-    file.signature(address, b"BTHD")
+    file.enter(address, "B-tree", b"BTHD")
     version, stored, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.guarded(address, 34), 4)
     expect(version, 0, "B-tree version")
     expect(stored, kind, "B-tree type")
@@ -421,8 +416,7 @@ class _Levels:
 
 
 def _node(file: Buffer, levels: _Levels, address: int, count: int, level: int) -> Iterator[memoryview]:
-    file.enter(address, "B-tree node")
-    file.signature(address, b"BTIN" if level else b"BTLF")
+    file.enter(address, "B-tree node", b"BTIN" if level else b"BTLF")
     pointer = 8 + levels.count_width + levels.total_widths[level - 1] if level else 0
     size = 6 + count * levels.record
     node = file.guarded(address, size + (count + 1) * pointer)
@@ -494,8 +488,7 @@ LAST_FREE = 1
 
 
 def _local_heap(file: Buffer, address: int) -> bytes:
-    file.enter(address, "local heap")
-    file.signature(address, b"HEAP")
+    file.enter(address, "local heap", b"HEAP")
     size, free, segment = unpack("QQQ", file.take(address, 32), 8)
     file.step(size // 64)
     heap = file.take(segment, size)
@@ -509,8 +502,7 @@ def _local_heap(file: Buffer, address: int) -> bytes:
 
 def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None) -> Iterator[tuple[bytes, int]]:
     """Links below a version 1 B-tree node of type 0; `above`: the level of its parent."""
-    file.enter(address, "B-tree node")
-    file.signature(address, b"TREE")
+    file.enter(address, "B-tree node", b"TREE")
     kind, level, count = unpack("BBH", file.take(address, 8), 4)
     expect(kind, 0, "type of a group's B-tree:")
     if above is not None and level != above - 1:
@@ -530,8 +522,7 @@ _SYMBOL = struct.Struct("<QQI20x")
 
 
 def _symbol_node(file: Buffer, address: int, names: bytes) -> Iterator[tuple[bytes, int]]:
-    file.enter(address, "symbol table node")
-    file.signature(address, b"SNOD")
+    file.enter(address, "symbol table node", b"SNOD")
     (count,) = unpack("H", file.take(address, 8), 6)
     file.step(count)
     entries = file.take(address + 8, 40 * count)
