@@ -264,3 +264,12 @@ def test_the_rules_for_integers_do_not_keep_a_model_of_floats_from_keras_3(name,
     fnet.to_keras(model, params, tmp_path / "m.keras")
     y = keras.saving.load_model(tmp_path / "m.keras")(ROWS.astype("float32"))
     np.testing.assert_allclose(model(params, ROWS.astype("float32")), y, atol=1e-6)
+
+
+def test_an_id_that_32_bits_hold_unsigned_is_not_one_counted_from_the_end(each_backend):
+    ids, table = np.array([[2**32 - 1]], "uint32"), {"embeddings": np.ones((3, 2), "float32")}
+    if each_backend == "jax":
+        assert np.isnan(fnet.embedding(table, ids)).all()
+    else:
+        with pytest.raises(fnet.InvalidInput, match="index 4294967295 is out of bounds"):
+            fnet.embedding(table, ids)

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,7 +15,6 @@ from fnet.core import infer
 from fnet.core.diagnosis import WORDS
 from fnet.core.options import fits, option_names
 from fnet.errors import OutOfMemory
-from fnet.inference import schedule
 from fnet.masks import Masked
 from fnet.types import OutputMode, Positive, Rate
 from params.store.records import known_layers
@@ -84,15 +82,6 @@ def test_dot_takes_batches_of_one_size(each_backend):
     for call in (lambda: step({}, x), lambda: fnet.infer(step, infer.spec(x))):
         with pytest.raises(fnet.InvalidInput, match=r"dot takes axes of one size; got axis 0 of float32\[3, 2\]"):
             call()
-
-
-def test_an_id_that_32_bits_hold_unsigned_is_not_one_counted_from_the_end(each_backend):
-    ids, table = np.array([[2**32 - 1]], "uint32"), {"embeddings": np.ones((3, 2), "float32")}
-    if each_backend == "jax":
-        assert np.isnan(fnet.embedding(table, ids)).all()
-    else:
-        with pytest.raises(fnet.InvalidInput, match="index 4294967295 is out of bounds"):
-            fnet.embedding(table, ids)
 
 
 def test_a_spectrogram_of_no_rows_has_none(each_backend):
@@ -286,17 +275,6 @@ def test_no_memory_for_a_step_names_it():
     with pytest.raises(OutOfMemory, match="greedy takes more memory") as caught:
         model({}, np.ones((1, 2)))
     assert isinstance(caught.value, MemoryError | fnet.InvalidInput)
-
-
-def test_where_no_thread_can_be_started_the_calling_one_does_the_work(monkeypatch):
-    def no(self):
-        raise RuntimeError("can't start new thread")
-
-    schedule._pool.cache_clear()
-    monkeypatch.setattr(threading.Thread, "start", no)
-    assert schedule.in_threads(lambda n: n + 1, [1, 2, 3], 3) == [2, 3, 4]
-    assert schedule.started(lambda: 5)() == 5
-    schedule._pool.cache_clear()
 
 
 def needed(name):

@@ -299,3 +299,14 @@ def test_thread_variables_are_honoured(variable):
 def test_workers_is_a_whole_number():
     with pytest.raises(fnet.InvalidInput, match="workers is the number of threads, at least 1; got 0"):
         fnet.predict(CNN, {}, np.ones((1, 18, 18, 3)), workers=0)
+
+
+def test_where_no_thread_can_be_started_the_calling_one_does_the_work(monkeypatch):
+    def no(self):
+        raise RuntimeError("can't start new thread")
+
+    schedule._pool.cache_clear()
+    monkeypatch.setattr(threading.Thread, "start", no)
+    assert schedule.in_threads(lambda n: n + 1, [1, 2, 3], 3) == [2, 3, 4]
+    assert schedule.started(lambda: 5)() == 5
+    schedule._pool.cache_clear()

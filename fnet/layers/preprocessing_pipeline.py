@@ -27,8 +27,7 @@ def _pipeline_rule(x: Any, *, layers: Sequence[Any]) -> tuple[Any, ParamTree]:
 
 
 def _room(x: Any, *, layers: Sequence[Any]) -> tuple[int, int]:
-    needed = room.of(sequential(_steps(layers)), x)
-    return needed.memory, needed.work
+    return room.of_step(sequential(_steps(layers)), x)
 
 
 @layer(shape=_pipeline_rule, room=_room, mask="own", children=lambda *, layers: _steps(layers))

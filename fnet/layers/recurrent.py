@@ -203,35 +203,27 @@ def cell_inputs(x: Any) -> tuple[Any, Any]:
     return x, None
 
 
-def _cell_params(
-    features: int | None, y: Spec, gates: int, bias: Param | None, activation: Activation, gate_by: Activation
-) -> ParamTree:
-    """kernel, recurrent_kernel, bias of a cell, and the params of its activations."""
-    units = y.shape[-1] or 0
-    own = activation_child(activation, y)
-    gate_own = {f"recurrent_{key}": value for key, value in activation_child(gate_by, y).items()}
-    return {
-        "kernel": Param((features, gates * units)),
-        "recurrent_kernel": Param((units, gates * units), "orthogonal"),
-        **({} if bias is None else {"bias": bias}),
-        **own,
-        **gate_own,
-    }
-
-
-def _state(inputs: Spec, units: int, states: Any) -> Spec:
+def _cell_rule(
+    x: Any, units: int, gates: int, bias: Param | None, activation: Activation, gate_by: Activation = None
+) -> tuple[Any, ParamTree]:
+    """Shape rule of a cell: (output, [h]), and kernel, recurrent_kernel, bias, and the params of its activations."""
+    inputs, states = cell_inputs(x)
     if len(inputs.shape) != 2:
         raise InvalidInput(f"a recurrent cell takes (batch, features) at each time step; got {inputs}")
-    state = Spec((inputs.shape[0], units), inputs.dtype)
-    require_states(states, [state, state])
-    return state
+    y = Spec((inputs.shape[0], units), inputs.dtype)
+    require_states(states, [y, y])
+    return (y, [y]), {
+        "kernel": Param((inputs.shape[-1], gates * (units or 0))),
+        "recurrent_kernel": Param((units or 0, gates * (units or 0)), "orthogonal"),
+        **({} if bias is None else {"bias": bias}),
+        **activation_child(activation, y),
+        **{f"recurrent_{key}": value for key, value in activation_child(gate_by, y).items()},
+    }
 
 
 def simple_rnn_cell_rule(x: Any, *, units: int, use_bias: bool, activation: Activation) -> tuple[Any, ParamTree]:
     """Shape rule of the cell: (output, [h])."""
-    inputs, states = cell_inputs(x)
-    y, bias = _state(inputs, units, states), Param((units,), "zeros") if use_bias else None
-    return (y, [y]), _cell_params(inputs.shape[-1], y, 1, bias, activation, None)
+    return _cell_rule(x, units, 1, Param((units,), "zeros") if use_bias else None, activation)
 
 
 def lstm_cell_rule(
@@ -244,20 +236,17 @@ def lstm_cell_rule(
     recurrent_activation: Activation,
 ) -> tuple[Any, ParamTree]:
     """Shape rule of the cell: (output, [h, c])."""
-    inputs, states = cell_inputs(x)
-    y = _state(inputs, units, states)
     bias = Param((4 * units,), "unit_forget" if unit_forget_bias else "zeros") if use_bias else None
-    return (y, [y, y]), _cell_params(inputs.shape[-1], y, 4, bias, activation, recurrent_activation)
+    (y, _), params = _cell_rule(x, units, 4, bias, activation, recurrent_activation)
+    return (y, [y, y]), params
 
 
 def gru_cell_rule(
     x: Any, *, units: int, use_bias: bool, reset_after: bool, activation: Activation, recurrent_activation: Activation
 ) -> tuple[Any, ParamTree]:
     """Shape rule of the cell: (output, [h])."""
-    inputs, states = cell_inputs(x)
-    y = _state(inputs, units, states)
     bias = Param((2, 3 * units) if reset_after else (3 * units,), "zeros") if use_bias else None
-    return (y, [y]), _cell_params(inputs.shape[-1], y, 3, bias, activation, recurrent_activation)
+    return _cell_rule(x, units, 3, bias, activation, recurrent_activation)
 
 
 def by_dropouts(*, dropout: float, recurrent_dropout: float) -> bool:

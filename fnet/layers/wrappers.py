@@ -144,8 +144,7 @@ def _gives(*, layer: Any) -> str | None:
 
 def _time_distributed_room(x: Spec, *, layer: Any) -> tuple[int, int]:
     batch, time, *rest = x.shape
-    needed = room.of(layer, Spec(((batch or 1) * (time or 1), *rest), x.dtype))
-    return needed.memory, needed.work
+    return room.of_step(layer, Spec(((batch or 1) * (time or 1), *rest), x.dtype))
 
 
 @layer(

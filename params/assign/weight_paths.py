@@ -247,22 +247,22 @@ def fitting(
     plans: Iterable[Callable[[], Plan]],
     fill: Callable[[Plan], Result],
     file: WeightTree,
-    layers: Callable[[Result], int] = lambda _: 0,
+    arrays: Callable[[Result], int] = lambda _: 0,
 ) -> Result:
-    """The result of `fill` for the plan that fits the file; where several fit, for that with the most `layers`, and of
+    """The result of `fill` for the plan that fits the file; where several fit, for that with the most `arrays`, and of
     these for that with the most similar groups."""
-    fits: list[tuple[int, int, Result]] = []
+    results: list[tuple[int, int, Result]] = []
     errors: list[ModelFileError] = []
     for make in plans:
         try:
             work = make()
             result = fill(work)
-            fits.append((-layers(result), len(set(work.walk.groups.values()) ^ file.groups.keys()), result))
+            results.append((-arrays(result), len(set(work.walk.groups.values()) ^ file.groups.keys()), result))
         except (WeightsMismatch, UnsupportedLayer) as error:
             errors.append(error)
-    if not fits:
+    if not results:
         raise errors[0]
-    return min(fits, key=lambda fit: fit[:2])[2]
+    return min(results, key=lambda result: result[:2])[2]
 
 
 def copies(slots: Iterable[Slot], file: WeightTree) -> set[str]:

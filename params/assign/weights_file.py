@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from fnet import tree
@@ -339,20 +340,14 @@ def _most(
     converted: Converted, params: Params, expected: ParamTree, file: ModelFile, *, by_name: bool, skip: bool
 ) -> _Found:
     """What is found in a file with groups, in the combination that fits the most arrays."""
-    specs, fits, errors = dict(tree.items(expected)), list[_Found](), list[ModelFileError]()
+    specs = dict(tree.items(expected))
 
     def fill(work: Plan) -> _Found:
         work = _regrouped(work, file.arrays, by_name)
         return _found(_group_layers(work, file.arrays, by_name, skip), specs, skip)
 
-    for plans in _plans(converted, params, expected, file):
-        try:
-            fits.append(fitting(plans, fill, file.arrays, lambda found: len(found.arrays)))
-        except ModelFileError as error:
-            errors.append(error)
-    if not fits:
-        raise errors[0]
-    return max(fits, key=lambda found: len(found.arrays))
+    plans = chain.from_iterable(_plans(converted, params, expected, file))
+    return fitting(plans, fill, file.arrays, lambda found: len(found.arrays))
 
 
 def _found(layers: Iterable[Layer], specs: Mapping[tuple[Any, ...], Any], skip: bool) -> _Found:

@@ -345,8 +345,8 @@ def _give_keys(build: _Building, part: Converted, name: str, shares: bool, train
 
 def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> None:
     """Refuse floats for a layer with a policy of integers, booleans or strings, to which Keras 3 would cast them."""
-    source, own = part.source, part.entry.arguments and not (part.operation or part.source.is_model)
-    if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in GIVES_INDICES:
+    source, of_keras = part.source, part.entry.arguments and not (part.operation or part.source.is_model)
+    if conversion.keras2 or not of_keras or source.policy in POLICIES or source.class_name in GIVES_INDICES:
         return
     casts = rules(part.step).in_predict
     unfit = [spec for spec in tree.leaves(inputs) if is_float_spec(spec) or (casts and spec.dtype != source.policy)]

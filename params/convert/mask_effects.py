@@ -211,7 +211,7 @@ def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[
     fed = []
     for key, leaf in leaves.items():
         if isinstance(leaf, _Leaf):
-            fed.append((key, leaf.source, _fits(_spec(_values(leaf.source), specs), takes.get(key))))
+            fed.append((key, leaf.source, _is_taken_as_it_is(_spec(_values(leaf.source), specs), takes.get(key))))
     return fed
 
 
@@ -219,7 +219,7 @@ def _values(source: Any) -> Any:
     return source.values if isinstance(source, masked_by) else source
 
 
-def _fits(x: Any, expected: Any) -> bool:
+def _is_taken_as_it_is(x: Any, expected: Any) -> bool:
     """Whether an input takes an array without a cast or another rank."""
     if not isinstance(x, Spec) or not isinstance(expected, Spec):
         return expected is None
@@ -267,7 +267,7 @@ def of_sequential(parts: list[Converted], step: Any) -> Effects:
     for part in parts:
         if part.source.is_model and same:
             taken = infer.input_spec(part.step)
-            same = taken is None or spec is None or _fits(spec, taken)
+            same = taken is None or spec is None or _is_taken_as_it_is(spec, taken)
             lost = lost or (same and bool(part.effects.lost))
             same = same and 0 in part.effects.same
         elif part.source.class_name != "InputLayer":

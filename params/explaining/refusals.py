@@ -15,7 +15,7 @@ from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Conversion, C
 from params.convert.models import convert, convert_object
 from params.convert.requirements import screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
-from params.file.keras_objects import KerasObject, layers_of
+from params.file.keras_objects import KerasObject, layers_of, survey
 from params.file.model_file import Limits, ModelFile
 from params.file.strict_json import runs
 from params.output_sizes import require_room
@@ -148,21 +148,15 @@ def _outputs(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
         shape = after.build_config.get("input_shape")
         if not after.calls and isinstance(shape, list) and all(d is None or type(d) is int for d in shape):
             yield f"{path}{layer.name}", Spec(tuple(shape))
-    for tensor in _tensors([layer.calls for layer in layers]):
-        shape, history = tensor.get("shape"), tensor.get("keras_history")
-        if isinstance(shape, list) and isinstance(history, list) and history[1:] == [0, 0]:
-            yield f"{path}{history[0]}", Spec(tuple(shape), str(tensor.get("dtype", "float32")))
+    for item in survey([layer.calls for layer in layers], {}).objects:
+        match item:
+            case {
+                "class_name": "__keras_tensor__",
+                "config": {"shape": list(shape), "keras_history": [name, 0, 0], **more},
+            }:
+                yield f"{path}{name}", Spec(tuple(shape), str(more.get("dtype", "float32")))
     for layer in layers:
         yield from _outputs(layer, f"{path}{layer.name}/")
-
-
-def _tensors(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        config = value.get("config")
-        yield config if isinstance(config, dict) else {}
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
 
 
 def _stand_in(spec: Spec | None) -> Callable[..., Any]:
