@@ -14,6 +14,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 NO_LOCKS = ("win32", "wasi")
 """Platforms without `flock`, and where folders cannot be flushed."""
@@ -33,17 +34,20 @@ FORMATS = {
     ".stablehlo": "fnet.to_stablehlo writes it",
 }
 """{suffix of a format of models: what writes it}."""
+BEGIN = b'\0\0\0{"'
+"""Bytes 5 to 9 of a `.safetensors`, whose header is shorter than a terabyte."""
 
 
-def is_saved(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a `.safetensors`, by its name or, whatever its name, by how it begins: with the length of its
-    header, eight bytes, and "{"."""
-    path = Path(path)
+def is_saved(source: Any) -> bool:
+    """Whether a path is that of a `.safetensors`, by its name or by how the file begins, or bytes begin so: with the
+    length of a header, eight bytes, and the header, an object."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source[5:10]) == BEGIN
+    path = Path(source if isinstance(source, str | os.PathLike) else "")
     if path.suffix.lower() == ".safetensors" or not path.is_file():
         return path.suffix.lower() == ".safetensors"
     with path.open("rb") as file:
-        start = file.read(9)
-    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+        return file.read(10)[5:] == BEGIN
 
 
 def require_format(path: str | os.PathLike[str], own: str) -> None:

@@ -482,6 +482,7 @@ BROKEN_FILES = {
     "empty": (b"", CorruptFile, "no complete"),
     "short": (packed()[:-4], CorruptFile, "no valid"),
     "header too long": (b"\xff" * 16, CorruptFile, "no complete"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", CorruptFile, "no complete .*a Git LFS pointer"),
     "no metadata": (pack({"a": np.zeros(2)}), CorruptFile, "fnet.save did not write"),
     "another's": (pack({"a": np.zeros(2)}, {"format": "pt"}), CorruptFile, "fnet.save did not write"),
     "newer": (packed(format_version="2"), CorruptFile, "a newer one wrote it"),

@@ -235,7 +235,7 @@ def stored_at(file: WeightTree, slot: Slot) -> Variables:
 def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
     """Warn where the arrays of a custom layer could be confused: groups number them and do not name them."""
     owners: dict[str, list[Slot]] = {}
-    custom = {slot.owner for slot in work.slots if slot.owner.is_own}
+    custom = {owner for owner in {slot.owner for slot in work.slots} if owner.is_own}
     for slot in work.slots:
         if slot.path is not None and slot.owner in custom:
             owners.setdefault(slot.group, []).append(slot)

@@ -11,6 +11,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
 from fnet.inference.scaling import scales
+from fnet.writing import is_saved
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import of_file
 from params.convert.generations import Version, options_of_age, version_of
@@ -22,7 +23,7 @@ from params.errors import ModelFileError, quoted
 from params.explaining.record import Explanation, Step, lost_masks, named, shown_specs
 from params.explaining.refusals import Refusals
 from params.explaining.sizes import by_path, peak_memory, sizes
-from params.explaining.stored import explain_stored, is_stored
+from params.explaining.stored import explain_stored
 from params.file.keras_objects import POLICIES, KerasObject, is_call
 from params.file.model_file import UNSAID, Limits, ModelFile, allowed
 from params.file.reading import Source, read
@@ -39,7 +40,7 @@ def explain(
     refusal, where `load_keras` stops at the first. custom, limits: as in `load_keras`.
     Raises ModelFileError where the file has no readable config, OSError when it does not exist.
     """
-    if is_stored(source):
+    if is_saved(source):
         return explain_stored(source, custom, limits)
     with opened(source, custom, limits) as (file, refused):
         return _explanation(file, refused)

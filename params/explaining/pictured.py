@@ -8,9 +8,10 @@ from typing import Any
 
 from fnet.pictures.layout import TooLarge
 from fnet.pictures.plot import Picture, plot
+from fnet.writing import is_saved
 from params.errors import LimitExceeded, UnsupportedLayer, quoted, reading, retold
 from params.explaining.explanation import opened
-from params.explaining.stored import is_stored, open_stored
+from params.explaining.stored import open_stored
 from params.file.model_file import Limits
 from params.file.reading import Source
 from params.store.saving import as_file_errors
@@ -28,7 +29,7 @@ def picture(
     depth: as in `fnet.plot`. custom, limits: as in `load_keras`. Raises ModelFileError where no model can be made of
     the file, even with stand-ins for refused layers, and where it is too large to draw.
     """
-    if is_stored(source):
+    if is_saved(source):
         name, model, _ = open_stored(source, custom, limits)
         with reading(quoted(name)), as_file_errors(), drawing(quoted(name)):
             return plot(model, depth=depth)

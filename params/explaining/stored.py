@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fnet import tree
 from fnet.core import infer
@@ -23,39 +23,22 @@ from params.store.saving import DEFAULT, architecture, as_file_errors, info_of
 from params.table.layers import class_of
 
 
-def is_stored(source: Source) -> bool:
-    """Whether the source is a file, or the bytes of one, that begins as a `.safetensors` does."""
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            head = file.read(10)
-    elif isinstance(source, bytes | bytearray | memoryview):
-        head = bytes(source[:10])
-    else:
-        return False
-    return head[5:10] == b'\0\0\0{"'  # after the length of its header
-
-
 def open_stored(
     source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
 ) -> tuple[str, Any, dict[str, str]]:
-    """(name of the file, model, metadata) of a source that `is_stored`."""
+    """(name of the file, model, metadata) of a source that `is_saved`."""
     limits = allowed(limits, DEFAULT)
-    if isinstance(source, str | os.PathLike):
-        name, data = Path(source).name, content(Path(source), limits.total)
-    else:
-        assert isinstance(source, bytes | bytearray | memoryview)
-        name, data = "the model file", memoryview(source)
+    path = Path(source) if isinstance(source, str | os.PathLike) else None
+    name = "the model file" if path is None else path.name
     with reading(quoted(name)):
+        data = memoryview(cast(bytes, source)) if path is None else content(path, limits.total)
         return name, *architecture(data, limits, custom)
 
 
 def explain_stored(
     source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
 ) -> Explanation:
-    """The explanation of a source that `is_stored`."""
+    """The explanation of a source that `is_saved`."""
     name, model, metadata = open_stored(source, custom, limits)
     with reading(quoted(name)), as_file_errors():
         explanation = _explained(name, model, f"fnet store {metadata.get('format_version', '')}")

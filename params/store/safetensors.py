@@ -14,7 +14,9 @@ import numpy as np
 
 from fnet.constants import constant
 from fnet.types import Array
+from fnet.writing import BEGIN
 from params.errors import CorruptFile, LimitExceeded, quoted
+from params.file.foreign_files import HEAD, stranger
 from params.file.model_file import Limits
 from params.file.strict_json import parse_object
 
@@ -52,7 +54,8 @@ def read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, An
     """
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
-        raise CorruptFile("no complete .safetensors file")
+        what = "" if bytes(data[5:10]) == BEGIN else f": {stranger(bytes(data[:HEAD]))}"
+        raise CorruptFile(f"no complete .safetensors file{what}")
     header = parse_object(data[8 : 8 + size], "the header", limits)
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
