@@ -86,7 +86,7 @@ def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None)
     return state
 
 
-def is_recurrent(step: Any) -> bool:
+def takes_states(step: Any) -> bool:
     """Whether a layer takes an initial state and can return its last one."""
     function = step.function if isinstance(step, Bound) else step
     return {"return_state", "go_backwards"} <= set(option_names(function))
@@ -100,7 +100,7 @@ def _directions(step: Any) -> list[bool]:
         )
     if (step.function if isinstance(step, Bound) else step) is bidirectional:
         return [False, True]
-    if is_recurrent(step):
+    if takes_states(step):
         return [bind(step).all_options["go_backwards"]]
     if isinstance(step, Model):
         return [direction for _, child in infer.children(step) for direction in _directions(child)]
@@ -120,7 +120,7 @@ def _paths(state: State) -> set[tree.Path]:
 
 
 def _ways(step: Any) -> Advance | None:
-    return functools.partial(advance_recurrent, repeats=True) if is_recurrent(step) else None
+    return functools.partial(advance_recurrent, repeats=True) if takes_states(step) else None
 
 
 # --- the state before the first piece -------------------------------------------------------------
@@ -147,7 +147,7 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
         outputs = step.walk(x, visit, infer.resolve_specs)
         return {name: state for name, state in states.items() if state}, outputs
     outputs, _ = infer.infer(step, x)
-    if not is_recurrent(step) or unpack(x).states is not None:
+    if not takes_states(step) or unpack(x).states is not None:
         return {}, outputs
     options = bind(step).all_options
     y, *states = infer.infer(bind(step, return_state=True), sequence_spec(x))[0]
