@@ -310,6 +310,33 @@ def test_a_residual_network_begins_with_half_the_filters_of_its_first_block():
     assert [one.filters for one in model.layers if isinstance(one, keras.layers.Conv2D)][:2] == [3, 6]
 
 
+def test_images_begin_as_numbers_from_0_to_1_and_move_if_told():
+    searched = architectures.options("cnn", filters=(4,), batch_norm=True, global_pooling=True, residual=True)
+    moving = architectures.options("cnn", filters=(4,), augment=True)
+    for build, options in ((models.residual, searched), (models.cnn, moving)):
+        model = build(options, (8, 8, 1), 3)
+        np.testing.assert_allclose(model.get_layer("rescaling")(np.float32([0, 51, 255])), [0, 0.2, 1], rtol=1e-6)
+    assert [type(one).__name__ for one in model.layers[:3]] == ["Rescaling", "RandomFlip", "RandomTranslation"]
+    image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1)).astype("float32")
+    assert np.ptp(np.stack([model(image, training=True) for _ in range(9)]), axis=0).max() > 1e-3
+
+
+def test_a_bar_counts_the_batches_of_all_epochs():
+    bar = cli.Bar(shown=False)
+    bar.step(train.Step(epoch=2, epochs=3, batch=4, batches=5, loss=0.5))
+    (task,) = bar.progress.tasks
+    assert (task.description, task.completed, task.total) == ("epoch 2/3  loss 0.5000", 9, 15)
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    there, flush = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: there.append((tmp_path / "a").exists()) or flush(number))
+    with whole.whole(tmp_path / "a") as part:
+        part.write_text("x")
+    assert there == [False]
+    assert (tmp_path / "a").read_text() == "x"
+
+
 def test_pooled_texts_are_the_mean_and_the_maximum_of_their_tokens():
     x, ids = np.float32([[[1, -3], [2, -4], [9, 9]], [[5, 5]] * 3]), np.int32([[4, 2, 0], [0, 0, 0]])
     pooled = models._pooled(architectures.options("rnn", head="pool"), x, ids)
@@ -413,10 +440,18 @@ def test_token_ids_beyond_the_table_are_refused():
         ("cnn", {"dense": 0}, "dense must be at least 1"),
         ("cnn", {"residual": True, "batch_norm": True}, "residual needs batch_norm and global_pooling"),
         ("cnn", {"residual": True, "global_pooling": True}, "residual needs batch_norm and global_pooling"),
-        ("rnn", {"units": 0}, "units must be at least 1"),
-        ("rnn", {"layers": 0}, "layers must be at least 1"),
+        *(("cnn", {name: (0,)}, f"{name} must be at least 1") for name in ("filters", "kernels")),
+        *(
+            ("rnn", {name: 0}, f"{name} must be at least 1")
+            for name in ("units", "layers", "tokens", "length", "embedding")
+        ),
         ("rnn", {"layers": -1, "ngrams": True}, "layers must be at least 0"),
-        ("lstm", {"dropout": 1.0}, "dropout is a fraction"),
+        *(
+            ("lstm", {name: value}, f"^{name} is a fraction")
+            for name in ("dropout", "inner_dropout", "embedding_dropout")
+            for value in (1.0, -0.1)
+        ),
+        ("cnn", {"dropout": 1.0}, "dropout is a fraction"),
     ],
 )
 def test_options_that_make_no_model(family, changed, message):
@@ -432,7 +467,12 @@ def test_an_option_of_another_family_is_refused():
 
 
 @pytest.mark.parametrize(
-    "changed", [{"epochs": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"seed": -1}]
+    "changed",
+    [
+        *({name: 0} for name in ("epochs", "batch_size", "patience", "learning_rate")),
+        {"learning_rate": float("nan")},
+        {"seed": -1},
+    ],
 )
 def test_a_configuration_that_trains_nothing_is_refused(changed):
     with pytest.raises(ValueError, match="must be"):

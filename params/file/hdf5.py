@@ -936,10 +936,10 @@ class Node:
         """A text attribute, or None."""
         if name not in self._attributes:
             return None
-        shape, texts = self._reader.texts(self._attributes[name])
-        if len(texts) != 1 or shape not in ((), (1,)):
-            raise CorruptFile(f"attribute {quoted(name)} of {quoted(self.path)} is not one text")
-        return texts[0]
+        match self._reader.texts(self._attributes[name]):
+            case ((() | (1,)), [text]):
+                return text
+        raise CorruptFile(f"attribute {quoted(name)} of {quoted(self.path)} is not one text")
 
     def texts(self, name: str) -> list[str] | None:
         """A list of texts, also where Keras split it over `name0`, `name1`, ...; or None."""

@@ -245,7 +245,7 @@ def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[
 
 def _read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, Any], memoryview]:
     """`safetensors.read`; refuses files that `save` did not write."""
-    if bytes(data[:8]).startswith(KERAS):
+    if any(data[: len(start)] == start for start in KERAS):
         raise CorruptFile("it is a zip or HDF5, as the files of Keras are: load_keras reads those")
     metadata, header, stored = read(data, limits)
     if metadata.get("format") != "fnet":
