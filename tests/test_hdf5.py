@@ -102,6 +102,15 @@ BROKEN = {
     "address": (replaced(WEIGHTS, layout(KERNEL_AT, 24), layout(1 << 40, 24)), CorruptFile, "truncated"),
     "rank": (replaced(WEIGHTS, SPACE, b"\1\x28"), CorruptFile, "rank 40"),
     "dataspace_version": (replaced(WEIGHTS, SPACE, b"\7"), CorruptFile, "dataspace version 7"),
+    **{
+        f"name_{kind}": (h5(lambda f, value=value: dense_vars(f, name=value)), CorruptFile, f"attribute 'name'{said}")
+        for kind, value, said in (
+            ("twice", ["a", "b"], " of 'layers/dense/vars' is not one text"),
+            ("nowhere", [], " of 'layers/dense/vars' is not one text"),
+            ("in_a_row", [["a"]], " of 'layers/dense/vars' is not one text"),
+            ("a_number", 3, " is int64; text was expected"),
+        )
+    },
     "heap_object": (replaced(WEIGHTS, reference(5, 1), reference(5, 9)), CorruptFile, "no object 9"),
     "heap_text": (replaced(WEIGHTS, reference(5, 1), reference(50, 1)), CorruptFile, "longer than what is stored"),
     "heap_size": (patched(WEIGHTS, b"GCOL", 24, b"\xff" * 7), CorruptFile, "past the end of the global heap"),
