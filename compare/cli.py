@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         backends = None if args.backends is None else tuple(args.backends.split(","))
-        _check(args, backends or ())
         custom, objects = named(args.custom, "--custom"), named(args.custom_object, "--custom-object")
+        _check(args, backends or (), [*args.others, *custom.values(), *objects.values()])
         import_keras()  # takes seconds: after all checks that do not need it
         objects = {name: imported(place) for name, place in objects.items()}
         rows = load_rows(args, objects)
@@ -144,9 +145,11 @@ def _tell(comparison: Comparison, args: argparse.Namespace) -> None:
         log.warning("certificate: %s", args.certificate)
 
 
-def _check(args: argparse.Namespace, backends: tuple[str, ...]) -> None:
+def _check(args: argparse.Namespace, backends: tuple[str, ...], places: list[str]) -> None:
+    """places: the other sides, and where the code of custom layers is."""
     from compare import others
     from fnet.backend import BACKENDS
+    from fnet.importing import file_of
 
     if not set(backends) <= set(BACKENDS):
         raise UsageError(f"--backends takes {', '.join(BACKENDS)}; got {args.backends!r}")
@@ -162,17 +165,19 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...]) -> None:
         if not others.is_file(place) and ":" not in place:
             suffixes = ", ".join((*others.PROGRAMS, *others.MODELS))
             raise UsageError(f"--with {place}: give a file ({suffixes}), module:function or file.py:function")
-    _check_files(args, [Path(place) for place in args.others if others.is_file(place)])
+    code = map(file_of, (place.rpartition(":")[0] for place in places if not others.is_file(place)))
+    _check_files(args, [Path(place) for place in args.others if others.is_file(place)], filter(None, code))
     if args.model.suffix not in others.KERAS:
         other = f", and --fnet {args.model} if fnet is to load this one instead" if others.is_file(args.model) else ""
         raise UsageError(f"{args.model} is not a file of Keras: give a {', '.join(others.KERAS)} file{other}")
 
 
-def _check_files(args: argparse.Namespace, of_others: list[Path]) -> None:
+def _check_files(args: argparse.Namespace, of_others: list[Path], code: Iterable[str]) -> None:
     files = list(filter(None, (args.model, args.fnet, args.inputs, args.labels, *of_others)))
     for file in files:
         if not file.exists():
             raise FileNotFoundError(f"no file {file}")
+    files += map(Path, code)
     for target in filter(None, (args.report, args.certificate)):
         if target.exists() and (not target.is_file() or any(map(target.samefile, files))):
             raise UsageError(f"{target}: a file that is read, or not a regular file, so not written over")

@@ -296,6 +296,18 @@ def test_the_command_line_takes_custom_layers_by_file_or_module(with_custom, cap
     assert "--custom takes NAME=PLACE" in caplog.text
 
 
+@pytest.mark.parametrize("target", ["pure_shifted.py", "keras_shifted.py", "other_shifted.py"])
+def test_neither_report_nor_certificate_overwrites_code_of_the_user(with_custom, target, caplog):
+    (with_custom / "other_shifted.py").write_text(PURE)
+    code = ["--custom", "Shifted=pure_shifted:shifted", "--with", f"{with_custom / 'other_shifted.py'}:shifted"]
+    code += ["--custom-object", f"Shifted={with_custom / 'keras_shifted.py'}:Shifted"]
+    for option in ("--report", "--certificate"):
+        assert compared([str(with_custom / "m.keras"), *code, option, str(with_custom / target)]) == 2
+        assert "a file that is read, or not a regular file" in caplog.text
+        caplog.clear()
+    assert (with_custom / target).read_text() == (TWIN if target == "keras_shifted.py" else PURE)
+
+
 def test_a_custom_layer_that_no_other_process_finds_is_refused_at_once(folder, rows):
     with pytest.raises(ImportFailed, match="define it at the top of a module"):
         parity.compare(folder / "model.keras", rows, custom={"my>Layer": lambda params, x: x})
