@@ -261,6 +261,7 @@ def sparsemax(x: Array, axis: int = -1) -> Array:
     """max(x - tau, 0) with Keras's tau: (the sum of the *partial sums* of the k kept entries - 1) / k.
 
     That is the projection onto the simplex only where one entry is kept; the paper's tau uses the last partial sum.
+    NaN stays at its place; in Keras infinity may come at others.
     Source: keras.activations.sparsemax, after Martins and Astudillo 2016.
     """
     falling = -xp.sort(-x, axis=axis)

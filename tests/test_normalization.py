@@ -114,3 +114,14 @@ def test_a_batch_that_is_hidden_as_a_whole_has_mean_and_variance_0(each_backend)
     x, layer = np.arange(24, dtype="float32").reshape(2, 3, 4), bind(fnet.batch_normalization, training=True)
     y = fnet.core.model.flow(layer, fnet.init(layer, 0, x.shape), Masked(x, np.zeros((2, 3), bool)))
     np.testing.assert_allclose(y.values, x / np.sqrt(np.float32(1e-3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("row", [[1e38] * 4, [3e38, 1e38], [3.4e38, 3.4e38, 3.39e38]])
+def test_near_the_largest_float_the_result_is_beta_or_nan_as_in_keras(row, each_backend):
+    """Keras's sums overflow, and those of groups here do; those over last axes on NumPy do not."""
+    x, offset = np.float32([row]), np.arange(len(row), dtype="float32")
+    params = {"gamma": np.ones_like(offset), "beta": offset}
+    expected = offset if each_backend == "numpy" else np.full_like(offset, np.nan)
+    np.testing.assert_array_equal(fnet.layer_normalization(params, x)[0], expected)
+    assert np.isnan(keras.layers.LayerNormalization()(x)).all()
+    assert np.isnan(fnet.group_normalization(params, x[:, None], groups=1)).all()

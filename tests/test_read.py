@@ -463,6 +463,8 @@ def test_nan_and_infinity_are_read_where_they_are_asked_for():
     for bare in ("Infinity", "NaN"):
         with pytest.raises(CorruptFile, match=rf"x at '\[0\]': {bare} is not JSON"):
             parse(f"[{bare}]", "x", Limits())
+        with pytest.raises(CorruptFile, match=rf"x at 'layers\[1\]\.config\.rate': {bare} is not JSON"):
+            parse(f'{{"layers": [{{"a": {{}}}}, {{"b": [], "config": {{"rate": {bare}}}}}]}}', "x", Limits())
     with pytest.raises(CorruptFile, match="beyond any float"):
         parse("1e999", "x", Limits(), nonfinite=True)
 

@@ -172,7 +172,7 @@ def layer_normalization(
     sorts_axes=False, as in Keras before 3.14, of the sizes in the order of `axis`, read on along the ascending ones.
     `rms_scaling` (which Keras deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers
     the result is truncated to integers (in floats), as in Keras from 3.11 on, unless `keeps_integers` is False. Near
-    the largest float this stays exact, where Keras's sums overflow to NaN.
+    the largest float, where Keras's sums overflow to NaN, the result on NumPy is gamma * 0 + beta.
     Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
 
     >>> layer_normalization({"gamma": np.ones(2), "beta": np.zeros(2)}, np.array([[1.0, 3.0]]), epsilon=0.0)
