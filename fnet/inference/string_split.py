@@ -34,7 +34,11 @@ def split_host(model: Any) -> tuple[Any, Any]:
     """
     if not has_host(model):
         return None, model
-    return _split_graph(model.as_graph()) if isinstance(model, Model) else (model, Sequential(()))
+    if isinstance(model, Sequential):
+        return _split_sequential(model)
+    if isinstance(model, Graph):
+        return _split_graph(model)
+    return model, Sequential(())
 
 
 def split_numbers(model: Any) -> tuple[Any, Any]:
@@ -49,6 +53,17 @@ def split_numbers(model: Any) -> tuple[Any, Any]:
         return None, model
     known = all(spec.dtype != "string" and None not in spec.shape[1:] for spec in crossing)
     return (host, numeric) if known else (None, model)
+
+
+def _split_sequential(model: Sequential) -> tuple[Sequential, Sequential]:
+    last = max(i for i, (_, step) in enumerate(model.steps) if has_host(step))
+    name, step = model.steps[last]
+    host, numeric = split_host(step)
+    rest = model.steps[last + 1 :]
+    return (
+        Sequential((*model.steps[:last], (name, host))),
+        Sequential(((name, numeric), *rest) if isinstance(step, Model) else rest),
+    )
 
 
 def _split_graph(model: Graph) -> tuple[Graph, Graph]:
