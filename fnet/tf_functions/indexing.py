@@ -312,7 +312,7 @@ def where(condition: Array, x: Array | None = None, y: Array | None = None) -> A
     """`x` where `condition`, else `y`; without them the int64 indices (n, axes) where `condition` holds."""
     condition = as_tensor(condition, "bool")
     if x is None and y is None:
-        return xp.stack(xp.nonzero(condition), axis=-1)
+        return ops.cast(xp.stack(xp.nonzero(condition), axis=-1), "int64")  # 32 bits in WebAssembly
     require_both(x, y)
     return xp.where(condition, *together(x, y))
 
