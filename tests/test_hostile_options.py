@@ -275,13 +275,18 @@ def test_a_difference_of_more_steps_than_there_are_is_empty():
 
 
 def test_files_of_keras_2_are_held_to_what_it_took():
-    """Slopes below 0 and noise above 1 were legal there."""
-    for class_name, options in (("LeakyReLU", {"negative_slope": -0.5}), ("GaussianNoise", {"stddev": 2.0})):
+    """Slopes below 0, noise above 1 and no copies of a row were legal there, not a negative number of them."""
+    for class_name, options, legal in (
+        ("LeakyReLU", {"negative_slope": -0.5}, "2.15.0"),
+        ("GaussianNoise", {"stddev": 2.0}, "2.15.0"),
+        ("RepeatVector", {"n": 0}, "2.15.0"),
+        ("RepeatVector", {"n": -1}, None),
+    ):
         config = sequential_config(input_entry(4), entry(class_name, "layer", **options))
-        for version, refused in (("2.15.0", False), ("3.15.1", True)):
+        for version in ("2.15.0", "3.15.1"):
             metadata = json.dumps({"keras_version": version})
             data = keras_zip(config, NO_WEIGHTS, metadata, method=zipfile.ZIP_DEFLATED)
-            if refused:
+            if version != legal:
                 with pytest.raises(ModelFileError, match="it must be"):
                     load_keras(data)
             else:
