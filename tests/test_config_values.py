@@ -500,6 +500,19 @@ def test_a_layer_that_keras_3_has_not_is_refused_by_name(name):
         hostile.of_keras_2(name, {"units": 2})
 
 
+OWN = dict.fromkeys(("Highway", "DenseFeatures"), "a layer of Keras that fnet does not have")
+
+
+@pytest.mark.parametrize("name", ["MyLayer", "QDense", "HConv2D", "my_package>Scale", *OWN])
+def test_only_what_was_in_keras_2_is_called_a_layer_of_keras(name):
+    """Legacy files have no modules: what is not known is of a package, or of the user."""
+    kind = OWN.get(name, "a custom layer")
+    with pytest.raises(
+        UnsupportedLayer, match=rf"'n' is {kind}.*: give its pure function, .*custom={{'{name}': my_layer"
+    ):
+        hostile.of_keras_2(name, {"units": 2})
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_groups_of_a_transposed_convolution_are_refused(rank):
     with pytest.raises(UnsupportedLayer, match=f"Conv{rank}DTranspose 'n' with groups=2"):

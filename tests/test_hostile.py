@@ -97,6 +97,13 @@ def of_an_odd_float(file):
     h5py.h5d.create(file["layers/dense/vars"].id, b"0", kind, space).write(h5py.h5s.ALL, h5py.h5s.ALL, hostile.KERNEL)
 
 
+def without_texts():
+    """Weights whose attributes refer to texts that are not there."""
+    data = hostile.dense_weights()
+    at = data.index(b"GCOL") + 16
+    return data[:at] + bytes(8) + data[at + 8 :]
+
+
 def tensor_without_config():
     config = chain(2)
     config["config"]["layers"][2]["inbound_nodes"][0]["args"] = [{"class_name": "__keras_tensor__"}]
@@ -104,6 +111,10 @@ def tensor_without_config():
 
 
 TOLD = {
+    "a lambda": (lambda: hostile.legacy(hostile.legacy_config(activation=[hostile.code(), None, None])),
+                 r"activation of layer 'dense' holds code .*custom={'dense': my_layer}"),
+    "cut weights": (lambda: hostile.keras_zip(weights=hostile.dense_weights()[:-500]), r"model\.weights\.h5: "),
+    "texts": (lambda: hostile.keras_zip(weights=without_texts()), r"model\.weights\.h5: .* heap .* has no object"),
     "a member": (damaged_member, "'config.json' is damaged: Error -3"),
     "a name": (lambda: hostile.keras_zip(weights=hostile.dense_weights().replace(b"dense\0", b"d\xff\xffse\0")),
                r"heap is not UTF-8 text: b'd\\xff"),

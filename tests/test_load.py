@@ -415,6 +415,10 @@ def test_sharded_weights(tmp_path):
     model, params = from_keras(keras_model)
     loaded = load_weights(tmp_path / "model.weights.json", model, fnet.init(model, 0))
     chex.assert_trees_all_equal(params, loaded)
+    first, *_ = sorted(tmp_path.glob("*.weights.h5"))
+    first.write_bytes(first.read_bytes()[:-500])
+    with pytest.raises(CorruptFile, match=f"^'model.weights.json': '{first.name}': "):
+        load_weights(tmp_path / "model.weights.json", model, params)
 
 
 def test_weights_go_around_the_constants_of_a_graph(tmp_path):

@@ -149,8 +149,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
         return ModelFile(kind, label, config, version, WeightTree(version=version), stored=zipped or None)
     with reading(WEIGHTS):
         data = parts.get(WEIGHTS, limits.total)
-        root = _open(data, limits, zipped or len(data))
-    groups = dict(_groups(root))
+        groups = dict(_groups(_open(data, limits, zipped or len(data))))
     tree, assets = WeightTree(groups, version=version), _assets(parts, names, limits)
     return ModelFile(kind, label, config, version, tree, assets, stored=zipped or len(data))
 
@@ -273,14 +272,16 @@ def _sharded(index: dict[str, Any], folder: str | None, label: str, limits: Limi
     for shard in _shards(weight_map):
         try:
             data = Folder(folder).get(shard, left)
-            root = _open(data, limits, len(data))
         except KeyError:
             raise WeightsMismatch(f"shard {quoted(shard)} is not next to the index") from None
+        with reading(quoted(shard)):
+            root = _open(data, limits, len(data))
+            groups = dict(_groups(root, complete=False))
         stored += len(data)
         left -= sum(array.nbytes for group in root.walk() for array in group.datasets.values())
         if left < 0:
             raise LimitExceeded(f"its shards hold more than the {limits.total} bytes of `Limits.total`")
-        for key, variables in _groups(root, complete=False):
+        for key, variables in groups.items():
             merged[key] = _joined(key, merged.get(key), variables)
     _check_map(weight_map, merged)
     return ModelFile("weights-json", label, None, None, WeightTree(merged), stored=stored)
