@@ -371,6 +371,22 @@ def test_the_ends_of_spaces_of_integers_lose_their_fractions_first(each_backend)
     )
 
 
+def test_the_distance_of_spaces_of_integers_is_a_float64_and_of_one_number_nan(each_backend):
+    """Also by the rule; NumPy divides by 0 there, and gives NaN, as Keras does."""
+    spaces = bind(operations.linspace, num=5, dtype="int32", retstep=True)
+    _, step = spaces({}, (np.float32(0), np.float32(9)))
+    assert float(step) == 9 / 4
+    assert fnet.infer(spaces, (fnet.Spec((), "float32"),) * 2)[0][1].dtype == "float64"
+    assert np.isnan(bind(operations.linspace, num=1, retstep=True)({}, (0.0, 9.0))[1])
+
+
+def test_trapezoids_of_each_row_lie_along_the_axis(each_backend):
+    y, places = np.random.default_rng(0).random((2, 3, 4, 5), "float32")
+    for axis in (0, 1, -1):
+        area = operations.trapezoid({}, y, positions=places, axis=axis)
+        np.testing.assert_allclose(area, np.trapezoid(y, places, axis=axis), rtol=1e-4)
+
+
 OF_MATRICES = [
     *((name, {}) for name in ("cholesky_inverse", "logdet", "matrix_rank", "pinv", "svd")),
     *(("solve_triangular", {"lower": lower}) for lower in (True, False)),

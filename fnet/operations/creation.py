@@ -125,7 +125,7 @@ def _spaced_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | Non
 
 def _linspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None, retstep: bool) -> Any:
     y = _spaced_rule(start, stop, num=num, axis=axis, dtype=dtype)
-    return (y, Spec(broadcast(start, stop), y.dtype)) if retstep else y
+    return (y, Spec(broadcast(start, stop), "float64" if is_integral(y.dtype) else y.dtype)) if retstep else y
 
 
 @operation(_linspace_rule)
@@ -142,7 +142,8 @@ def linspace(
     """`num` equally spaced numbers from `start` to `stop` on a new axis; with `retstep` also their distance."""
     start, stop = _ends(start, stop, dtype)
     y = _spaced(start, stop, num, endpoint, axis, dtype)
-    return (y, (stop - start) / max(num - 1 if endpoint else num, 1)) if retstep else y
+    steps = num - 1 if endpoint else num
+    return (y, (stop - start) / steps if steps > 0 else (stop - start) * xp.nan) if retstep else y
 
 
 def _ends(start: Array, stop: Array, dtype: str | None) -> list[Array]:

@@ -193,5 +193,6 @@ def _trapezoid_rule(y: Spec, *, positions: Sequence[float] | None, axis: int) ->
 def trapezoid(y: Array, *, positions: Sequence[float] | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under `y` along `axis`, by trapezoids of width `dx` or between `positions` (Keras's `x`)."""
     y = xp.moveaxis(as_floats(y), axis, -1)
-    width = dx if positions is None else xp.diff(tensor(positions, y.dtype.name))
+    places = None if positions is None else tensor(positions, y.dtype.name)
+    width = dx if places is None else xp.diff(places if places.ndim == 1 else xp.moveaxis(places, axis, -1))
     return xp.sum(0.5 * (y[..., 1:] + y[..., :-1]) * width, axis=-1)
