@@ -28,6 +28,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 from fnet import backend
 
+gc.disable()  # until all is collected
+
 settings.register_profile(
     "fnet", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=True
 )
@@ -58,7 +60,8 @@ def each_backend_slowly(request):
 
 
 def pytest_collection_finish():
-    """Garbage collections skip what was imported and collected: over a million objects, a second each time.
+    """Garbage collections skip what was imported and collected: over a million objects, a second each time. There are
+    none before.
 
     Parameters of tests must not start TensorFlow, say by making a layer with a seed: forks (`tests.judging`) lack its
     threads and would wait for them forever."""
@@ -66,6 +69,7 @@ def pytest_collection_finish():
     if tensorflow is not None and tensorflow.context()._initialized:
         raise pytest.UsageError("a test module starts TensorFlow when it is imported; make its layers inside the tests")
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
