@@ -271,11 +271,25 @@ row("sum_of_5000", lambda: packed(wide(5000)))
 row("sums_of_all_before", lambda: packed(all_readers_of_all(150)))
 row("sizes_doubled_1500_times", lambda: packed(doubled(1500)), LimitExceeded)
 row("sequential_of_2000", lambda: packed(stack(2000)))
-row("sequential_of_11000", lambda: packed(stack(11_000)))
+row("sequential_of_5900", lambda: packed(stack(5900)))
+row("sequential_of_11000", lambda: packed(stack(11_000)), LimitExceeded)
+row(
+    "sequential_of_2900_wrappers",
+    lambda: packed(
+        sequential_config(input_entry(5, 4), *[entry("TimeDistributed", f"t{n}", layer=relu("r")) for n in range(2900)])
+    ),
+)
+row(
+    "sequential_of_5000_wrappers",
+    lambda: packed(
+        sequential_config(input_entry(5, 4), *[entry("TimeDistributed", f"t{n}", layer=relu("r")) for n in range(5000)])
+    ),
+    LimitExceeded,
+)
 row("sequential_of_40000", lambda: packed(stack(40_000)), LimitExceeded)
 row("20000_cells", lambda: packed(sequential_config(
     input_entry(5, 4), entry("RNN", "r", cell=[entry("LSTMCell", "c", units=1)] * 20_000))), LimitExceeded)  # fmt: skip
-row("sequential_of_one_name", lambda: packed(sequential_config(*[relu("r")] * 9000)), CorruptFile)
+row("sequential_of_one_name", lambda: packed(sequential_config(*[relu("r")] * 5900)), CorruptFile)
 row("dangling_layer", lambda: packed(dangling(source="ghost")), CorruptFile)
 row("dangling_call", lambda: packed(dangling(source="r0", number=7)), CorruptFile)
 row("dangling_call_huge", lambda: packed(dangling(source="r0", number=10**9)), CorruptFile)
@@ -299,6 +313,52 @@ def many_outputs(count, readers):
 
 
 row("outputs_2000_read_2000_times", lambda: packed(many_outputs(2000, 2000)))
+
+
+def outputs_of_calls(outputs, calls):
+    """A model of one layer that lists its output many times, called many times."""
+    inner = functional({"r": (relu("r"), [call("a")])}, "r")
+    inner["config"].update(name="m", output_layers=[["r", 0, 0]] * outputs)
+    model = functional({"m": (inner, [call("a")] * calls)}, "m")
+    model["config"]["output_layers"] = [["m", 1, 0]]
+    return model
+
+
+def losses_of_a_model(deep, losses):
+    """Losses that all look for what the sigmoid at the end of one model was given, each through casts."""
+    inner = chain(deep)
+    inner["config"]["layers"][-1].update(entry("Activation", f"r{deep - 1}", activation="sigmoid"))
+    inner["config"]["name"] = "m"
+    cast = {**entry("Cast", "", "keras.src.ops.core"), "config": {"dtype": "float32"}}
+    loss = entry("BinaryCrossentropy", "", "keras.src.ops.nn")
+    layers = {"m": (inner, [call("a")])}
+    for n in range(losses):
+        layers[f"c{n}"] = ({**cast, "config": {"name": f"c{n}", "dtype": "float32"}}, [call(f"c{n - 1}" if n else "m")])
+        said = {**loss, "config": {"name": f"l{n}", "from_logits": False}}
+        layers[f"l{n}"] = (said, [{"args": [tensor("a"), tensor(f"c{n}")], "kwargs": {}}])
+    return functional(layers, f"l{losses - 1}")
+
+
+def masks_of_inputs(inputs, readers):
+    """A sum of many inputs, masked, which a chain of layers reads: each depends on all inputs."""
+    layers = {"mask": (entry("Masking", "mask", mask_value=0.0), [call("a")])}
+    listed = [input_entry(4) | {"name": f"a{n}", "inbound_nodes": []} for n in range(inputs)]
+    for n, item in enumerate(listed):
+        item["config"]["name"] = f"a{n}"
+    layers["r"] = (entry("Add", "r"), [call("mask", *[f"a{n}" for n in range(inputs)])])
+    layers |= {f"r{n}": (relu(f"r{n}"), [call(f"r{n - 1}" if n else "r")]) for n in range(readers)}
+    model = functional(layers, f"r{readers - 1}")
+    model["config"]["layers"] += listed
+    model["config"]["input_layers"] = [[name, 0, 0] for name in ("a", *[f"a{n}" for n in range(inputs)])]
+    return model
+
+
+row("outputs_20000_of_3000_calls", lambda: packed(outputs_of_calls(20_000, 3000)), LimitExceeded)
+row("losses_of_a_deep_model", lambda: packed(losses_of_a_model(2500, 800)))
+row(
+    "masks_of_3000_inputs",
+    lambda: keras_zip(masks_of_inputs(3000, 2500), NO_WEIGHTS, {"keras_version": "3.3.3"}, method=DEFLATED),
+)
 
 
 def legacy_stack(count):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field, replace
@@ -105,8 +106,8 @@ class Conversion:
     """Counts the layers that get a random key."""
     by_step: dict[int, Converted] = field(default_factory=dict)
     """{id of a step: the `Converted` that it comes from}."""
-    dtypes: set[str] = field(default_factory=set)
-    """The output dtypes of operations."""
+    dtypes: Counter[str] = field(default_factory=Counter)
+    """{dtype: how many outputs of calls have it}."""
     path: tuple[str, ...] | None = None
     """The names of the models and wrappers around the object, without the outermost; None for the outermost itself."""
     replaced: dict[str, dict[str, str]] = field(default_factory=dict)

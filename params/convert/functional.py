@@ -32,7 +32,7 @@ from params.convert.generations import (
     Version,
 )
 from params.convert.mask_effects import Marks, after_call, as_masked, losing_cast, paths_of, require_expressible
-from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.errors import CorruptFile, LimitExceeded, UnsupportedLayer, quoted
 from params.file.keras_objects import (
     POLICIES,
     KerasObject,
@@ -53,6 +53,8 @@ LOSSES = frozenset({
     *(f"keras.backend.{loss}crossentropy" for loss in ("binary_", "categorical_", "sparse_categorical_")),
 })  # fmt: skip
 """Operations, and functions of Keras 2, that look where their probabilities come from."""
+MOST_OUTPUTS = 100_000
+"""The most outputs of all calls: one layer may give many, and a model inside others has as many as it lists."""
 OUTPUTS = ("sigmoid", "softmax")
 """Activations that remember what they were given."""
 IDENTITY = bind(fnet.activation, activation=None)
@@ -82,6 +84,8 @@ class _Building:
     """{node: whether its output is float64}."""
     called: dict[str, Converted] = field(default_factory=dict)
     """{node: the layer that it calls}."""
+    logits: dict[str, str | Ref | None] = field(default_factory=dict)
+    """{node: the source of what the sigmoid or softmax at its end was given}, for those that losses read."""
 
 
 def functional(
@@ -268,6 +272,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         build.specs[name], needed = infer.infer(step, inputs)
         require_dtypes_of_today(part, inputs, build.specs[name], build.conversion.version)
     build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
+    if build.conversion.dtypes.total() > MOST_OUTPUTS:
+        raise LimitExceeded(f"the calls of layers give more than {MOST_OUTPUTS} arrays")
     build.calls[layer.name, number] = name
     build.called[name] = part
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
@@ -287,22 +293,35 @@ def _cast_first(build: _Building, part: Converted, source: str | Ref) -> str | R
 
 def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:
     """A loss of what a sigmoid or softmax gives, from what that was given: so on TensorFlow, whatever the call says."""
-    name: Any = sources[1] if isinstance(sources, tuple) else None
-    node: Any = build.nodes.get(name) if isinstance(name, str) else None
-    while isinstance(node, tuple) and _is_passing(node[0]) and isinstance(node[1], str):
-        if build.specs[node[1]] != build.specs[name]:
-            return step, sources
-        name, node = node[1], build.nodes[node[1]]
-    linear = _linear(node[0]) if isinstance(node, tuple) else None
-    if linear is None:
-        return step, sources
-    if linear == IDENTITY and isinstance(node[1], str | Ref):
-        logits = node[1]
-    else:
-        logits = build.names.fresh(f"{name}_logits")
-        build.nodes[logits] = linear, node[1], node[2] if len(node) > 2 else name
-        build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
-    return bind(step, from_logits=True), (sources[0], logits)
+    logits = _logits(build, sources[1]) if isinstance(sources, tuple) and isinstance(sources[1], str) else None
+    return (step, sources) if logits is None else (bind(step, from_logits=True), (sources[0], logits))
+
+
+def _logits(build: _Building, name: str) -> str | Ref | None:
+    """The source of what the sigmoid or softmax was given of which a node hands on the output; None without one."""
+    passed = list[str]()
+    while name not in build.logits:
+        passed.append(name)
+        node = build.nodes[name]
+        if not isinstance(node, tuple):
+            build.logits[name] = None
+        elif _is_passing(node[0]) and isinstance(node[1], str) and build.specs[node[1]] == build.specs[name]:
+            name = node[1]
+        else:
+            build.logits[name] = _linear_node(build, name, node)
+    build.logits.update(dict.fromkeys(passed, build.logits[name]))
+    return build.logits[name]
+
+
+def _linear_node(build: _Building, name: str, node: tuple[Any, ...]) -> str | Ref | None:
+    """The source of a node without the sigmoid or softmax at its end; None where it has none."""
+    linear = _linear(node[0])
+    if linear is None or (linear == IDENTITY and isinstance(node[1], str | Ref)):
+        return None if linear is None else node[1]
+    logits = build.names.fresh(f"{name}_logits")
+    build.nodes[logits] = linear, node[1], node[2] if len(node) > 2 else name
+    build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
+    return logits
 
 
 def _linear(step: Any) -> Any:

@@ -63,12 +63,15 @@ class Marks:
     """Nodes whose outputs may carry a mask that is not in the call of their reader."""
     unsaid: set[str] = field(default_factory=set)
     """Those of them that have another mask in Keras than here."""
-    roots: dict[str, frozenset[str]] = field(default_factory=dict)
-    """{node: the inputs that it depends on}."""
+    roots: dict[str, int] = field(default_factory=dict)
+    """{node: the inputs that it depends on, a bit each}: sets of names would take far more memory."""
 
-    def roots_of(self, source: Any) -> frozenset[str]:
-        """The inputs that a tree of sources depends on."""
-        return frozenset().union(*(self.roots.get(name, {name}) for name in references(source)))
+    def roots_of(self, source: Any) -> int:
+        """The inputs that a tree of sources depends on, a bit each."""
+        bits = 0
+        for name in references(source):
+            bits |= self.roots.setdefault(name, 1 << len(self.roots))
+        return bits
 
     def place(self, source: str | Ref) -> Place:
         """The array of a source, by its first place."""
@@ -169,8 +172,7 @@ def _keep_given_mask_inside(
         )
     if source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion):
         marks.carrying.add(name)
-        own = all(marks.roots_of(mask) <= marks.roots_of(values) for mask in masks)
-        if not own or marks.unsaid.intersection(values):
+        if marks.roots_of(masks) & ~marks.roots_of(values) or marks.unsaid.intersection(values):
             marks.unsaid.add(name)
     elif masks:
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import marshal
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -67,7 +68,9 @@ def convert(
     converted = convert_object(root, conversion)
     if "float64" in conversion.dtypes and not conversion.mixed:
         # layers cast a quotient or average of integers, a float64, to their own dtype
-        again = dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), by_step={}, by_description={})
+        again = dataclasses.replace(
+            conversion, mixed=True, numbers=itertools.count(), by_step={}, by_description={}, dtypes=Counter()
+        )
         converted = convert_object(root, again)
     conversion.check_used(_names(objects) if custom else [])
     return converted

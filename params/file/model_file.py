@@ -34,7 +34,7 @@ class Limits:
     depth: int = 64
     """Nesting of JSON values."""
     layers: int = 12_000
-    """Layers of a model, and calls of layers, all nested ones included."""
+    """Layers of a model, and calls of layers, all nested ones included: two for a layer that is called once."""
     outputs: int = 256 << 20
     """Peak memory of a model for one row of a batch; 256 bytes more for each byte of its file and of the row."""
     steps: int = 1_000_000

@@ -26,8 +26,10 @@ _TOKEN = r'(?s)"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++'
 _SURROGATE = r"\\u[dD][89a-fA-F]"
 
 
-LISTS = ("layers", "inbound_nodes", "cell", "cells")
-"""Keys of lists whose items count against `Limits.layers`."""
+HOLDING = ("layers", "cells", "cell", "layer", "backward_layer")
+"""Keys of a layer, or a list of layers, each of which counts two against `Limits.layers`: itself and a call."""
+CALLS = "inbound_nodes"
+"""The key of the calls of a layer; all but the first count one each."""
 
 
 def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False) -> Any:
@@ -121,9 +123,11 @@ class _Objects:
         if "class_name" in members:
             for key in UNREAD:
                 members.pop(key, None)
-        for key in LISTS:
-            if key in members and isinstance(members[key], list):
-                self.left -= len(members[key])
+        for key in HOLDING:
+            if key in members and isinstance(members[key], list | dict):
+                self.left -= 2 * (len(members[key]) if isinstance(members[key], list) else 1)
+        if isinstance(members.get(CALLS), list):
+            self.left -= max(0, len(members[CALLS]) - 1)
         if self.left < 0:
             raise LimitExceeded(f"more than the {self.most} layers and calls that `Limits.layers` allows")
         return members
