@@ -10,6 +10,7 @@ from fnet import bind
 from fnet.core.model import Node
 from fnet.layers import merging
 from params import UnsupportedLayer, load_keras
+from params.assign.weights_file import _layers
 from params.convert.legacy_config import modern
 from params.convert.models import convert
 from tests import hostile, parity
@@ -103,6 +104,32 @@ def test_a_cast_that_loses_a_mask_is_a_node_which_to_keras_can_write(version, tm
     assert dict(step.nodes)["h_cast"] == Node(cast, "k")
     assert dict(step.nodes)["h"].sources == "h_cast"
     fnet.to_keras(step, fnet.init(step, 0), tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("version", [(3, 3), (3, 12)])
+def test_a_cast_before_a_layer_is_no_layer_in_the_order_of_a_weights_file(version):
+    """Groups without names went to other layers of their class: Keras counts no depth for the cast."""
+    masking = layer("Masking", {"name": "k", "dtype": "float32"}, [["x", 0, 0, {}]])
+    chain = [("b", "x", "float32"), ("c", "b", "float32"), ("d", "c", "float32"), ("e", "k", "float16")]
+    chain += [("f", "e", "float32")]
+    dense = [layer("Dense", {"name": n, "units": 3, "dtype": d}, [[of, 0, 0, {}]]) for n, of, d in chain]
+    end = layer("Add", {"name": "a", "dtype": "float32"}, [[["d", 0, 0, {}], ["f", 0, 0, {}]]])
+    step = convert(modern(model(masking, *dense, end, outputs=["a"], inputs=("x",))), version=version, legacy=True).step
+    assert {"e_cast", "f_cast"} <= dict(step.nodes).keys()
+    order = [name for name in _layers(step) if name in dict.fromkeys("bcdef")]
+    assert order == ["b", "c", "e", "d", "f"]
+
+
+def test_a_cast_before_a_second_call_of_a_layer_is_no_layer_either():
+    masking = layer("Masking", {"name": "k", "dtype": "float32"}, [["x", 0, 0, {}]])
+    chain = [("b", "x"), ("c", "b"), ("d", "c"), ("e", "k")]
+    dense = [layer("Dense", {"name": n, "units": 4, "dtype": "float32"}, [[of, 0, 0, {}]]) for n, of in chain]
+    twice = layer("ReLU", {"name": "r", "dtype": "float16"}, [["k", 0, 0, {}]], [["e", 0, 0, {}]])
+    end = layer("Add", {"name": "a", "dtype": "float32"}, [[["d", 0, 0, {}], ["r", 1, 0, {}], ["r", 0, 0, {}]]])
+    config = modern(model(masking, *dense, twice, end, outputs=["a"], inputs=("x",)))
+    step = convert(config, version=(3, 3), legacy=True).step
+    assert "r_cast_1" in dict(step.nodes)
+    assert [name for name in _layers(step) if name in dict.fromkeys("bcde")] == ["b", "c", "e", "d"]
 
 
 def test_a_mask_given_to_a_layer_that_casts_its_input_is_not_that_of_the_output():

@@ -14,6 +14,7 @@ from fnet.core import infer
 from fnet.core.compose import Graph, Sequential
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
+from fnet.core.model import Node
 from fnet.core.sources import references
 from fnet.errors import warn
 from fnet.layers.any_cell import stacked_rnn_cells
@@ -274,14 +275,23 @@ def _described(step: Any, name: str, params: Params) -> Converted:
 def _layers(model: Graph) -> list[str]:
     """The layers of a graph in Keras's order, without inputs that no node processes."""
     nodes = {name: node for name, node in model.nodes if getattr(node.step, "function", None) is not constant}
+    read = {name: references(node.sources) for name, node in nodes.items()}
+    for name, node in nodes.items():  # without the casts that the loader puts before a layer: Keras has none there
+        casts = {f"{each}_cast" for each in (name, split_name(name)[0], node.params)}
+        passed = {parent for parent in read[name] if split_name(parent)[0] in casts and _is_cast(nodes.get(parent))}
+        read[name] = [source for parent in read[name] for source in (read[parent] if parent in passed else [parent])]
     layer = {name: node.params or name for name, node in nodes.items()}
     layer = {**{name: name for name in references(model.inputs)}, **layer}
     parents: dict[str, list[str]] = {name: [] for name in layer}
-    for name, node in nodes.items():
-        parents[name] = [parent for parent in references(node.sources) if parent in layer]
+    for name, sources in read.items():
+        parents[name] = [parent for parent in sources if parent in layer]
     listed = layer_order(model.outputs, parents, layer, references(model.inputs))
     steps = {layer[name] for name in nodes}
     return [name for name in dict.fromkeys([*listed, *layer.values()]) if name in steps]
+
+
+def _is_cast(node: Node | None) -> bool:
+    return node is not None and isinstance(node.step, Bound) and node.step.function.__name__ == "cast"
 
 
 def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:
