@@ -585,12 +585,24 @@ def test_errors_name_what_is_wrong_in_the_file():
             read(hostile.keras_zip(text))
 
 
-@pytest.mark.parametrize(("limit", "least"), [("config", 32), ("depth", 4), ("steps", 14), ("layers", 2)])
+@pytest.mark.parametrize(("limit", "least"), [("config", 32), ("depth", 4), ("steps", 14), ("layers", 4)])
 def test_a_limit_of_json_allows_what_it_says(limit, least):
     text = '{"layers": [[1, 2], {"a": [3]}]}'
     assert parse(text, "x", Limits(**{limit: least})) == json.loads(text)
     with pytest.raises(LimitExceeded):
         parse(text, "x", Limits(**{limit: least - 1}))
+
+
+@pytest.mark.parametrize(("text", "count"), [
+    ('{"layers": [1, 2]}', 4), ('{"cells": [1, 2, 3]}', 6), ('{"cell": {}}', 2), ('{"cell": "relu"}', 0),
+    ('{"layer": {"a": 1}, "backward_layer": {}}', 4), ('{"layers": [{"inbound_nodes": [1]}]}', 2),
+    ('{"layers": [{"inbound_nodes": [1, 2, 3]}, {"inbound_nodes": []}]}', 6),
+])  # fmt: skip
+def test_layers_count_with_a_call_and_further_calls_alone(text, count):
+    assert parse(text, "x", Limits(layers=max(count, 1))) == json.loads(text)
+    if count:
+        with pytest.raises(LimitExceeded):
+            parse(text, "x", Limits(layers=count - 1))
 
 
 def test_the_key_that_is_there_twice_is_named():
