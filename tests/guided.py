@@ -36,7 +36,7 @@ def main() -> None:
             "max_total_time": seconds,
             "seed": seed,
             "max_len": fuzz.LARGEST,
-            "timeout": 60,
+            "timeout": 600,  # of the clock: the work is judged by `tests.fuzz`, and other processes may have the cores
             "rss_limit_mb": 4096,
         }
         flags = [f"-{key}={value}" for key, value in options.items()]
