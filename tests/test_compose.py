@@ -374,3 +374,10 @@ def test_who_looks_for_a_method_of_keras_is_told_the_function():
         fnet.with_rng({}, sequential(a=identity), 0)
     with pytest.raises(TypeError, match=r"pairs of a name and a layer; .*; layers in a list: sequential\(\*layers\)$"):
         sequential([identity, identity])
+
+
+def test_an_element_of_an_element_of_a_node():
+    inner = at("t", 1)
+    assert at(inner, "a") == at("t", 1, "a")
+    assert at(inner) == inner
+    assert at("t", 0).path == (0,)

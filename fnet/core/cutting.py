@@ -87,7 +87,7 @@ def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any
         if read is None:
             raise ValueError(f"{stop!r} is an input, so no model can end before it")
         leaves = _leaves(read)
-        names = [leaf if isinstance(leaf, str) else leaf.node for leaf in leaves]
+        names = [at(leaf).node for leaf in leaves]
         part = _part(whole, starts, names)
         ends = {leaf: _beneath(end, leaf) for leaf, end in zip(leaves, part.outputs, strict=True)}
         outputs = mapped(ends.__getitem__, read)
@@ -177,9 +177,7 @@ def _leaves(sources: Any) -> list[Any]:
 
 def _beneath(end: Any, leaf: Any) -> Any:
     """The source for the element `leaf` of a value that is now at `end`."""
-    if isinstance(leaf, str):
-        return end
-    return at(end, *leaf.path) if isinstance(end, str) else at(end.node, *end.path, *leaf.path)
+    return end if isinstance(leaf, str) else at(end, *leaf.path)
 
 
 # --- parts ------------------------------------------------------------------------------------------
@@ -219,8 +217,7 @@ class _Cut:
 
     def leaf(self, leaf: str | Ref) -> str | Ref:
         """A source in the whole graph as one in the part."""
-        name = leaf if isinstance(leaf, str) else leaf.node
-        source: str | Ref = _beneath(self.source(name), leaf)
+        source: str | Ref = _beneath(self.source(at(leaf).node), leaf)
         return source
 
     def node(self, name: str, node: Node) -> Node:

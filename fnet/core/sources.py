@@ -35,9 +35,9 @@ class masked_by:  # noqa: N801 - written like a call in sources
     mask: Any
 
 
-def at(node: str, *path: int | str) -> Ref:
-    """Source of a node: one element (by index or key) of what another node gives."""
-    return Ref(node, path)
+def at(node: str | Ref, *path: int | str) -> Ref:
+    """Source of a node: one element (by index or key) of what another node gives, or of such an element."""
+    return Ref(node.node, (*node.path, *path)) if isinstance(node, Ref) else Ref(node, path)
 
 
 def references(sources: Any) -> list[str]:

@@ -122,11 +122,7 @@ def _read(sources: Any, path: Path = ()) -> list[Ref]:
     while path and not isinstance(sources, str | Ref):
         sources, path = sources[path[0]], path[1:]
     found: list[Ref] = []
-
-    def add(source: Any) -> None:
-        found.append(at(source, *path) if isinstance(source, str) else at(source.node, *source.path, *path))
-
-    mapped(add, sources)
+    mapped(lambda source: found.append(at(source, *path)), sources)
     return found
 
 

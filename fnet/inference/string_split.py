@@ -9,7 +9,7 @@ from fnet.core import infer
 from fnet.core.compose import Graph, Sequential, input_names
 from fnet.core.model import Model, Node
 from fnet.core.rules import rules
-from fnet.core.sources import Ref, mapped, references
+from fnet.core.sources import Ref, at, mapped, references
 from fnet.tree import FrozenDict
 
 
@@ -110,7 +110,7 @@ def _crossing(sources: Any, numeric: set[str], cut: dict[str, Any]) -> Any:
     """`sources` with everything that is not a numeric node read from the cut, which is filled in."""
 
     def crossing(leaf: str | Ref) -> str | Ref:
-        reference = leaf if isinstance(leaf, Ref) else Ref(leaf)
+        reference = at(leaf)
         if reference.node in numeric:
             return leaf
         key = "/".join(map(str, (reference.node, *reference.path))) + ":cut"

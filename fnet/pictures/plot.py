@@ -16,7 +16,7 @@ from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind, brief
 from fnet.core.model import Model
 from fnet.core.options import option_names
-from fnet.core.sources import Ref, masked_by, references
+from fnet.core.sources import Ref, at, masked_by, references
 from fnet.errors import printable
 from fnet.pictures.layout import Edge, Layout, arrange
 from fnet.records import dataclass
@@ -235,10 +235,8 @@ def _connections(model: Model) -> tuple[_Reads, _Ends]:
 
 def _read(sources: Any, mask: bool = False) -> Iterator[tuple[Ref, bool]]:
     """(what is read, whether as a mask) of a tree of sources."""
-    if isinstance(sources, str):
-        yield Ref(sources), mask
-    elif isinstance(sources, Ref):
-        yield sources, mask
+    if isinstance(sources, str | Ref):
+        yield at(sources), mask
     elif isinstance(sources, masked_by):
         yield from _read(sources.values, mask)
         yield from _read(sources.mask, True)

@@ -18,7 +18,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import input_names
 from fnet.core.layer import Bound, bind
-from fnet.core.sources import Ref, feed, masked_by, references
+from fnet.core.sources import Ref, at, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
 from fnet.types import Spec
@@ -75,7 +75,7 @@ class Marks:
 
     def place(self, source: str | Ref) -> Place:
         """The array of a source, by its first place."""
-        place: Place = (source, ()) if isinstance(source, str) else (source.node, source.path)
+        place = at(source).node, at(source).path
         return self.same.get(place, place)
 
     def read(self, source: Any) -> Any:

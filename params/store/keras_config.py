@@ -20,7 +20,7 @@ from fnet.core.compose import Graph, Sequential
 from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import Model, Node
 from fnet.core.options import option_names
-from fnet.core.sources import Ref, masked_by, references
+from fnet.core.sources import Ref, at, masked_by, references
 from fnet.errors import ExportError
 from fnet.layers.basic import constant
 from fnet.layers.vocabulary import specials_of
@@ -353,7 +353,7 @@ class _Calls:
     def source(self, source: Any) -> Any:
         """A tree of sources as arguments."""
         if isinstance(source, str | Ref):
-            node = source if isinstance(source, str) else source.node
+            node = at(source).node
             if function_of(self.nodes[node].step) is constant:
                 return _array(self.params[self.nodes[node].params or node]["value"])
             return self.tensor(source)
@@ -366,14 +366,14 @@ class _Calls:
         return literal(source)
 
     def tensor(self, source: str | Ref) -> dict[str, Any]:
-        node, path = (source, ()) if isinstance(source, str) else (source.node, source.path)
-        outputs = self.writing.rows[(*self.path, node)].outputs
-        spec = tree.get(outputs, path)
-        config = {"shape": list(spec.shape), "dtype": spec.dtype, "keras_history": self.history(node, path)}
+        outputs = self.writing.rows[(*self.path, at(source).node)].outputs
+        spec = tree.get(outputs, at(source).path)
+        config = {"shape": list(spec.shape), "dtype": spec.dtype, "keras_history": self.history(source)}
         return {"class_name": "__keras_tensor__", "config": config}
 
-    def history(self, node: str, path: tuple[Any, ...], ends: bool = False) -> list[Any]:
+    def history(self, source: str | Ref, ends: bool = False) -> list[Any]:
         """[layer, number of the call, number of the output]. ends: calls of functional models count from 1 there."""
+        node, path = at(source).node, at(source).path
         if node not in self.places:
             outputs = paths_of(self.writing.rows[(*self.path, node)].outputs)
             self.places[node] = {path: number for number, path in enumerate(outputs)}
@@ -382,10 +382,8 @@ class _Calls:
 
     def ends(self, sources: Any) -> Any:
         """`input_layers` or `output_layers`."""
-        if isinstance(sources, str):
-            return self.history(sources, (), True)
-        if isinstance(sources, Ref):
-            return self.history(sources.node, sources.path, True)
+        if isinstance(sources, str | Ref):
+            return self.history(sources, ends=True)
         if isinstance(sources, masked_by):
             return self.ends(sources.values)
         if isinstance(sources, Mapping):

@@ -217,17 +217,12 @@ def _complete(bound: Bound, params: Params) -> Bound:
 
 def _by_element(sources: Any, specs: Mapping[str, Any]) -> Any:
     """Sources with one element for each array of a node with several."""
-
-    def elements(leaf: str | Ref) -> Any:
-        node, path = (leaf, ()) if isinstance(leaf, str) else (leaf.node, leaf.path)
-        return _elements(node, path, tree.get(specs[node], path))
-
-    return mapped(elements, sources)
+    return mapped(lambda leaf: _elements(leaf, tree.get(specs[at(leaf).node], at(leaf).path)), sources)
 
 
-def _elements(node: str, path: tuple[Any, ...], spec: Any) -> Any:
+def _elements(source: str | Ref, spec: Any) -> Any:
     if isinstance(spec, Mapping):
-        return FrozenDict({key: _elements(node, (*path, key), item) for key, item in spec.items()})
+        return FrozenDict({key: _elements(at(source, key), item) for key, item in spec.items()})
     if isinstance(spec, list | tuple):
-        return FrozenList(_elements(node, (*path, i), item) for i, item in enumerate(spec))
-    return at(node, *path) if path else node
+        return FrozenList(_elements(at(source, i), item) for i, item in enumerate(spec))
+    return source if at(source).path else at(source).node
