@@ -13,7 +13,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.layer import bind
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.errors import warn
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
@@ -157,7 +157,7 @@ def _load(
         expected = _expected(converted, file, limits)
     if file.keras_version == UNSAID:
         _warn_of_age(make, converted, file, *ages_of(survey(config, custom).objects))
-    if any(rules(step).mask is None for step in custom.values()) and survey(config, custom).masked:
+    if any(rules_of(step).mask is None for step in custom.values()) and survey(config, custom).masked:
         _warn_of_masks(converted.step, custom, file.label)
     if infer.keeps_states(converted.step):
         require_batch(file.config)
@@ -206,7 +206,7 @@ def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
     if (spec := infer.input_spec(model)) is None:
         return
     rows = {tree.path_name(step.path): step for step in infer.trace(model, spec)}
-    declared = [rules(step) for step in custom.values()]
+    declared = [rules_of(step) for step in custom.values()]
     unsaid = [
         path
         for path in trace_masks(model, spec, rows)

@@ -15,7 +15,7 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.core.options import option_names
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.layers import augmentation
 from fnet.masks import mask_of, strip
 from params.convert import generations
@@ -151,7 +151,7 @@ def dull(case: Case | OpCase) -> list[str]:
         reasons.append(f"the options {options} change nothing")
     if (
         getattr(case, "mask", False)
-        and rules(case.layer).mask != "drop"
+        and rules_of(case.layer).mask != "drop"
         and not differ(given, result(case, case.options, masked=False))
     ):
         reasons.append("its mask changes nothing")

@@ -12,7 +12,7 @@ from fnet import tf_functions as tf
 from fnet.core import infer
 from fnet.core.layer import brief, steps_like
 from fnet.core.room import of
-from fnet.core.rules import call_of, own_layers, rules
+from fnet.core.rules import call_of, own_layers, rules_of
 from fnet.errors import unanswered
 from fnet.masks import Masked
 from params import Limits
@@ -713,5 +713,5 @@ def test_what_moves_selects_or_averages_scores_comes_after_their_activation():
 def test_the_room_of_a_signal_of_any_length_is_that_of_one_step():
     step = bind(fnet.mel_spectrogram, fft_length=8, sequence_stride=2, num_mel_bins=3)
     framed = 4 * 8  # one frame of float32
-    assert rules(step).room(Spec((None, None)), sequence_stride=2, fft_length=8) == (5 * framed, 12 * framed)
+    assert rules_of(step).room(Spec((None, None)), sequence_stride=2, fft_length=8) == (5 * framed, 12 * framed)
     assert of(step, Spec((None, None))).memory >= 5 * framed

@@ -14,7 +14,7 @@ import fnet
 from fnet import Spec, bind, sequential, tree
 from fnet.core import infer, room
 from fnet.core.options import option_names
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.shapes import sized
 from fnet.tf_functions import FUNCTIONS
 from params import Limits, ModelFileError, load, load_keras, save
@@ -494,11 +494,11 @@ QUERY, KEY = fnet.Spec((1, 8, 500, 4)), fnet.Spec((1, 8, 300, 4))
      2 * 3 * 8 * 500 * 300 * 4, 3 * 8 * 500 * 300 * (2 * 4 + 1)),
 ])  # fmt: skip
 def test_what_a_layer_declares_by_hand(step, x, held, work):
-    found = bind(step).fill(rules(step).room)(x)
+    found = bind(step).fill(rules_of(step).room)(x)
     assert found == (held, found[1] if work is None else work)
 
 
-ROOMY = [case for case in all_cases() if rules(case.step).room is not None and case.feed is None]
+ROOMY = [case for case in all_cases() if rules_of(case.step).room is not None and case.feed is None]
 ONE_IMAGE = ("resizing", "contrast_limited_adaptive_histogram_equalization")
 """Layers that also take images without an axis of rows."""
 BATCHED = [c for c in ROOMY if c.layer.__name__ not in ONE_IMAGE or len(c.shapes) > 3]
@@ -508,8 +508,8 @@ A_LAYER = list({case.layer: case for case in BATCHED}.values())
 def test_what_a_layer_declares_grows_with_the_rows():
     """Twice the rows need twice the memory; only work that is done once for all rows stays the same."""
     for case in BATCHED:
-        x, rule = infer.spec(case.inputs()), case.step.fill(rules(case.step).room)
-        if min(len(spec.shape) for spec in fnet.tree.leaves(x)) < (rules(case.step).by_row or 0):
+        x, rule = infer.spec(case.inputs()), case.step.fill(rules_of(case.step).room)
+        if min(len(spec.shape) for spec in fnet.tree.leaves(x)) < (rules_of(case.step).by_row or 0):
             continue  # attention of vectors, where each row attends to all
         one, two, three = (
             np.array(rule(fnet.tree.map(lambda spec, n=n: replace(spec, shape=(16 * n, *spec.shape[1:])), x)))
@@ -582,7 +582,7 @@ def test_what_is_declared_of_unknown_sizes_is_that_of_one():
     for case in (*A_LAYER, *AN_OPERATION):
         step, x = bind(case.layer, **case.options), specs(case)
         first, *others = room.arrays(x)
-        rule = None if case.layer.__name__.endswith(("conv", "conv_transpose")) else rules(step).room
+        rule = None if case.layer.__name__.endswith(("conv", "conv_transpose")) else rules_of(step).room
         for axis in range(len(first.shape) if rule else 0):
             for these in ([first], [first, *others]):
                 one, unknown = (of_size(x, these, axis, size) for size in (1, None))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import fnet
 from fnet import Masked, bind, tree
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.masks import mask_of, strip
 from params.table.layers import FOREIGN, LAYERS
 from tests import parity
@@ -31,7 +31,7 @@ def test_the_mask_rules_are_those_of_the_installed_keras(name):
     assert isinstance(layer, cls)
     own = type(layer).compute_mask is not keras.layers.Layer.compute_mask
     found = "drop" if not layer.supports_masking else "own" if own else "keep"
-    declared = rules(LAYERS[name].layer).mask or "keep"
+    declared = rules_of(LAYERS[name].layer).mask or "keep"
     # "own" is also how a layer reads a mask, or makes one on request; a Dot hands none on.
     assert declared in {found, "own"} or (name, declared) == ("Dot", "drop")
 

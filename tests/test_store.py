@@ -18,7 +18,7 @@ from safetensors.numpy import save as pack
 import fnet
 import params
 from fnet import at, bind, cli, constants, graph, layer, masked_by, operations, sequential, tree, writing
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.inference.device import is_value
 from fnet.sklearn import FnetClassifier
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
@@ -552,7 +552,7 @@ NO_LAYERS = [1.5, None, "dense", {"tuple": [1]}, {"tuple": [{"tuple": ["a", 3]}]
 
 
 def test_the_layers_that_hold_layers_are_known():
-    assert {name for name in fnet.layers.__all__ if rules(getattr(fnet.layers, name)).children} == set(HOLDERS)
+    assert {name for name in fnet.layers.__all__ if rules_of(getattr(fnet.layers, name)).children} == set(HOLDERS)
 
 
 @pytest.mark.parametrize("value", NO_LAYERS, ids=str)

@@ -5,14 +5,14 @@ import pytest
 
 import fnet
 from fnet import backend, tree
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.inference.string_split import has_host
 from params import load_keras
 from tests import parity
 from tests.cases import all_cases
 
 WITH_FLOATS = [
-    case for case in all_cases() if case.params is None and not has_host(case.step) and not rules(case.step).rng
+    case for case in all_cases() if case.params is None and not has_host(case.step) and not rules_of(case.step).rng
 ]
 
 

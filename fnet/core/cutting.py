@@ -11,7 +11,7 @@ from fnet.core import infer
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import bind, brief, steps_like
 from fnet.core.model import EMPTY, Model, Node
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import Ref, at, mapped, references
 from fnet.records import dataclass
 from fnet.tree import freeze
@@ -105,7 +105,7 @@ def pruned(model: Any, params: Params) -> Params:
         return params
     entries: dict[str, Any] = {}
     for _, key, step in model.entries:
-        if key in params and (isinstance(step, Model) or rules(step).entrance.takes is None):
+        if key in params and (isinstance(step, Model) or rules_of(step).entrance.takes is None):
             entries[key] = _joined(entries.get(key, EMPTY), pruned(step, params[key]))
     return entries
 
@@ -303,7 +303,7 @@ def _input_layers(model: Any, starts: list[str]) -> Iterable[tuple[str, Node]]:
 def _first_of_inputs(model: Any) -> Any:
     """The function of the first step that declares an input: `input_layer`."""
     steps = list(_steps(model).values())
-    own = next((s for s in steps if not isinstance(s, Model) and rules(s).entrance.takes is not None), None)
+    own = next((s for s in steps if not isinstance(s, Model) and rules_of(s).entrance.takes is not None), None)
     return _first_of_inputs(steps[0]) if own is None else bind(own).function
 
 

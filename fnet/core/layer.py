@@ -17,7 +17,7 @@ from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.diagnosis import FAILURES, in_words_of_python, taken
 from fnet.core.options import misfit, option_names
-from fnet.core.rules import Rules, apply, rules, undecorated
+from fnet.core.rules import Rules, apply, rules_of, undecorated
 from fnet.core.sources import describe
 from fnet.errors import InvalidInput
 from fnet.masks import strip
@@ -42,7 +42,7 @@ class Bound:
     @functools.cached_property
     def rules(self) -> Rules:
         """What the layer declares; with masks="drop" that it loses masks. Raises TypeError for what is not a layer."""
-        declared = rules(self.function)
+        declared = rules_of(self.function)
         return replace(declared, mask="drop") if self.options.get("masks") == "drop" else declared
 
     @functools.cached_property

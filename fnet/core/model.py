@@ -15,7 +15,7 @@ from fnet import tree
 from fnet.backend import ops
 from fnet.core.diagnosis import diagnosed
 from fnet.core.layer import Bound, name_of
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import describe, references, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
@@ -178,7 +178,7 @@ def input_spec(step: Any) -> Any:
         first = {name: node.step for name, node in step.nodes if node.sources is None}
         takes = {name: input_spec(first[name]) if name in first else None for name in references(step.inputs)}
         return None if None in takes.values() else resolve(step.inputs, takes)
-    rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
+    rule = getattr(getattr(step, "function", step), "rules", None) and rules_of(step).entrance.takes
     if not rule:
         return None
     bound = step if isinstance(step, Bound) else _bound(step)

@@ -13,7 +13,7 @@ from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.diagnosis import require_arrays, require_order
 from fnet.core.model import EMPTY, Model
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import describe
 from fnet.dtypes import is_float
 from fnet.errors import InvalidInput, InvalidParams, printable
@@ -139,7 +139,7 @@ def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
         entry = _with_rng(child, entries.get(name, EMPTY), random.fold_in(rng, number))
         if entry:
             entries[name] = entry
-    if not isinstance(step, Model) and infer.by_options(rules(step).rng, step):
+    if not isinstance(step, Model) and infer.by_options(rules_of(step).rng, step):
         entries["rng"] = random.fold_in(rng, 0)
     return entries
 

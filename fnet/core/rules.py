@@ -174,7 +174,7 @@ def undecorated(function: Callable[..., Any]) -> Callable[..., Any] | None:
     return None if rules is None or rules is getattr(own, "rules", None) else own
 
 
-def rules(step: Any) -> Rules:
+def rules_of(step: Any) -> Rules:
     """The rules that a layer function (or bound layer) declares. Raises TypeError for what is not a layer."""
     function = getattr(step, "function", step)
     own = getattr(function, "rules", None)
@@ -192,13 +192,13 @@ def own_layers(custom: Mapping[str, Any] | None) -> Mapping[str, Callable[..., A
             raise TypeError(f"custom[{name!r}]: the keys are names of layers or classes in the file")
         if not callable(step):
             raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
-        rules(step)
+        rules_of(step)
     return custom or {}
 
 
 def call_of(operation: Any) -> Call:
     """How files call an operation. Raises TypeError for a layer that is not one."""
-    call = rules(operation).call
+    call = rules_of(operation).call
     if call is None:
         raise TypeError(f"{operation!r} is not an operation")
     return call

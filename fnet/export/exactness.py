@@ -12,7 +12,7 @@ from fnet import tree
 from fnet.backend import ops
 from fnet.core.compose import with_each
 from fnet.core.model import Model
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.records import dataclass
 from fnet.tree import FrozenDict
 from fnet.types import Params
@@ -48,7 +48,7 @@ def in_float64(step: Any) -> Any:
     options = dict(bound.options)
     if bound.function is fnet.input_layer and options.get("dtype", "float32") == "float32":
         return replace(bound, options=FrozenDict({**options, "dtype": "float64"}))
-    layer = rules(bound).call is None and bound.function is not fnet.input_layer
+    layer = rules_of(bound).call is None and bound.function is not fnet.input_layer
     if layer and options.get("reverse_dtype") is not None:
         options["reverse_dtype"] = "float64"
     return replace(bound, options=FrozenDict(options), dtype="float64" if layer else None)

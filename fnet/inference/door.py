@@ -19,7 +19,7 @@ from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.compose import Graph, Sequential, input_names
 from fnet.core.layer import bind
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import IN_32_BITS, InvalidInput
@@ -375,7 +375,7 @@ def _follow(step: Any, reads: Any, found: list[tuple[str, Rule]]) -> frozenset[s
         for _, inner in step.steps:
             reads = _follow(inner, reads, found)
         return _all(reads)
-    if (faults := rules(step).entrance.faults) is not None:
+    if (faults := rules_of(step).entrance.faults) is not None:
         found += [(name, bind(step).fill(faults)) for name in _all(reads)]
     function = bind(step).function
     moves = function.__name__ in REARRANGING and function.__module__.startswith("fnet.")  # none of a user's

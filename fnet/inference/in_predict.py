@@ -8,7 +8,7 @@ from fnet.core.compose import with_each
 from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
 from fnet.core.model import Model
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.latest import Latest
 from fnet.layers import own_name
 
@@ -36,7 +36,7 @@ def _in_predict(step: Any) -> Any:
         bound = bind(step)
         if own_name(bound.function) == "time_distributed" and isinstance(bound.options["layer"], Bound):
             return step  # Keras goes around the casting of a layer directly in one
-        options = {key: value for key, value in rules(bound).in_predict.items() if bound.all_options[key] is None}
+        options = {key: value for key, value in rules_of(bound).in_predict.items() if bound.all_options[key] is None}
         new = bind(bound, **options)
     new = with_each(new, _in_predict)
     return step if new == step else new

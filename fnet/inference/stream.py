@@ -17,7 +17,7 @@ from fnet.core.diagnosis import require_order
 from fnet.core.layer import Bound, bind
 from fnet.core.model import EMPTY, Model
 from fnet.core.options import option_names
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import describe
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack, zeros
@@ -104,7 +104,7 @@ def _directions(step: Any) -> list[bool]:
         return [bind(step).all_options["go_backwards"]]
     if isinstance(step, Model):
         return [direction for _, child in infer.children(step) for direction in _directions(child)]
-    rules(step)
+    rules_of(step)
     return []
 
 

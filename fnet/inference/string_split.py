@@ -8,14 +8,14 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Graph, Sequential, input_names
 from fnet.core.model import Model, Node
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import Ref, at, mapped, references
 from fnet.tree import FrozenDict
 
 
 def has_host(step: Any) -> bool:
     """Whether `step` is, or contains, a layer that takes strings."""
-    return any(rules(layer).entrance.host for layer in infer.layers_in(step))
+    return any(rules_of(layer).entrance.host for layer in infer.layers_in(step))
 
 
 def inputs_of_host(model: Any) -> set[str]:

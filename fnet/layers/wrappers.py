@@ -12,7 +12,7 @@ from fnet.core import infer, room
 from fnet.core.layer import Bound, bind, brief, has_policy
 from fnet.core.model import EMPTY, Model, flow
 from fnet.core.options import option_names
-from fnet.core.rules import Rounding, Rules, layer, rules
+from fnet.core.rules import Rounding, Rules, layer, rules_of
 from fnet.errors import InvalidInput
 from fnet.layers import own_name
 from fnet.layers.recurrence import sequence_spec, states_given, unpack
@@ -285,4 +285,4 @@ def advance_recurrent(
 
 def _takes_mask(step: Any) -> bool:
     """Whether a step uses its input mask."""
-    return isinstance(step, Model) or rules(step).mask == "own"
+    return isinstance(step, Model) or rules_of(step).mask == "own"

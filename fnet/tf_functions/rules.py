@@ -22,7 +22,7 @@ from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.options import asking
 from fnet.core.room import size
-from fnet.core.rules import Call, layer, rules
+from fnet.core.rules import Call, layer, rules_of
 from fnet.dtypes import tensor, together
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, borrowing, named, operation
@@ -143,7 +143,7 @@ def _handing_on(operation: Operation) -> Operation:
         spec, _ = infer.infer(bind(handing_on, **options), infer.spec(strip(x)))
         return same if spec.dtype == y.dtype.name else y  # JAX without 64 bits makes no new array of a cast to them
 
-    own = rules(operation)
+    own = rules_of(operation)
     handing_on = layer(shape=own.shape, mask="own", call=own.call, by_row=own.by_row)(call)
     return handing_on
 
@@ -254,13 +254,13 @@ def known(spec: Any) -> int | None:
 
 def rule_of(operation: Operation, x: Any, **options: Any) -> Spec:
     """The output Spec of an operation of Keras."""
-    spec: Spec = rules(operation).shape(x, **options)[0]
+    spec: Spec = rules_of(operation).shape(x, **options)[0]
     return spec
 
 
 def room_of(operation: Operation, x: Any, **options: Any) -> tuple[int, int]:
     """The `room` of an operation of Keras."""
-    own = rules(operation).room
+    own = rules_of(operation).room
     specs = tuple(map(as_spec, x)) if isinstance(x, list | tuple) else as_spec(x)
     return bind(operation, **options).fill(own)(specs) if own else (0, 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 from fnet import tree
 from fnet.core.layer import bind
 from fnet.core.options import kinds, option_names
-from fnet.core.rules import call_of, rules
+from fnet.core.rules import call_of, rules_of
 from fnet.core.sources import Ref, masked_by, references
 from fnet.records import dataclass
 from params.convert.conversion import Converted, named
@@ -104,7 +104,7 @@ def require_operands(part: Converted, call: dict[str, Any]) -> None:
     if part.source.class_name == "GetItem":
         wrong = [value for value in values[1:] if not _is_key(value)]
     else:
-        operands = values if rules(layer).by_row and call_of(layer).arguments in OPERANDS else []
+        operands = values if rules_of(layer).by_row and call_of(layer).arguments in OPERANDS else []
         lists = part.source.class_name in COMPARING
         wrong = [value for value in operands if value is None or (isinstance(value, list) and not lists)]
     if wrong:

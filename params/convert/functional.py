@@ -15,7 +15,7 @@ from fnet.core.compose import Graph, Sequential, graph, sequential
 from fnet.core.layer import Bound, bind
 from fnet.core.model import Node
 from fnet.core.options import option_names
-from fnet.core.rules import rules
+from fnet.core.rules import rules_of
 from fnet.core.sources import Ref, at, mapped, references, resolve, unmasked
 from fnet.dtypes import compute_dtype, is_float_spec, result_type
 from fnet.layers.basic import constant
@@ -367,7 +367,7 @@ def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> Non
     source, of_keras = part.source, part.entry.arguments and not (part.operation or part.source.is_model)
     if conversion.keras2 or not of_keras or source.policy in POLICIES or source.class_name in GIVES_INDICES:
         return
-    casts = rules(part.step).in_predict
+    casts = rules_of(part.step).in_predict
     unfit = [spec for spec in tree.leaves(inputs) if is_float_spec(spec) or (casts and spec.dtype != source.policy)]
     if unfit:
         what = "floats" if any(map(is_float_spec, unfit)) else unfit[0].dtype

@@ -14,7 +14,7 @@ from dataclasses import field
 from typing import Any, TypeAlias
 
 from fnet.core import infer
-from fnet.core.rules import Rules, rules
+from fnet.core.rules import Rules, rules_of
 from fnet.records import dataclass
 
 
@@ -83,7 +83,7 @@ class Entry:
     @functools.cached_property
     def rules(self) -> Rules:
         """What the layer declares; an operation has `rules.call`."""
-        return rules(self.layer)
+        return rules_of(self.layer)
 
     @property
     def further(self) -> str:
