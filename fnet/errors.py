@@ -97,7 +97,7 @@ def require_count(arrays: Sequence[object], count: int) -> None:
         raise InvalidInput(f"the program takes {count} array(s), one for each input, in order; got {len(arrays)}")
 
 
-def unanswered(names: Sequence[object], rows: int, why: str) -> str:
+def no_answer(names: Sequence[object], rows: int, why: str) -> str:
     """The message of a warning about rows without an answer; why: what the first has."""
     shown = ", ".join(map(str, names[:10])) + ", ..." * (len(names) > 10)
     return f"no answer for {len(names)} of {rows} rows, which are marked: {shown}" + (

@@ -13,7 +13,7 @@ from fnet.core import infer
 from fnet.core.layer import brief, steps_like
 from fnet.core.room import of
 from fnet.core.rules import call_of, own_layers, rules_of
-from fnet.errors import unanswered
+from fnet.errors import no_answer
 from fnet.masks import Masked
 from params import Limits
 from params.errors import LimitExceeded, quoted
@@ -633,7 +633,7 @@ def test_what_is_given_in_place_of_something_else_is_refused(misuse, error, mess
     (shown, "x" * 60, "x" * 60, "x" * 61, "'" + "x" * 56 + "..."),
     (named, "abcde", "a, b, c, d, e", "abcdef", "a, b, c, d, e and 1 more"),
     (rows, range(5), "rows 0, 1, 2, 3, 4", range(6), "rows 0, 1, 2, 3, 4, ... (6 in all)"),
-    (lambda names: unanswered(names, 99, ""), range(10), "no answer for 10 of 99 rows, which are marked: " + TEN,
+    (lambda names: no_answer(names, 99, ""), range(10), "no answer for 10 of 99 rows, which are marked: " + TEN,
      range(11), f"no answer for 11 of 99 rows, which are marked: {TEN}, ..."),
     (lambda names: steps_like("ab", names), [f"x{n}" for n in range(10, 22)],
      "the steps are " + ", ".join(f"x{n}" for n in range(10, 22)),

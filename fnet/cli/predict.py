@@ -32,7 +32,7 @@ from fnet.cli.journal import Entry, Journal
 from fnet.cli.request import Batch
 from fnet.core import infer
 from fnet.core.diagnosis import FAILURES
-from fnet.errors import unanswered
+from fnet.errors import no_answer
 
 HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
@@ -306,7 +306,7 @@ class _Run:
     def finish(self) -> int:
         """Log which rows have no answer; returns the exit status."""
         if self.unanswered:
-            log.warning("%s", unanswered(self.unanswered, self.rows, self.why))
+            log.warning("%s", no_answer(self.unanswered, self.rows, self.why))
         answered = self.rows - len(self.unanswered)
         if self.args.truth is not None and self.judgeable < answered:
             log.warning("%d rows have no right class and are not counted", answered - self.judgeable)

@@ -12,7 +12,7 @@ import numpy as np
 from fnet import backend, tree
 from fnet.backend import ops
 from fnet.core.model import EMPTY
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, InvalidRows, no_answer, warn
 from fnet.inference.door import Fault
 from fnet.inference.lengths import CHUNK, batch_sizes
 from fnet.inference.optimized import Program
@@ -66,6 +66,8 @@ class Runner:
     """Runs the `rows` rows of `x` batch by batch; a stateful model hands its states from one to the next."""
 
     def __init__(self, prepared: Prepared, program: Program, settings: Settings, x: Any, rows: int) -> None:
+        if prepared.advance is not None:
+            _require_whole_batches(rows, settings.batch_size)
         self.prepared, self.settings, self.params = prepared, settings, program.params
         self.x, self.rows = x, rows
         self.run, self.host = program.run or prepared.run, program.host
@@ -143,6 +145,13 @@ class Runner:
                 progress(start + size, self.rows)
             yield places, size, y
 
+    def warn_of_marked(self) -> None:
+        """Warn of the rows that are marked in the outputs, if there are some."""
+        if self.marked:
+            marked = sorted(self.marked)
+            why = self.whys[marked[0]]
+            warn(InvalidRows(no_answer(marked, self.rows, why), marked, why))
+
     def _by_length(self) -> tuple[Any, list[int]]:
         """(indices of the rows, longest first, or None for the given order; the sizes of the batches).
 
@@ -193,6 +202,17 @@ class Runner:
         if self.host is not None:
             _require_tokens(batch, unanswered(y, len(numbers)), numbers)
         return y
+
+
+def _require_whole_batches(rows: int, batch_size: int) -> None:
+    """Refuse batches of different sizes: a stateful model continues, row by row, from the batch before."""
+    if rows > batch_size and rows % batch_size:
+        divisors = [n for n in range(1, batch_size + 1) if rows % n == 0]
+        raise InvalidInput(
+            f"a stateful model goes on from the states of the batch before, so all batches have one size; {rows} rows "
+            f"do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows mean, cut "
+            "the rows, or carry the states yourself: fnet.streaming"
+        )
 
 
 def _bad(faults: list[Fault], size: int) -> Any:

@@ -12,11 +12,11 @@ from fnet import backend, tree
 from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.diagnosis import require_order
-from fnet.errors import InvalidInput, InvalidParams, InvalidRows, unanswered, warn
+from fnet.errors import InvalidInput, InvalidParams
 from fnet.inference.batches import Progress, Runner, Settings
 from fnet.inference.device import require_values
 from fnet.inference.in_predict import in_predict
-from fnet.inference.optimized import Remembered, optimized
+from fnet.inference.optimized import Program, Remembered, optimized
 from fnet.inference.prepared import prepared
 from fnet.inference.rows import joined, own
 from fnet.latest import Latest
@@ -68,28 +68,23 @@ def predict(
     require_order("predict(model, params, x)", model, params)
     settings = Settings(size, workers, invalid == "mark", progress is None)
     program = optimized(model, params, optimize)
-    if program.remembered is not None and (again := program.calls.get(kind)) is not None:
-        _places.keep(place, weakref.ref(program.remembered))
-        if (outputs := again.outputs(program.params, x)) is not None:
-            return outputs
+    if (outputs := _as_with_such_params(place, program, x)) is not None:
+        return outputs
     known = prepared(model, program.model)
-    original, x = x, known.door.admit(x)
-    require_values(x)
-    x = ops.gathered(x)
-    rows = known.door.rows(x)
+    admitted = known.door.admit(x)
+    require_values(admitted)
+    admitted = ops.gathered(admitted)
     try:
-        if rows == 0:
-            return _no_rows(model, params, x)
-        if known.advance is not None:
-            _require_whole_batches(rows, size)
-        runner = Runner(known, program, settings, x, rows)
+        if (rows := known.door.rows(admitted)) == 0:
+            return _no_rows(model, params, admitted)
+        runner = Runner(known, program, settings, admitted, rows)
         answers = joined(runner.batches(progress), rows)
-        outputs = own(answers, [x, program.params]) if backend.name() == "numpy" else answers  # JAX's are read-only
     except (KeyError, InvalidParams) as error:
-        _require_fitting(model, params, x, error)
+        _require_fitting(model, params, admitted, error)
         raise
-    _warn_of_marked(runner, rows)
-    repeats = kind is not None and program.calls.most and original is x and outputs is answers
+    runner.warn_of_marked()
+    outputs = own(answers, [admitted, program.params]) if backend.name() == "numpy" else answers  # JAX's are read-only
+    repeats = kind is not None and program.calls.most and admitted is x and outputs is answers
     if repeats and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
     return outputs
@@ -115,6 +110,15 @@ def _as_before(place: tuple[int, int, bool, str, Any], params: Params, x: Any) -
     return None if known is None else again.outputs(known, x, pending)
 
 
+def _as_with_such_params(place: tuple[int, int, bool, str, Any], program: Program, x: Any) -> Any:
+    """The outputs, if there was such a call with params of the same arrays; None if not, or a row has no answer."""
+    again = None if program.remembered is None else program.calls.get(place[-1])
+    if program.remembered is None or again is None:
+        return None
+    _places.keep(place, weakref.ref(program.remembered))
+    return again.outputs(program.params, x)
+
+
 def _whole(number: Any, name: str = "batch_size") -> int:
     """A number of rows (or threads) as an int: anything that means a whole number of at least 1."""
     what = {"batch_size": "the number of rows at a time", "workers": "the number of threads"}[name]
@@ -131,25 +135,6 @@ def _whole(number: Any, name: str = "batch_size") -> int:
     if size < 1:
         raise InvalidInput(f"{name} is {what}, at least 1; got {number}")
     return size
-
-
-def _require_whole_batches(rows: int, batch_size: int) -> None:
-    """Refuse batches of different sizes: a stateful model continues, row by row, from the batch before."""
-    if rows > batch_size and rows % batch_size:
-        divisors = [n for n in range(1, batch_size + 1) if rows % n == 0]
-        raise InvalidInput(
-            f"a stateful model goes on from the states of the batch before, so all batches have one size; {rows} rows "
-            f"do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows mean, cut "
-            "the rows, or carry the states yourself: fnet.streaming"
-        )
-
-
-def _warn_of_marked(runner: Runner, rows: int) -> None:
-    """Warn of the rows that are marked in the outputs, if there are some."""
-    if runner.marked:
-        marked = sorted(runner.marked)
-        why = runner.whys[marked[0]]
-        warn(InvalidRows(unanswered(marked, rows, why), marked, why))
 
 
 def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> None:
