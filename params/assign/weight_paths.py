@@ -102,20 +102,25 @@ class Plan:
                 if name in expected or part.source.is_model or _stores(part):
                     self.add(part, expected.get(name, {}), (*path, name), frozen)
         else:
-            entry, config = converted.entry, converted.source.config
-            if entry.tables is not None:
-                vocabulary = self.vocabularies(group, converted.source.name)
-                tables = entry.tables(config, vocabulary, converted.step)
-                self.preset |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
-            names = None if entry.arrays is None else list(entry.arrays(config))
-            layer = _Layer(converted, converted.step, entry, group, group, path, frozen)
-            self._add_arrays(layer, expected, names)
-            for name, part in converted.parts.items():
-                if name not in expected and _stores(part):
-                    self.add(part, {}, (*path, name), frozen)
-            self._add_inside(layer, expected)
-        for name, values in converted.preset.items():
-            self.preset |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
+            self._add_layer(_Layer(converted, converted.step, converted.entry, group, group, path, frozen), expected)
+        if converted.preset:
+            self._preset(path, converted.preset)
+
+    def _preset(self, path: ParamPath, values: Any) -> None:
+        """Add a tree of params that are not arrays of the file."""
+        self.preset |= {(*path, *map(str, key)): value for key, value in tree.items(values)}
+
+    def _add_layer(self, layer: _Layer, expected: ParamTree) -> None:
+        """Add the tables of a layer, its own arrays, and those of its parts, first of the parts without params."""
+        entry, source = layer.entry, layer.owner.source
+        if entry.tables is not None:
+            vocabulary = self.vocabularies(layer.group, source.name)
+            self._preset(layer.path, entry.tables(source.config, vocabulary, layer.step))
+        self._add_arrays(layer, expected, None if entry.arrays is None else list(entry.arrays(source.config)))
+        for name, part in layer.owner.parts.items():
+            if name not in expected and _stores(part):
+                self.add(part, {}, (*layer.path, name), layer.frozen)
+        self._add_inside(layer, expected)
 
     def _add_arrays(self, layer: _Layer, expected: ParamTree, names: list[str] | None = None) -> None:
         """Add the arrays of a layer itself. names: those in the file, where they are not its params; they take

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -24,6 +25,14 @@ MOST = 10_000
 """The most layers and calls that are converted again, in total, to find further refusals."""
 
 
+class _RefusedStep(UnsupportedLayer):
+    """What a shape rule refuses, with the path of the layer."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Refusals:
     """The refusals of one file. converted, spec: the model with stand-ins and its inputs, if there is one."""
 
@@ -37,19 +46,10 @@ class Refusals:
         """{path: what differs from Keras}."""
         self.of_file: list[str] = []
         """Reasons that do not concern a single layer."""
-        for path, source in self.objects.items():
-            try:
-                converted = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
-                self.objects[path], self.limits[path] = converted.source, converted.entry.limits
-            except ModelFileError as error:
-                self.of_layers[path] = str(error)
-                continue
-            if converted.entry.tables is not None and file.format == "h5":  # which has no place for them
-                try:
-                    converted.entry.tables(source.config, None, converted.step)
-                except ModelFileError as error:
-                    self.of_file.append(str(error))
-        self._screen()
+        for path in self.objects:
+            self._convert_alone(path, has_tables=file.format != "h5")
+        with self._refusing_file():
+            screen(self.config, {name.rpartition("/")[2] for name in (*self.conversion.custom, *self.of_layers)})
         self.rows: list[infer.TracedStep] = []
         """The traced steps of the model."""
         self.converted = self._convert()
@@ -72,11 +72,25 @@ class Refusals:
         """All reasons, each once, layers first."""
         return tuple(dict.fromkeys([*self.of_layers.values(), *self.of_file]))
 
-    def _screen(self) -> None:
+    @contextmanager
+    def _refusing_file(self) -> Iterator[None]:
         try:
-            screen(self.config, {name.rpartition("/")[2] for name in (*self.conversion.custom, *self.of_layers)})
+            yield
         except ModelFileError as error:
             self.of_file.append(str(error))
+
+    def _convert_alone(self, path: str, has_tables: bool) -> None:
+        """Convert one layer, to see whether it is refused. has_tables: whether the file has a place for its tables."""
+        source = self.objects[path]
+        try:
+            converted = convert_object(source, replace(self.conversion, path=tuple(path.split("/")[:-1])), None)
+        except ModelFileError as error:
+            self.of_layers[path] = str(error)
+            return
+        self.objects[path], self.limits[path] = converted.source, converted.entry.limits
+        if converted.entry.tables is not None and not has_tables:
+            with self._refusing_file():
+                converted.entry.tables(source.config, None, converted.step)
 
     def _convert(self) -> Converted | None:
         """The model, with a stand-in for each layer that is refused by itself, in a call, or by its shape rule."""
@@ -90,7 +104,7 @@ class Refusals:
                 self.rows = self._traced(converted)
                 return converted
             except ModelFileError as error:
-                path = getattr(error, "path", None) or self._culprit(str(error))
+                path = error.path if isinstance(error, _RefusedStep) else self._culprit(str(error))
                 if self.of_layers.keys() - self.outputs.keys() and isinstance(error, CorruptFile):
                     return None  # shapes are a guess after a layer whose output is not in the file
                 if path is None or path in self.of_layers:
@@ -117,9 +131,7 @@ class Refusals:
                 return infer.trace(step, x)[-1].outputs
             except BROKEN as error:
                 label = self.objects[place].label if place in self.objects else place
-                refused = UnsupportedLayer(f"{label}: {error}")
-                vars(refused)["path"] = place
-                raise refused from error
+                raise _RefusedStep(f"{label}: {error}", place) from error
 
         if (spec := converted.takes) is None:
             return []
