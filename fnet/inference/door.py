@@ -27,7 +27,7 @@ from fnet.inference.arrays import array, columns, is_none, is_table, numbers, ta
 from fnet.inference.string_split import inputs_of_host
 from fnet.records import NamedTuple
 from fnet.shapes import fits
-from fnet.types import Array, Spec
+from fnet.types import Array, Shape, Spec
 
 Rule = Callable[[Array], Any]
 """(values) -> (bool of their shape: True where wrong, value -> a description for the message)."""
@@ -86,23 +86,23 @@ class Door:
         if isinstance(self.inputs, str | Mapping) or all(isinstance(part, str) for part in self.inputs):
             x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
-        changed: dict[int, Any] = {}
-        """{id of an input: it as numbers, where it has objects, or as floats, where JAX would cut it}."""
-        for name, given in feed(self.inputs, x).items():
-            spec, value = self.specs.get(name), given
-            if value is None:
-                continue
-            if value.dtype.kind == "O" and (spec is None or spec.dtype != "string"):
-                none = spec is not None and is_none(value)  # as in a single row
-                value = changed[id(given)] = np.full(value.shape, np.nan) if none else numbers(value)
-            if spec is None:
-                continue
-            _check_kind(name, value, spec)
-            _check_shape(name, value, spec)
-            held = _held(value, spec, name in self.whole)
-            if held and not spec.dtype.startswith(INTEGER) and _beyond(value, held).any():
-                changed[id(given)] = value.astype(spec.dtype)
+        given = [(name, value) for name, value in feed(self.inputs, x).items() if value is not None]
+        changed = {id(value): new for name, value in given if (new := self._checked(name, value)) is not value}
         return tree.map(lambda leaf: changed.get(id(leaf), leaf), x) if changed else x
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """A value that fits its input: as numbers where it has objects, as floats where JAX would cut it."""
+        spec = self.specs.get(name)
+        if value.dtype.kind == "O" and (spec is None or spec.dtype != "string"):
+            none = spec is not None and is_none(value)  # as in a single row
+            value = np.full(value.shape, np.nan) if none else numbers(value)
+        if spec is None:
+            return value
+        _check_kind(name, value, spec)
+        _check_shape(name, value, spec)
+        held = _held(value, spec, name in self.whole)
+        is_cut = held and not spec.dtype.startswith(INTEGER) and _beyond(value, held).any()
+        return value.astype(spec.dtype) if is_cut else value
 
     def _single(self, x: Any) -> Any:
         """The value of the only input: given alone, in a list of one, by name, or as columns."""
@@ -336,24 +336,28 @@ def _are_numbers(value: Any) -> bool:
 
 def _check_shape(name: str, value: Any, spec: Spec) -> None:
     shape = tuple(value.shape)
-    if spec.dtype == "string":
+    takes = spec.shape
+    if spec.dtype == "string" or fits(shape, takes) or fits(shape[:-1], takes) or fits((*shape, 1), takes):
         return
-    if fits(shape, spec.shape) or fits(shape[:-1], spec.shape) or fits((*shape, 1), spec.shape):
-        return
-    hint, row, count = "", spec.shape[1:], math.prod(shape)
+    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {takes}{_way_to_shape(shape, takes)}")
+
+
+def _way_to_shape(shape: tuple[int, ...], takes: Shape) -> str:
+    """A hint how an array may be brought to the shape that the model takes; "" for none."""
+    row, count = takes[1:], math.prod(d or 0 for d in takes[1:])
     if not shape:
-        hint = "; a single value goes into a list, [x], and so does a row that is a dict, [row]"
-    elif fits((None, *shape), spec.shape):
-        hint = "; add a batch axis: [x]"
-    elif len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), spec.shape):
-        hint = "; the channels come last here: np.moveaxis(x, 1, -1), if they are axis 1"
-    elif count and shape and count in (known := math.prod(d or 0 for d in row), shape[0] * known):
-        hint = f"; if its numbers have this order: x.reshape{(-1, *row)}"
-    elif len(spec.shape) == 4 and spec.shape[-1] == 3 and fits((*shape, 3), spec.shape):
-        hint = "; of images in shades of grey: np.repeat(x[..., None], 3, axis=-1)"
-    elif len(spec.shape) == 4 and len(shape) == 4 and shape[-1] == 4 and fits((*shape[:-1], 3), spec.shape):
-        hint = "; of images with transparency the colours: x[..., :3]"
-    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
+        return "; a single value goes into a list, [x], and so does a row that is a dict, [row]"
+    if fits((None, *shape), takes):
+        return "; add a batch axis: [x]"
+    if len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), takes):
+        return "; the channels come last here: np.moveaxis(x, 1, -1), if they are axis 1"
+    if 0 not in shape and math.prod(shape) in (count, shape[0] * count):
+        return f"; if its numbers have this order: x.reshape{(-1, *row)}"
+    if len(takes) == 4 and takes[-1] == 3 and fits((*shape, 3), takes):
+        return "; for grey images: np.repeat(x[..., None], 3, axis=-1)"
+    if len(takes) == 4 and shape[-1] == 4 and fits((*shape[:-1], 3), takes):
+        return "; for images with transparency, the colors alone: x[..., :3]"
+    return ""
 
 
 def _follow(step: Any, reads: Any, found: list[tuple[str, Rule]]) -> frozenset[str]:

@@ -248,16 +248,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     args, kwargs = _arguments(build, layer, call, read)
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
-    step, sources = step_and_sources(part, args, kwargs, build.conversion.keras2)
-    means = layer.class_name == "GlobalAveragePooling1D"
-    if means and kwargs.get("mask") and build.conversion.version < MEANS_WEIGH_TO:
-        step = bind(step, weighs=True)
-    if build.conversion.masked and build.conversion.keras2:
-        sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
-    elif build.conversion.masked and build.conversion.mixed:
-        sources = mapped(lambda source: _cast_first(build, part, source), tree.freeze(sources))
-    if part.operation and LOSSES & {layer.class_name, layer.config.get("function")}:
-        step, sources = _by_logits(build, step, sources)
+    step, sources = _of_its_age(build, part, args, kwargs)
     if number and infer.keeps_states(step):
         raise UnsupportedLayer(
             f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
@@ -279,6 +270,21 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
     _give_keys(build, part, name, shares, training)
+
+
+def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """(step, sources) of a call, as the Keras that wrote it treats masks and losses."""
+    source, conversion = part.source, build.conversion
+    step, sources = step_and_sources(part, args, kwargs, conversion.keras2)
+    if source.class_name == "GlobalAveragePooling1D" and kwargs.get("mask") and conversion.version < MEANS_WEIGH_TO:
+        step = bind(step, weighs=True)
+    if conversion.masked and conversion.keras2:
+        sources = as_masked(part, sources, kwargs, build.specs, conversion)
+    elif conversion.masked and conversion.mixed:
+        sources = mapped(lambda each: _cast_first(build, part, each), tree.freeze(sources))
+    if part.operation and LOSSES & {source.class_name, source.config.get("function")}:
+        step, sources = _by_logits(build, step, sources)
+    return step, sources
 
 
 def _cast_first(build: _Building, part: Converted, source: str | Ref) -> str | Ref:

@@ -27,6 +27,18 @@ RENAMED = {
     "Custom>CustomScaleLayer": "CustomScaleLayer",
 }
 """{layer of Keras 2: the layer of Keras 3 that computes the same at inference}."""
+RENAMED_KEYS = {
+    "InputLayer": ("batch_input_shape", "batch_shape"),
+    "LeakyReLU": ("alpha", "negative_slope"),
+    "ThresholdedReLU": ("theta", "threshold"),
+}
+"""{layer of Keras 2: (key of its config, the key of Keras 3)}."""
+OLD_DEFAULTS: dict[str, dict[str, Any]] = {
+    "ThresholdedReLU": {"theta": 1.0},
+    "GRU": {"reset_after": False},
+    "GRUCell": {"reset_after": False},
+}
+"""{layer of Keras 2: values of keys that its config may lack, and that Keras 3 has other defaults for}."""
 
 ELLIPSIS = {"class_name": "__ellipsis__"}
 """How Keras 2 wrote `...` in a key."""
@@ -117,15 +129,10 @@ def _of_applications(value: dict[str, Any]) -> dict[str, Any]:
 
 def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
     """The config of one layer with the keys and values of Keras 3."""
-    kept = dict(config)
-    if name == "InputLayer" and "batch_input_shape" in config:
-        kept["batch_shape"] = kept.pop("batch_input_shape")
-    if name == "LeakyReLU" and "alpha" in kept:
-        kept["negative_slope"] = kept.pop("alpha")
-    if name == "ThresholdedReLU":
-        kept["threshold"] = kept.pop("theta", 1.0)
-    if name in ("GRU", "GRUCell"):
-        kept.setdefault("reset_after", False)
+    kept = {**OLD_DEFAULTS.get(name, {}), **config}
+    old, new = RENAMED_KEYS.get(name, ("", ""))
+    if old in kept:
+        kept[new] = kept.pop(old)
     if name == "Discretization" and kept.get("bin_boundaries", ()) is None:
         kept |= {"bin_boundaries": _stand_ins(kept.get("num_bins")), ADAPTED: True}
     if name in ("Attention", "AdditiveAttention") and kept.pop("causal", False):
