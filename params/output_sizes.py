@@ -8,13 +8,11 @@ from fnet import tree
 from fnet.core import infer, room
 from fnet.core.diagnosis import FAILURES
 from fnet.core.layer import Bound
+from fnet.errors import OutOfMemory
 from fnet.shapes import sized
 from fnet.types import Shape, Spec
 from params.errors import LimitExceeded, quoted
 from params.file.model_file import Limits
-
-MOST_AXES = 64
-"""The most axes of a NumPy array."""
 
 GROWTH = 256
 """Bytes that each byte of the input and of the file adds to `Limits.outputs`."""
@@ -27,15 +25,12 @@ OPEN = (64, 256, 1024)
 
 
 def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | None = None) -> None:
-    """Raise LimitExceeded for a model that exceeds `Limits.outputs` for one row of a batch, or the axes of arrays.
+    """Raise LimitExceeded for a model that exceeds `Limits.outputs` for one row of a batch.
 
     steps: its trace. stored: the size of its file; params count at most as much, since zeros compress well. None:
     params count fully.
     """
     gives = [[spec.shape for spec in room.arrays(traced.outputs)] for traced in steps]
-    for traced, shapes in zip(steps, gives, strict=True):
-        if (axes := max(map(len, shapes), default=0)) > MOST_AXES:
-            raise LimitExceeded(f"step {_path(traced)} gives {axes} axes; {MOST_AXES} are possible")
     if any(map(_is_open, steps, gives)):
         steps = _closed(steps)
     params = room.size(infer.params_of(steps))
@@ -77,6 +72,8 @@ def _closed(steps: list[infer.TracedStep]) -> list[infer.TracedStep]:
     for size in OPEN:
         try:
             return infer.trace(steps[-1].step, tree.map(lambda spec, size=size: _sized(spec, size), steps[-1].inputs))
+        except OutOfMemory as error:
+            raise LimitExceeded(str(error)) from error
         except FAILURES:
             continue
     return steps

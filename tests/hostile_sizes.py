@@ -201,6 +201,15 @@ def doubled(times):
     return functional(layers, f"r{times - 1}")
 
 
+def grids(times):
+    """Each layer gives grids of the one before, twelve times: sizes of 12 ** `times` digits."""
+    layers = dict[str, tuple[dict, list]]()
+    for n in range(times):
+        grid = {**entry("Meshgrid", "", "keras.src.ops.numpy"), "config": {"name": f"r{n}"}}
+        layers[f"r{n}"] = (grid, [{"args": [tensor(f"r{n - 1}" if n else "a")] * 12, "kwargs": {}}])
+    return functional(layers, f"r{times - 1}")
+
+
 def dangling(**at):
     model = chain(3)
     model["config"]["layers"][2]["inbound_nodes"][0]["args"] = [tensor(**at)]
@@ -270,6 +279,7 @@ row("called_10000_times", lambda: packed(called_often(10_000)))
 row("sum_of_5000", lambda: packed(wide(5000)))
 row("sums_of_all_before", lambda: packed(all_readers_of_all(150)))
 row("sizes_doubled_1500_times", lambda: packed(doubled(1500)), LimitExceeded)
+row("sizes_of_grids", lambda: packed(grids(12)), LimitExceeded)
 row("sequential_of_2000", lambda: packed(stack(2000)))
 row("sequential_of_5900", lambda: packed(stack(5900)))
 row("sequential_of_11000", lambda: packed(stack(11_000)), LimitExceeded)

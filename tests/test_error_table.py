@@ -13,10 +13,10 @@ from fnet.core import infer
 from fnet.core.layer import brief, steps_like
 from fnet.core.room import of
 from fnet.core.rules import call_of, own_layers, rules_of
-from fnet.errors import no_answer
+from fnet.errors import OutOfMemory, no_answer
 from fnet.masks import Masked
 from params import Limits
-from params.errors import LimitExceeded, quoted
+from params.errors import quoted
 from params.explaining.record import named
 from params.file.keras_objects import shown
 from params.output_sizes import require_room
@@ -615,8 +615,10 @@ MISUSES = [
     (lambda: fnet.load_keras(Lines()), TypeError, "opened in binary mode; reading it gave str"),
     (lambda: bind(tf.one_hot, depth=3), TypeError, "has no option 'depth'; it takes axis, dtype$"),
     (with_renorm, ValueError, "renorm and virtual batches are not trained here"),
-    (lambda: require_room(infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), Limits()),
-     LimitExceeded, "gives 65 axes; 64 are possible"),
+    (lambda: infer.trace(bind(fnet.reshape, target_shape=(1,) * 64), Spec((None, 1))), OutOfMemory,
+     "would have 65 axes of the sizes"),
+    (lambda: infer.trace(bind(fnet.zero_padding1d, padding=1 << 62), Spec((None, 1, 1))), OutOfMemory,
+     r"would have 3 axes of the sizes \(None, 9223372036854775809, 1\)"),
 ]  # fmt: skip
 
 

@@ -19,13 +19,17 @@ from fnet.core.diagnosis import FAILURES, in_words_of_python, taken
 from fnet.core.options import misfit, option_names
 from fnet.core.rules import Rules, apply, rules_of, undecorated
 from fnet.core.sources import describe
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, OutOfMemory
 from fnet.masks import strip
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Params, ParamTree, Spec
 
 T = TypeVar("T")
+
+MOST_AXES, MOST_SIZE = 64, (1 << 63) - 1
+"""The most axes of a NumPy array, and the largest size of one: a dozen operations can multiply sizes to numbers whose
+arithmetic never ends."""
 
 REMEMBERED = 64
 """For how many input shapes a layer remembers the result of its shape rule: a deep model repeats its layers."""
@@ -90,7 +94,8 @@ class Bound:
     def _infer(self, x: Any) -> tuple[Any, ParamTree]:
         """`infer` without its memory: what the shape rule says, under the dtype policy of the layer.
 
-        Raises ValueError for options that do not fit, and for sizes and dtypes that no array has.
+        Raises ValueError for options that do not fit, and for sizes and dtypes that no array has (OutOfMemory for large
+        ones).
         """
         if self.misfit is not None:
             raise ValueError(f"{name_of(self.function)}: {self.misfit}")
@@ -104,8 +109,11 @@ class Bound:
             outputs, params = self._by_shape_rule(dtypes.of_32_bits(x))
             leaves = tree.leaves(params)
         for leaf in (*_specs(outputs), *leaves):
-            if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
-                raise ValueError(f"{brief(self)} of {x} would have the sizes {leaf.shape}")
+            shape = getattr(leaf, "shape", ())
+            if any(d is not None and d < 0 for d in shape):
+                raise ValueError(f"{brief(self)} of {x} would have the sizes {shape}")
+            if len(shape) > MOST_AXES or max(filter(None, shape), default=0) > MOST_SIZE:
+                raise OutOfMemory(f"{brief(self)} of {x} would have {len(shape)} axes of the sizes {shape}")
             if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
                 raise ValueError(f"{brief(self)} of {x} would have the dtype {leaf.dtype!r:.60}")
         if self.dtype is None:

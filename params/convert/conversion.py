@@ -199,6 +199,8 @@ def of_layer(source: KerasObject, error: Exception, own: bool = False) -> ModelF
     """An error of rules and options as a typed one that names the layer. own: whether it is one of the caller."""
     if isinstance(error, ModelFileError):
         return error
+    if isinstance(error, MemoryError):
+        return LimitExceeded(f"{source.label}: {error}")
     if isinstance(error, NotImplementedError):
         return UnsupportedLayer(f"{source.label}: {error}")
     text = f"{source.label}: {type(error).__name__}: {error}"
