@@ -84,10 +84,10 @@ def _params() -> Any:
     import params
 
     home = os.path.dirname(__file__)
-    beside = os.path.join(os.path.dirname(home), "params")
-    if os.path.dirname(params.__file__ or "") not in (os.path.join(home, "params"), beside):
+    sibling = os.path.join(os.path.dirname(home), "params")
+    if os.path.dirname(params.__file__ or "") not in (os.path.join(home, "params"), sibling):
         raise ImportError(
-            f"fnet's own package `params` ({beside}) is hidden by another module of that name, "
+            f"fnet's own package `params` ({sibling}) is hidden by another module of that name, "
             f"{params.__file__ or list(params.__path__)}; rename that one, or install fnet as a wheel, which has "
             "it inside: pip install fnet-layers",
             name="params",

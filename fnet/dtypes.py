@@ -275,7 +275,7 @@ def require_no_strings(*specs: Any) -> None:
     """Raise ValueError for Specs of strings, which a layer with float params cannot take."""
     for spec in specs:
         if isinstance(spec, Spec) and spec.dtype == "string":
-            raise ValueError(f"numbers are wanted, not strings; got {spec}")
+            raise ValueError(f"numbers are expected, not strings; got {spec}")
 
 
 def of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:

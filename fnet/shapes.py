@@ -76,7 +76,7 @@ def fit(axes: str, *shapes: Shape) -> dict[str, int | None]:
         names = names[any_before:]
         known = shape[len(shape) - len(names) :]
         if len(shape) < len(names) or (len(shape) > len(names) and not any_before):
-            raise InvalidInput(f"shapes {', '.join(map(str, shapes))} where {axes} are wanted")
+            raise InvalidInput(f"shapes {', '.join(map(str, shapes))} where {axes} are expected")
         for name, size in zip(names, known, strict=True):
             (sizes[name],) = joined((sizes.get(name),), (size,))
     return sizes
@@ -127,7 +127,7 @@ def require_numbers(x: Spec) -> None:
     """Raise InvalidInput for booleans and strings, with which TensorFlow does not compute."""
     if x.dtype in ("bool", "string"):
         kind = "booleans" if x.dtype == "bool" else "strings"
-        raise InvalidInput(f"numbers are wanted, not {kind}; got {x}: cast them first")
+        raise InvalidInput(f"numbers are expected, not {kind}; got {x}: cast them first")
 
 
 def positive(axis: int, rank: int) -> int:

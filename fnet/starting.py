@@ -34,7 +34,7 @@ def over() -> None:
 
 
 def refuse(error: Exception) -> None:
-    """End the command line with one line; any other process goes on."""
+    """End the command line with one line; any other process continues."""
     if is_command():
         print(f"fnet: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

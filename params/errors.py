@@ -58,7 +58,7 @@ def own_function(name: object, function: str = "my_layer", place: str = "FILE.py
 def around_graph(class_name: str) -> str:
     """The message for a subclass of Model of which a file has the graph."""
     return (
-        f"{quoted(class_name)} is a subclass of Model around a graph, and may compute something else than the graph "
+        f"{quoted(class_name)} is a subclass of Model around a graph, and may compute something other than the graph "
         "says. If it does not, as one with a train_step of its own, say so: "
         f"{own_function(class_name, 'fnet.graph', 'fnet:graph')}"
     )

@@ -144,13 +144,13 @@ def _array(values: Any) -> Any:
         raise fnet.InvalidInput("a batch has a list for each column: datasets.map needs batched=True")
     try:
         array = values if isinstance(values, np.ndarray) else np.asarray(values)
-    except ValueError:  # rows of several shapes, or None beside arrays
+    except ValueError:  # rows of several shapes, or None next to arrays
         array = np.fromiter(values, object, len(values))
     first = next((row for row in array if row is not None), None) if array.dtype == object else None
     if first is None or isinstance(first, str | bytes):
         return array
     form = np.asarray(first)
-    number = form.dtype.kind == "f" or form.dtype.itemsize < 4  # NaN beside larger integers would round them
+    number = form.dtype.kind == "f" or form.dtype.itemsize < 4  # NaN next to larger integers would round them
     empty = np.full(form.shape, np.nan if number and form.ndim else None)
     return _stacked([empty if row is None else np.asarray(row) for row in array], "rows of a column", 0)
 

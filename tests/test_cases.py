@@ -181,7 +181,7 @@ BOOLEANS = [
 @pytest.mark.parametrize(("step", "shape"), BOOLEANS, ids=lambda value: getattr(value, "__name__", repr(value)))
 def test_booleans_are_refused_where_tensorflow_does_not_compute_with_them(step, shape):
     x = tree.map(lambda spec: fnet.Spec(spec.shape, "bool"), fnet.core.infer.spec(shape))
-    with pytest.raises(fnet.InvalidInput, match="numbers are wanted, not booleans"):
+    with pytest.raises(fnet.InvalidInput, match="numbers are expected, not booleans"):
         fnet.infer(step, x)
 
 

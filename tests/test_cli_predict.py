@@ -260,7 +260,7 @@ def test_large_images_come_in_smaller_batches_and_without_the_warnings_of_pillow
     large = sequential(x=bind(fnet.input_layer, shape=(None, 1 << 20, 1 << 20, 3)), y=fnet.global_average_pooling2d)
     fnet.save("large.safetensors", large, {})
     assert run(capsys, "large.safetensors", "photos", "--resize") == (2, "")
-    assert "the model takes images of 1048576x1048576: give such as arrays, in a .npy" in caplog.text
+    assert "the model takes images of 1048576x1048576: give them as arrays, in a .npy" in caplog.text
 
 
 def test_images_of_several_sizes_for_a_model_that_takes_any(folder, capsys, caplog):
@@ -321,8 +321,8 @@ def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, ro
         (["numbers.safetensors", "n.csv", "--truth", "is"], "'maybe' is none of the labels no, yes"),
         (["numbers.safetensors", "t.csv", "--wrong"], "--wrong needs the right classes: --truth COLUMN"),
         (["numbers.safetensors", "t.csv", "--keep", "score"], "--keep score: the outputs have a column of that name"),
-        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is no class number from 0 to 1: name the classes"),
-        (["three.safetensors", "n3.csv", "--truth", "is"], "'3' is no class number from 0 to 2: name the classes"),
+        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is not a class number from 0 to 1: name the classes"),
+        (["three.safetensors", "n3.csv", "--truth", "is"], "'3' is not a class number from 0 to 2: name the classes"),
         (
             ["numbers.safetensors", "blank.csv", "--truth", "is", "--invalid", "raise"],
             "'' is none of the labels no, yes",
@@ -989,7 +989,7 @@ def test_an_interrupted_run_goes_on_and_gives_what_a_whole_one_gives(folder, cap
     output.write_text("of before")
     calls = interrupted(folder, monkeypatch, "numbers.safetensors", "x.npy", "--output", str(output))
     assert output.read_text() == "of before"
-    assert f"4 rows are kept in {part}: the same command with --resume goes on" in caplog.text
+    assert f"4 rows are kept in {part}: the same command with --resume continues" in caplog.text
     with part.open("a") as file:
         file.write('{"key": "torn off')
     resumed = ["numbers.safetensors", "x.npy", "--batch-size", 2, "--output", output, "--resume"]
@@ -1029,7 +1029,7 @@ def _trained(path):
 def test_resume_needs_a_file_and_takes_no_other_one(folder, capsys, caplog):
     np.save("x.npy", np.ones((2, 3), "float32"))
     assert main(["predict", "numbers.safetensors", "x.npy", "--resume"]) == 2
-    assert "--resume goes on with a file: give --output FILE" in caplog.text
+    assert "--resume continues a file: give --output FILE" in caplog.text
 
 
 @pytest.mark.parametrize("more", [[], ["--resume"]], ids=["new", "resumed"])
@@ -1064,7 +1064,7 @@ def test_finished_work_is_not_thrown_away_without_resume(folder, capsys, caplog,
     part = Path("y.csv.part")
     kept = part.read_bytes()
     assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv") == (2, "")
-    assert "y.csv.part keeps what an interrupted run has finished: --resume goes on" in caplog.text
+    assert "y.csv.part keeps what an interrupted run has finished: --resume continues" in caplog.text
     assert part.read_bytes() == kept
     part.write_text('{"key": "torn off')  # nothing is finished
     assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv") == (0, "")
@@ -1162,7 +1162,7 @@ def test_a_full_disk_is_told_with_the_file_and_what_is_kept(folder, capsys, capl
     with monkeypatch.context() as patch:
         patch.setattr(json, "dumps", full)
         assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", 2) == (1, "")
-    kept = "2 rows are kept in y.csv.part: the same command with --resume goes on"
+    kept = "2 rows are kept in y.csv.part: the same command with --resume continues"
     assert caplog.messages == [kept, "y.csv.part: No space left on device"]
     assert run(capsys, "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", 2, "--resume")[0] == 0
 
@@ -1250,7 +1250,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
         (["numbers.safetensors", "four.csv", "--weights", "w.h5"], "numbers.safetensors has its own"),
         (["numbers.safetensors", "four.csv", "--labels", "four.json"], "four.json: there is no name in the file"),
         ([TEXTS, "--text", "\udcff"], "is not in UTF-8; save it in a .txt file"),
-        (["numbers.safetensors", "four.npz"], "four.npz holds something else than arrays"),
+        (["numbers.safetensors", "four.npz"], "four.npz holds something other than arrays"),
         (["numbers.safetensors", "four.csv", "--output", "photos"], "photos: not a regular file, so not written over"),
         (
             ["numbers.safetensors", "5.1", "3"],

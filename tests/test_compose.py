@@ -364,9 +364,9 @@ def test_a_pickle_holds_a_model_and_nothing_that_calls_made_of_it():
 
 
 def test_who_looks_for_a_method_of_keras_is_told_the_function():
-    with pytest.raises(AttributeError, match=r"a model has no 'predict': .* as fnet.predict\(model, params, x\)"):
+    with pytest.raises(AttributeError, match=r"a model has no 'predict': .* such as fnet.predict\(model, params, x\)"):
         sequential(a=identity).predict  # noqa: B018 - asking raises
-    with pytest.raises(AttributeError, match=r"x\); what Keras calls so is model\.names here$"):
+    with pytest.raises(AttributeError, match=r"x\); use model\.names$"):
         sequential(a=identity).layers  # noqa: B018
     with pytest.raises(AttributeError, match=r"a model has no 'conv2d': .*; a step is model\[name\]$"):
         sequential(a=identity).conv2d  # noqa: B018

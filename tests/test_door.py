@@ -268,7 +268,7 @@ SELF.append(SELF)
         (np.array([[1, None, 2]], object), r"row 0 has NaN at \(1,\)"),
         (scipy.sparse.csr_matrix(X), r"give a NumPy array \(x\.toarray\(\)\)$"),
         ([["1", "2", "3"]], r"holds strings.*; they are numbers: x\.astype\('float32'\)$"),
-        (np.array([["u", "1", "2"]], object), "holds strings.*; turn words into numbers as it was done in training$"),
+        (np.array([["u", "1", "2"]], object), "holds strings.*; turn words into numbers as in training$"),
         (np.zeros((3, 1)), r"has shape \(3, 1\), the model takes \(None, 3\); if .*: x\.reshape\(-1, 3\)$"),
         (FRAME.assign(b=["u"] * 4), "texts in b and numbers"),
         (pandas.DataFrame({"a": ["u"]}), "holds strings"),
@@ -277,8 +277,8 @@ SELF.append(SELF)
         ((row for row in X), r"a generator is not an array.*list\(x\)"),
         (object(), "a object is not an array"),
         (polars.DataFrame(COLUMNS).lazy(), r"polars\.LazyFrame is not an array.*collect"),
-        (None, "None where rows are wanted"),
-        ({}, "where rows are wanted"),
+        (None, "None where rows are expected"),
+        ({}, "where rows are expected"),
         (io.BytesIO(b"x"), r"_io\.BytesIO is not an array"),
         (np.zeros((2, 3), "V4"), "records or raw bytes"),
         (np.zeros(2, [("a", "f4")]), "records or raw bytes"),
@@ -315,7 +315,7 @@ def test_images_of_another_shape_are_told_the_way_out(shape, hint):
 def test_a_row_that_is_a_dict_goes_into_a_list():
     row = dict(zip("abc", X[0].tolist(), strict=True))
     np.testing.assert_allclose(fnet.predict(MODEL, PARAMS, [row]), Y[:1], rtol=1e-6)
-    with pytest.raises(fnet.InvalidInput, match=r"single values where rows are wanted; put it in a list: \[row\]"):
+    with pytest.raises(fnet.InvalidInput, match=r"single values where rows are expected; put it in a list: \[row\]"):
         fnet.predict(MODEL, PARAMS, row)
 
 

@@ -151,7 +151,7 @@ BROKEN = {
     "chunk_twice": (
         patched(CHUNKED, b"TREE\1", 24 + 2 * 40 + 8, bytes(24)), CorruptFile, "twice or outside the array",
     ),
-    "chunk_inside": (patched(CHUNKED, b"TREE\1", 24 + 24, b"\4"), CorruptFile, "inside of a value"),
+    "chunk_inside": (patched(CHUNKED, b"TREE\1", 24 + 24, b"\4"), CorruptFile, "inside a value"),
     "shuffle_width": (replaced(SHUFFLED, b"shuffle\0\4", b"shuffle\0\x08"), CorruptFile, "shuffled as others"),
     "chunk_tree": (patched(CHUNKED, b"TREE\1", 5, b"\1"), CorruptFile, "no TREE structure"),
 }  # fmt: skip

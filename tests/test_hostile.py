@@ -283,7 +283,7 @@ def test_a_config_is_bounded_before_it_is_converted(value, limits, message):
 
 
 def test_a_key_that_is_there_twice_is_refused():
-    with pytest.raises(CorruptFile, match="key 'a' is there twice"):
+    with pytest.raises(CorruptFile, match="key 'a' appears twice"):
         parse('{"b": {"a": 1, "a": 1}}', "config", Limits())
 
 

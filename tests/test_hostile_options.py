@@ -258,7 +258,7 @@ def test_what_needs_certain_sizes_of_the_batch_or_numbers_loads(step, x):
 
 
 def test_a_search_is_in_a_vector():
-    with pytest.raises(fnet.InvalidInput, match="n are wanted"):
+    with pytest.raises(fnet.InvalidInput, match="n are expected"):
         infer.trace(bind(fnet.operations.searchsorted), (fnet.Spec((2, 3)), fnet.Spec((4,))))
 
 
@@ -827,7 +827,7 @@ def test_a_vocabulary_is_a_list_of_tokens(vocabulary):
 @pytest.mark.parametrize("name", STRINGLESS)
 def test_layers_of_numbers_refuse_strings_at_load(name):
     config = sequential_config(input_entry(4, dtype="string"), entry(name, "layer", **STRINGLESS[name]))
-    with pytest.raises(ModelFileError, match="numbers are wanted, not strings"):
+    with pytest.raises(ModelFileError, match="numbers are expected, not strings"):
         load_keras(keras_zip(config, NO_WEIGHTS))
 
 
@@ -864,7 +864,7 @@ def test_a_saved_model_names_dtypes_that_there_are():
 def test_a_block_is_inside_of_what_it_is_taken_of():
     block = bind(fnet.operations.slice, shape=(1, 2))
     assert fnet.infer(block, (fnet.Spec((None, 4)), (0, 2)))[0] == fnet.Spec((1, 2))
-    with pytest.raises(ValueError, match="is not inside of"):
+    with pytest.raises(ValueError, match="is not inside"):
         infer.infer(block, (fnet.Spec((None, 4)), (0, 3)))
 
 

@@ -119,7 +119,7 @@ def test_a_version_of_xla_without_an_option_compiles_all_the_same(monkeypatch):
 
 
 def test_a_trace_around_predict_is_told_and_leaves_nothing_behind(tmp_path):
-    """Copies of params that were made inside of one stayed, and every later call failed."""
+    """Copies of params that were made inside one stayed, and every later call failed."""
     with backend.using("jax"):
         fnet.save(tmp_path / "m.safetensors", MODEL, fnet.init(MODEL, 0, (None, 8, 8, 3)))
         model, params = fnet.load(tmp_path / "m.safetensors")

@@ -73,7 +73,7 @@ def test_a_wrong_option_is_not_said_to_be_a_wrong_input(alone):
 
 def test_a_dtype_policy_that_there_is_not_is_refused_when_it_is_bound():
     for name in ("flaot16", "int8", "mixed_", np.float16):
-        with pytest.raises(ValueError, match=r"dense: .* is no dtype policy"):
+        with pytest.raises(ValueError, match=r"dense: .* is not a dtype policy"):
             bind(fnet.dense, units=2, dtype=name)
 
 

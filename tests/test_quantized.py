@@ -256,7 +256,7 @@ def test_shared_and_nested_layers_and_legacy_files(scheme, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["int8", "int4", "int4/4"])
 def test_low_rank_updates_are_quantized_with_the_kernel_when_keras_saves(scheme, tmp_path):
-    """So the model that was saved gives something else than its file, also in Keras."""
+    """So the model that was saved gives something other than its file, also in Keras."""
     model = quantize(model_of(*LAYERS["dense"]), SCHEMES[scheme]())
     model.layers[1].enable_lora(2, lora_alpha=3)
     for weight in model.layers[1].weights:

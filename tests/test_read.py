@@ -606,7 +606,7 @@ def test_layers_count_with_a_call_and_further_calls_alone(text, count):
 
 
 def test_the_key_that_is_there_twice_is_named():
-    with pytest.raises(CorruptFile, match=r"^x: key 'a' is there twice"):
+    with pytest.raises(CorruptFile, match=r"^x: key 'a' appears twice"):
         parse('{"b": 2, "a": 1, "c": 4, "a": 3}', "x", Limits())
 
 

@@ -584,11 +584,11 @@ REFUSED = {
     },
     "graph without a name": (nameless, CorruptFile, "without a name"),
     **{
-        f"operand {value}": (lambda v=value: operation("Add", INPUT, v), CorruptFile, "of which Keras makes no graph")
+        f"operand {value}": (lambda v=value: operation("Add", INPUT, v), CorruptFile, "for which Keras builds no graph")
         for value in (None, [1.0, 2.0, 3.0], [[1.0, 2.0, 3.0]])
     },
     **{
-        f"key {value}": (lambda v=value: operation("GetItem", INPUT, v), CorruptFile, "of which Keras makes no graph")
+        f"key {value}": (lambda v=value: operation("GetItem", INPUT, v), CorruptFile, "for which Keras builds no graph")
         for value in (
             None,
             True,

@@ -479,10 +479,10 @@ def graph_of(*nodes, inputs="x", outputs="x"):
 
 
 BROKEN_FILES = {
-    "empty": (b"", CorruptFile, "no complete"),
-    "short": (packed()[:-4], CorruptFile, "no valid"),
-    "header too long": (b"\xff" * 16, CorruptFile, "no complete"),
-    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", CorruptFile, "no complete .*a Git LFS pointer"),
+    "empty": (b"", CorruptFile, "not a complete"),
+    "short": (packed()[:-4], CorruptFile, "not a valid"),
+    "header too long": (b"\xff" * 16, CorruptFile, "not a complete"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", CorruptFile, "not a complete .*a Git LFS pointer"),
     "no metadata": (pack({"a": np.zeros(2)}), CorruptFile, "fnet.save did not write"),
     "another's": (pack({"a": np.zeros(2)}, {"format": "pt"}), CorruptFile, "fnet.save did not write"),
     "newer": (packed(format_version="2"), CorruptFile, "a newer one wrote it"),
@@ -492,7 +492,7 @@ BROKEN_FILES = {
     "checksums no dict": (packed(checksums="[]"), CorruptFile, "not an object"),
     "damaged": (packed()[:-1] + b"\x7f", CorruptFile, "'w' is damaged"),
     "tensor missing": (packed(checksums='{"w": 4, "v": 5}', weights={}), WeightsMismatch, "were written"),
-    "twice": (packed(empty='["w"]'), CorruptFile, "is there twice"),
+    "twice": (packed(empty='["w"]'), CorruptFile, "appears twice"),
     "below an array": (
         packed(weights={"w": np.zeros(2, "f8"), "w/v": np.zeros(2, "f4")}), CorruptFile, "below|twice",
     ),

@@ -360,5 +360,5 @@ def test_strings_that_no_layer_reads_go_through_a_model(each_backend):
 
 def test_strings_are_no_numbers_to_put_next_to():
     specs = fnet.Spec((None, 2), "string"), fnet.Spec((None, 2))
-    with pytest.raises(ValueError, match="numbers are wanted, not strings"):
+    with pytest.raises(ValueError, match="numbers are expected, not strings"):
         fnet.infer(fnet.concatenate, specs)

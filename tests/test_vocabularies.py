@@ -90,7 +90,7 @@ def test_a_file_that_is_no_vocabulary_is_refused(name):
 LISTS = {
     "empty": ("StringLookup", {"vocabulary": []}, "no tokens"),
     "file": ("StringLookup", {"vocabulary": "words.txt"}, "names a vocabulary file, 'words.txt': not read"),
-    "twice": ("StringLookup", {"vocabulary": ["a", "b", "a"]}, "'a' is there twice"),
+    "twice": ("StringLookup", {"vocabulary": ["a", "b", "a"]}, "'a' appears twice"),
     "special_twice": ("StringLookup", {"vocabulary": ["[UNK]", "a", "[UNK]", "[UNK]"]}, "twice"),
     "only_special": ("StringLookup", {"vocabulary": ["[UNK]"]}, r"no tokens but \['\[UNK\]'\]"),
     "too_long": ("StringLookup", {"vocabulary": ["a", "b"], "max_tokens": 2}, "more than max_tokens=2"),
@@ -104,7 +104,7 @@ LISTS = {
     "text": ("IntegerLookup", {"vocabulary": ["1"]}, "not a int"),
     "fraction": ("IntegerLookup", {"vocabulary": [1.5]}, "not a int"),
     "boolean": ("IntegerLookup", {"vocabulary": [True]}, "not a int"),
-    "integers_twice": ("IntegerLookup", {"vocabulary": [4, 5, 4]}, "4 is there twice"),
+    "integers_twice": ("IntegerLookup", {"vocabulary": [4, 5, 4]}, "4 appears twice"),
     "beyond_64_bits": ("IntegerLookup", {"vocabulary": [2**63]}, "the vocabulary of"),
     "weights_short": (
         "StringLookup", {"vocabulary": ["a", "b"], "output_mode": "tf_idf", "idf_weights": [1.0]}, "one for each of"),

@@ -21,7 +21,7 @@ class RowsError(ValueError):
 def read(folder: Path) -> list[dict[str, Any]]:
     """All rows in the order of writing, without a last line that a kill cut off.
 
-    Raises RowsError for a line that is not a JSON object, or a run that is there twice.
+    Raises RowsError for a line that is not a JSON object, or a run that appears twice.
     """
     path = folder / ROWS
     if not path.exists():

@@ -144,7 +144,7 @@ def gathered(x: Any) -> Any:
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:
-    """`x` as a NumPy array. Raises TypeError for a tracer: what runs in NumPy cannot run inside of `jax.jit`."""
+    """`x` as a NumPy array. Raises TypeError for a tracer: what runs in NumPy cannot run inside `jax.jit`."""
     if isinstance(x, jax.core.Tracer):
         raise TypeError(
             "this layer takes strings or ids and runs in NumPy, so it cannot be traced by jax.jit: use "
@@ -181,7 +181,7 @@ def key_data(key: Any) -> Any:
 
 
 flatten: Callable[[Any], tuple[list[Any], Any]] = jax.tree_util.default_registry.flatten
-"""`fnet.tree.flatten`, several times as fast; a Mapping that is no dict is a leaf to it."""
+"""`fnet.tree.flatten`, several times as fast; a Mapping that is not a dict is a leaf to it."""
 
 
 def is_array(x: Any) -> bool:

@@ -41,12 +41,12 @@ def scatter(x: Any, indices: Any, updates: Any, by: str) -> Any:
 
 
 def dynamic_slice(x: Any, starts: Any, shape: Sequence[int]) -> Any:
-    """The block of `shape` that begins at `starts`, or else at the next place inside of `x`."""
+    """The block of `shape` that begins at `starts`, or else at the next place inside `x`."""
     return jax.lax.dynamic_slice(x, tuple(starts), shape)
 
 
 def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
-    """`x` with the block that begins at `starts`, or else at the next place inside of `x`, replaced."""
+    """`x` with the block that begins at `starts`, or else at the next place inside `x`, replaced."""
     return jax.lax.dynamic_update_slice(x, updates, tuple(jnp.maximum(start, 0) for start in starts))
 
 

@@ -59,15 +59,15 @@ def scatter(x: Any, indices: Any, updates: Any, by: str) -> Any:
 
 
 def dynamic_slice(x: Any, starts: Any, shape: Sequence[int]) -> Any:
-    """The block of `shape` that begins at `starts`; an IndexError where it is not inside of `x`."""
+    """The block of `shape` that begins at `starts`; an IndexError where it is not inside `x`."""
     ends = [int(start) + size for start, size in zip(starts, shape, strict=True)]
     if any(not size <= end <= there for size, end, there in zip(shape, ends, x.shape, strict=True)):
-        raise IndexError(f"a block of {tuple(shape)} at {tuple(map(int, starts))} is not inside of {x.shape}")
+        raise IndexError(f"a block of {tuple(shape)} at {tuple(map(int, starts))} is not inside {x.shape}")
     return x[tuple(slice(end - size, end) for size, end in zip(shape, ends, strict=True))]
 
 
 def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
-    """`x` with the block that begins at `starts`, or else at the next place inside of `x`, replaced."""
+    """`x` with the block that begins at `starts`, or else at the next place inside `x`, replaced."""
     y = np.array(x)
     ends = [min(max(int(s), 0) + k, n) for s, k, n in zip(starts, updates.shape, x.shape, strict=True)]
     y[tuple(slice(end - k, end) for k, end in zip(updates.shape, ends, strict=True))] = updates

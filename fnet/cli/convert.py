@@ -21,7 +21,7 @@ from fnet.cli.inputs import warn_of_two_scales
 HELP = "a Keras file as one .safetensors file"
 DESCRIPTION = """Write model and weights as one .safetensors file, which loads faster and holds no code.
 It has a self-test for `fnet verify`, if the model has answers for generated rows.
---scale is kept beside the model; with --offset both become a layer before it."""
+--scale is kept next to the model; with --offset both become a layer before it."""
 EPILOG = """examples:
   fnet convert cnn.keras cnn.safetensors --scale 1/255
   fnet convert model.json model.safetensors --weights model.weights.h5"""

@@ -55,8 +55,8 @@ def images(items: Iterable[Item], request: Request) -> Iterator[Batch]:
     """Batches of images, with fewer rows where images are large."""
     whole = _shape(request.spec, 1, 1)
     if math.prod(whole) > LARGEST:
-        raise UsageError(f"the model takes images of {whole[1]}x{whole[0]}: give such as arrays, in a .npy")
-    # states go on through a batch, which then holds all rows
+        raise UsageError(f"the model takes images of {whole[1]}x{whole[0]}: give them as arrays, in a .npy")
+    # states continue through a batch, which then holds all rows
     most = math.inf if request.size == sys.maxsize else LARGEST
     batch, largest = list[tuple[Item, Any]](), 0
     for item in items:

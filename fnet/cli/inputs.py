@@ -64,7 +64,7 @@ def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixel
     if pixels and scaling == (None, None) and not scales(model):
         log.warning(
             "no Rescaling or Normalization layer in the model, so it sees pixels from 0 to 255: give --scale 1/255 "
-            "(or --scale 1/127.5 --offset -1) if it was trained on such; --scale 1 says that they are right"
+            "(or --scale 1/127.5 --offset -1) if it was trained on those; --scale 1 says that they are right"
         )
     return scaling
 
@@ -217,7 +217,7 @@ def _npz(name: str, request: Request) -> Source:
             )
         arrays = dict(read) if isinstance(read, Mapping) else read
     if not all(isinstance(array, np.ndarray) for array in tree.leaves(arrays)):
-        raise UsageError(f"{name} holds something else than arrays")
+        raise UsageError(f"{name} holds something other than arrays")
     if isinstance(arrays, dict):
         named = listed(request.args.column) if request.args.column else list(arrays)
         if not arrays.keys() >= set(named) or len(named) > len(request.specs) == 1:

@@ -49,7 +49,7 @@ class Journal:
             self.kept = _kept(self.path)
             if self.kept and not resume:
                 what = f"{self.path} keeps what an interrupted run has finished"
-                raise UsageError(f"{what}: --resume goes on, and computes again what has changed; or remove the file")
+                raise UsageError(f"{what}: --resume continues, and computes again what has changed; or remove the file")
         except UsageError:
             self.file.close()
             raise

@@ -91,7 +91,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write here instead of printing, by suffix: .txt, .jsonl, .csv, .tsv, .parquet, .npy (the raw array)",
     )
-    command.add_argument("--resume", action="store_true", help="go on with an interrupted --output")
+    command.add_argument("--resume", action="store_true", help="continue an interrupted --output")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -153,7 +153,7 @@ def _output_form(args: argparse.Namespace) -> str:
         if form == ".npy" and (args.wrong or args.keep):
             raise UsageError("a .npy holds the outputs of all rows and nothing else: leave --wrong and --keep out")
     elif args.resume:
-        raise UsageError("--resume goes on with a file: give --output FILE")
+        raise UsageError("--resume continues a file: give --output FILE")
     return form
 
 
@@ -165,7 +165,7 @@ class _Run:
 
         self.args, self.form = args, form
         self.model, self.params, info = load_model(args)
-        # states go on from batch to batch of one call
+        # states continue from batch to batch of one call
         size = sys.maxsize if infer.keeps_states(self.model) else args.batch_size
         kept = [*listed(args.keep), *([] if args.truth is None else [args.truth])]
         self.source = inputs.source(inputs.request(self.model, args, size, kept))
@@ -239,7 +239,7 @@ class _Run:
             truth = answer.kept[outputs.TRUTH]
             blank = not truth and self.args.invalid == "mark"
             if truth not in classes and not blank:
-                known = "none of the labels " if self.labels else f"no class number from 0 to {len(classes) - 1}"
+                known = "none of the labels " if self.labels else f"not a class number from 0 to {len(classes) - 1}"
                 more = ", ".join(classes) if self.labels else HINT
                 raise UsageError(f"--truth {self.args.truth}: {truth!r} is {known}{more}")
             self.judgeable += not blank and answer.is_right is not None
@@ -278,7 +278,9 @@ class _Run:
         if self.journal.resumed:
             log.info("%d of %d rows are taken over from %s", self.journal.taken, self.rows, self.journal.path)
         if self.journal.path.exists():
-            log.warning("%d rows are kept in %s: the same command with --resume goes on", self.rows, self.journal.path)
+            log.warning(
+                "%d rows are kept in %s: the same command with --resume continues", self.rows, self.journal.path
+            )
 
     def predict(self, x: Any) -> tuple[Any, set[int]]:
         """(outputs, rows without an answer) of one batch."""

@@ -51,7 +51,7 @@ class Request(NamedTuple):
 
     @property
     def marks(self) -> bool:
-        """Whether unreadable rows are marked and the others go on."""
+        """Whether unreadable rows are marked and the others continue."""
         return getattr(self.args, "invalid", "raise") == "mark"
 
     @property

@@ -110,11 +110,11 @@ def _json_values(name: str, request: Request) -> Iterator[tuple[int, Any]]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError for a key that is there twice."""
+    """An object of JSON. Raises ValueError for a key that appears twice."""
     members = dict(pairs)
     if len(members) < len(pairs):
         twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
-        raise ValueError(f"the key {twice!r} is there twice")
+        raise ValueError(f"the key {twice!r} appears twice")
     return members
 
 
@@ -187,7 +187,7 @@ def _image_column(batch: list[Sequence[Any]], header: list[str], request: Reques
 
 
 def _image(cell: Any) -> bytes | Path:
-    """The image in a cell: its bytes, alone or beside its path as `datasets` writes them, or the path of its file; else
+    """The image in a cell: its bytes, alone or with its path as `datasets` writes them, or the path of its file; else
     no bytes."""
     if isinstance(cell, dict):
         cell = cell.get("bytes") or cell.get("path")
@@ -309,7 +309,7 @@ class _Input:
         stacked = np.stack([missing if row is None else row for row in each])
         if stacked.dtype.kind == "f" and any(row is not None and row.dtype.kind in "iu" for row in each):
             what = f"{self.name}: rows from {start} on hold whole numbers beyond 2^53, which empty cells would round"
-            raise UsageError(f"{what}: leave out the rows with such, or add --batch-size 1")
+            raise UsageError(f"{what}: leave out those rows, or add --batch-size 1")
         return stacked
 
     def array(self, cells: Any) -> np.ndarray[Any, Any]:

@@ -64,7 +64,7 @@ def part(model: Any, key: str | int | slice) -> Any:
 
 
 def placed(pairs: tuple[tuple[str, Any], ...], place: int) -> Any:
-    """What has this place among (name, value) pairs. Raises IndexError, which ends a loop over them, for no such."""
+    """The value at a position among (name, value) pairs. Raises IndexError past the end, which ends a loop."""
     try:
         return pairs[place][1]
     except IndexError:

@@ -122,7 +122,7 @@ class Bound:
         return dtypes.given_as(outputs, x, self.dtype, self.gives), stored
 
     def _by_shape_rule(self, x: Any) -> tuple[Any, ParamTree]:
-        """What the shape rule says. Raises InvalidInput, with what the layer takes, where it knows no such inputs."""
+        """What the shape rule says. Raises InvalidInput, with what the layer takes, for other inputs."""
         by_rule = self.fill(self.rules.shape)
         try:
             return by_rule(x)
@@ -225,7 +225,7 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
         raise TypeError(f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {known}")
     dtype = None if "dtype" in legal else options.pop("dtype", None)
     if dtype is not None and dtypes.compute_dtype(str(dtype)) not in dtypes.FLOATS:
-        raise ValueError(f"{name_of(function)}: {dtype!r:.40} is no dtype policy; such are 'float16', 'mixed_bfloat16'")
+        raise ValueError(f"{name_of(function)}: {dtype!r:.40} is not a dtype policy such as 'mixed_bfloat16'")
     return Bound(function, freeze(options), dtype)
 
 

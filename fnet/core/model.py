@@ -145,9 +145,8 @@ class Model:
 
         def __getattr__(self, name: str) -> Any:
             raise AttributeError(
-                f"a model has no {name!r}: it is a value, and what is done with it is a function, "
-                "as fnet.predict(model, params, x)"
-                + (f"; what Keras calls so is {IN_KERAS[name]} here" if name in IN_KERAS else "; a step is model[name]")
+                f"a model has no {name!r}: functions take it, such as fnet.predict(model, params, x)"
+                + (f"; use {IN_KERAS[name]}" if name in IN_KERAS else "; a step is model[name]")
             )
 
 

@@ -162,7 +162,7 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
 def merge(trainable: Params, rest: Params) -> dict[str, Any]:
     """The params tree from the two parts that `partition` gave.
 
-    Raises InvalidInput for what are no such parts: no dicts, or an array in the one where the other has a dict.
+    Raises InvalidInput for what are not such parts: not dicts, or an array in the one where the other has a dict.
     """
     if not isinstance(trainable, Mapping) or not isinstance(rest, Mapping):
         raise InvalidInput(f"merge takes what partition gave: two dicts of arrays; got {describe((trainable, rest))}")
@@ -170,6 +170,6 @@ def merge(trainable: Params, rest: Params) -> dict[str, Any]:
     within = next((path for path in leaves for n in range(1, len(path)) if path[:n] in leaves), None)
     if within is not None:
         raise InvalidInput(
-            f"{tree.path_name(within)!r} is in an array of the other part: these are no two parts of one tree"
+            f"{tree.path_name(within)!r} is in an array of the other part: these are not two parts of one tree"
         )
     return tree.nest(leaves)

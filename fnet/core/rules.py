@@ -80,7 +80,7 @@ class Rules:
 
     shape: (x: Spec or tree of Spec, *, options) -> (output Spec tree, {param name: Param}).
     mask: "keep" passes the mask on, except in layers bound with masks="keras2", "drop" loses it; "own": the function
-    gets `Masked` values and returns them. None does as "keep" unless bound with masks="drop", as `load_keras` does for
+    gets `Masked` values and returns them. None acts as "keep" unless bound with masks="drop", as `load_keras` does for
     a Lambda; it warns where a mask comes to another function of the caller that says nothing.
     floats: the layer computes in floats: integer and boolean inputs become floats first, of the dtype of its params
     or float32 without any, as in Keras's promotion. Masks passed by name stay as they are.

@@ -80,7 +80,7 @@ def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]
 
     Arrays are cast to the dtypes that the file takes; the function raises fnet.InvalidInput for numbers that are others
     then: integers keep no fractions, and those of 32 bits none beyond.
-    Raises fnet.InvalidInput for what is no such file, OSError where there is none.
+    Raises fnet.InvalidInput for what is not such a file, OSError where there is none.
     """
     import onnxruntime
 

@@ -93,7 +93,7 @@ def table(value: Any) -> NumpyArray:
         by_name = {name: np.full(part.shape, np.nan) if is_none(part) else part for name, part in by_name.items()}
     parts = list(by_name.values())
     if not all(part.ndim for part in parts):
-        raise InvalidInput("a dict of single values where rows are wanted; put it in a list: [row]")
+        raise InvalidInput("a dict of single values where rows are expected; put it in a list: [row]")
     for what, fits in (("texts", is_strings), ("dates", lambda part: part.dtype.kind in "mM")):
         odd = sorted(name for name, part in by_name.items() if fits(part))
         if odd and len(odd) < len(parts):

@@ -209,9 +209,9 @@ def _require_whole_batches(rows: int, batch_size: int) -> None:
     if rows > batch_size and rows % batch_size:
         divisors = [n for n in range(1, batch_size + 1) if rows % n == 0]
         raise InvalidInput(
-            f"a stateful model goes on from the states of the batch before, so all batches have one size; {rows} rows "
-            f"do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows mean, cut "
-            "the rows, or carry the states yourself: fnet.streaming"
+            "a stateful model continues from the states of the previous batch, so all batches have the same size; "
+            f"{rows} rows do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows "
+            "mean, leave some rows out, or carry the states yourself: fnet.streaming"
         )
 
 

@@ -82,7 +82,7 @@ class Door:
     def admit(self, x: Any) -> Any:
         """`x` as arrays in the structure of the inputs, with shapes and dtypes checked. Raises InvalidInput."""
         if x is None or (isinstance(x, Mapping) and not x):
-            raise InvalidInput(f"{x} where rows are wanted; give an array, a table or a list")
+            raise InvalidInput(f"{x} where rows are expected; give an array, a table or a list")
         if isinstance(self.inputs, str | Mapping) or all(isinstance(part, str) for part in self.inputs):
             x = _by_column(x)
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
@@ -150,7 +150,7 @@ class Door:
         """The number of rows that all inputs share."""
         leaves = tree.leaves(x)
         if not all(leaf.shape for leaf in leaves):
-            raise InvalidInput(f"a single value where rows are wanted; put it in a list: got {describe(x)}")
+            raise InvalidInput(f"a single value where rows are expected; put it in a list: got {describe(x)}")
         counts = {len(leaf) for leaf in leaves}
         if len(counts) != 1:
             raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
@@ -322,7 +322,7 @@ def _check_kind(name: str, value: Any, spec: Spec) -> None:
     elif strings and len(spec.shape) == 4:
         hint = "; of an image file it takes the pixels: np.asarray(PIL.Image.open(path))[None]"
     else:
-        hint = "; turn words into numbers as it was done in training" if strings else ""
+        hint = "; turn words into numbers as in training" if strings else ""
     raise InvalidInput(f"input {name!r} holds {what}, the model takes {spec.dtype}{list(spec.shape)}{hint}")
 
 

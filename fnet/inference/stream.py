@@ -58,7 +58,7 @@ def streaming(model: Any) -> Streaming:
 
     Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half needs the
     end of the sequence first; and for models of `fnet.optimize`, which computes recurrent layers as one. A call raises
-    InvalidInput for what is no state of the model.
+    InvalidInput for what is not a state of the model.
 
     >>> model, x = sequential(lstm=bind(lstm, units=2)), np.ones((1, 8, 3))
     >>> params, step = init(model, 0, x.shape), streaming(model)

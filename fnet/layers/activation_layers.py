@@ -125,7 +125,7 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
     """
     alpha = params["alpha"]
     if alpha.shape != x.shape[1:] and alpha.shape != _prelu_rule(x, shared_axes=shared_axes)[1]["alpha"].shape:
-        raise ValueError("an alpha of other sizes, which would broadcast")
+        raise ValueError("an alpha of different sizes, which would broadcast")
     return xp.where(x > 0, x, alpha * x)
 
 

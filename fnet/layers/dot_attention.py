@@ -180,7 +180,7 @@ def additive_attention(
         if not use_scale:
             return xp.sum(pairs, axis=-1)
         if params["scale"].shape != query.shape[-1:]:
-            raise ValueError("a scale of another size, which would broadcast")
+            raise ValueError("a scale of a different size, which would broadcast")
         return pairs @ xp.broadcast_to(params["scale"], pairs.shape[-1:])
 
     inputs = named_inputs("additive_attention", x)

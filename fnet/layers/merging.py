@@ -304,7 +304,7 @@ def dot(params: Params, x: Sequence[Array], *, axes: int | Sequence[int], normal
         a, b = in_floats(a, params), in_floats(b, params)
         a, b = l2_normalize(a, (i,), 1e-7), l2_normalize(b, (j,), 1e-7)
     if a.shape[0] != b.shape[0]:
-        raise ValueError("batches of other sizes, which would broadcast")
+        raise ValueError("batches of different sizes, which would broadcast")
     a, b = xp.moveaxis(a, i, -1), xp.moveaxis(b, j, 1)
     shape = (*a.shape[:-1], *b.shape[2:])
     a = a.reshape(a.shape[0], math.prod(a.shape[1:-1]), a.shape[-1])

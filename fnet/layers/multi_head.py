@@ -96,7 +96,7 @@ def require_masks(x: Any, query: Spec, value: Spec, heads: int) -> None:
 def _require_same(query: Any, value: Any, axes: Sequence[int]) -> None:
     """Raise InvalidInput where query and value have axes of different sizes over which nothing attends."""
     if len(query.shape) != len(value.shape):
-        raise InvalidInput(f"query {query.shape} and value {value.shape} have other numbers of axes")
+        raise InvalidInput(f"query {query.shape} and value {value.shape} have different numbers of axes")
     apart = [(query.shape[a], value.shape[a]) for a in range(1, len(query.shape) - 1) if a not in axes]
     if any(None not in pair and len(set(pair)) > 1 for pair in apart):
         raise InvalidInput(
@@ -250,7 +250,7 @@ def project_inputs(
 ) -> tuple[Array, Array, Array]:
     """q / sqrt(size), k, v (..., heads, size). heads: of q, and of k and v; None: as many as the kernels have."""
     if key.shape[1:-1] != value.shape[1:-1]:
-        raise ValueError("key and value of other sizes, which would broadcast")
+        raise ValueError("key and value of different sizes, which would broadcast")
     asking = heads[0] or params["query_dense"]["kernel"].shape[1]
     answering = heads[1] or params["key_dense"]["kernel"].shape[1]
     q, k, v = (

@@ -250,7 +250,7 @@ def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: flo
     kind, x = x.dtype, in_floats(x, params)
     axes = tuple(_sorted_axes(axis))
     if params["scale"].shape != tuple(x.shape[a] for a in axes):
-        raise ValueError("a scale of other sizes, which would broadcast")
+        raise ValueError("a scale of different sizes, which would broadcast")
     y = x * (1 / xp.sqrt(ops.mean_square(x, axes) + epsilon))
     return _truncated(y * params["scale"], kind)
 

@@ -119,7 +119,7 @@ def normalization(
     x = in_floats(floats(x), params)
     kept = _kept(x.ndim, axis)
     if mean is None and shape_of(params["mean"]) != tuple(x.shape[a] for a in kept):
-        raise ValueError("a mean of other sizes, which would broadcast")
+        raise ValueError("a mean of different sizes, which would broadcast")
     statistics = (params["mean"], params["variance"]) if mean is None else (mean, variance)
     center, spread = (_along(statistic, kept, x) for statistic in statistics)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)

@@ -115,7 +115,7 @@ def _legal(tokens: Iterable[Any], specials: Specials, kind: type, options: dict[
     seen: set[Any] = set()
     for token in waiting if complete else chain(listed.copy(), waiting):
         if token in seen:
-            raise ValueError(f"the token {token!r:.40} is there twice; each has one id")
+            raise ValueError(f"the token {token!r:.40} appears twice; each has one id")
         seen.add(token)
         if complete or len(seen) > specials.token_start:
             listed.append(token)

@@ -82,7 +82,7 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
 def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
     """The block of `shape` that begins at `start_indices`; a size of -1 means up to the end.
 
-    Raises InvalidInput where it is not inside of `inputs`; under `jax.jit` the next one inside is taken.
+    Raises InvalidInput where it is not inside `inputs`; under `jax.jit` the next one inside is taken.
     """
     inputs = tensor(inputs)
     starts = start_indices if isinstance(start_indices, list | tuple) else tensor(start_indices)
@@ -97,7 +97,7 @@ def block_spec(x: Spec, starts: Sequence[int | None], shape: Sequence[int | None
     for there, start, n in zip(x.shape, starts, shape, strict=True):
         rest = None if there is None or start is None else there - start
         if (start or 0) < 0 or (rest is not None and rest < max(n or 0, 0)):
-            raise ValueError(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {x}")
+            raise ValueError(f"a block of {tuple(shape)} at {tuple(starts)} is not inside {x}")
         sizes.append(rest if n == -1 else n)
     return Spec(tuple(sizes), x.dtype)
 
@@ -106,7 +106,7 @@ def block(x: Array, starts: Sequence[int], shape: Sequence[int]) -> Array:
     """The block of `shape` at `starts`; a size of -1 means up to the end. Raises InvalidInput if it is not inside."""
     ends = [there if n == -1 else start + n for start, n, there in zip(starts, shape, x.shape, strict=True)]
     if any(not 0 <= start <= end <= there for start, end, there in zip(starts, ends, x.shape, strict=True)):
-        raise InvalidInput(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {tuple(x.shape)}")
+        raise InvalidInput(f"a block of {tuple(shape)} at {tuple(starts)} is not inside {tuple(x.shape)}")
     return x[tuple(map(builtins.slice, starts, ends))]
 
 
@@ -121,7 +121,7 @@ def _update_rule(inputs: Spec, start_indices: Any, updates: Any) -> Spec:
         )
     sizes = zip(sized(inputs.shape, MOST_ROWS), sized(shape_of(updates), 0), strict=False)
     if any(new > size for size, new in sizes):
-        raise ValueError(f"updates of the shape {shape_of(updates)} are not inside of {inputs}")
+        raise ValueError(f"updates of the shape {shape_of(updates)} are not inside {inputs}")
     return inputs
 
 
@@ -187,8 +187,8 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
 def from_front(indices: Any, *sizes: int) -> Array:
     """Indices into axes of `sizes`, each in turn, negative ones moved beyond the end: TensorFlow has nothing there."""
     indices = tensor(indices)
-    behind = np.asarray(sizes[0] if len(sizes) == 1 else sizes, "int32")
-    return xp.where(indices < 0, behind, indices) if indices.dtype.kind == "i" else indices
+    past_the_end = np.asarray(sizes[0] if len(sizes) == 1 else sizes, "int32")
+    return xp.where(indices < 0, past_the_end, indices) if indices.dtype.kind == "i" else indices
 
 
 def scattered(x: Array, indices: Any, updates: Array, by: str) -> Array:

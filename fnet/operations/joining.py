@@ -39,7 +39,7 @@ def _joined(shapes: Sequence[Shape], axis: int) -> Shape:
     first = shapes[0]
     axis = positive(axis, len(first))
     if any(len(shape) != len(first) for shape in shapes):
-        raise ValueError(f"shapes {', '.join(map(str, shapes))} have other numbers of axes")
+        raise ValueError(f"shapes {', '.join(map(str, shapes))} have different numbers of axes")
     sizes_out: list[int | None] = []
     for i, sizes in enumerate(zip(*shapes, strict=True)):
         known = {d for d in sizes if d is not None}

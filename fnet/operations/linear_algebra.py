@@ -53,7 +53,7 @@ def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
     """`compute(x)`, float16 via float32, as LAPACK has none. Raises InvalidInput for integers, like TensorFlow."""
     x = tensor(x)
     if is_integral(x.dtype.name):
-        raise InvalidInput(f"a matrix of floats is wanted, not of {x.dtype.name}; cast it first")
+        raise InvalidInput(f"a matrix of floats is expected, not of {x.dtype.name}; cast it first")
     return tree.map(lambda y: tensor(y, x.dtype.name), compute(widened(x)))
 
 

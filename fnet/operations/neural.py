@@ -222,7 +222,7 @@ def _attention_rule(query: Spec, key: Spec, value: Spec, bias: Any = None, mask:
     axes = fit("batch queries heads width, b keys groups width, c keys groups w", query.shape, key.shape, value.shape)
     batch, queries, heads, keys, groups = (axes[name] for name in ("batch", "queries", "heads", "keys", "groups"))
     if heads is not None and groups is not None and (groups == 0 or heads % groups):
-        raise InvalidInput(f"{heads} heads of queries for {groups} of keys: a multiple of these is wanted")
+        raise InvalidInput(f"{heads} heads of queries for {groups} of keys: a multiple of these is expected")
     for item in (bias, mask):
         if item is not None:
             broadcast_shapes((batch, heads, queries, keys), shape_of(item))

@@ -99,8 +99,8 @@ def unfold(
     """(batch, channels, height, width) -> (batch, channels * kernel area, windows): each window as a column."""
     x = tensor(x)
     rows, columns = _grid(x.shape[2:], kernel_size, dilation, padding, stride)
-    (above, beside), (down, right) = _pair(padding), _pair(stride)
-    x = xp.pad(x, ((0, 0), (0, 0), (above, above), (beside, beside)))
+    (above, left), (down, right) = _pair(padding), _pair(stride)
+    x = xp.pad(x, ((0, 0), (0, 0), (above, above), (left, left)))
     taps = [
         x[:, :, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]
         for i, j in _taps(kernel_size, dilation)
@@ -149,17 +149,17 @@ def fold(
 ) -> Array:
     """The transpose of unfold: overlapping windows add up."""
     x = tensor(x)
-    (height, width), (above, beside), (down, right) = _pair(output_size), _pair(padding), _pair(stride)
+    (height, width), (above, left), (down, right) = _pair(output_size), _pair(padding), _pair(stride)
     rows, columns = _grid(output_size, kernel_size, dilation, padding, stride)
     taps = _taps(kernel_size, dilation)
     parts = x.reshape(x.shape[0], x.shape[1] // len(taps), len(taps), rows, columns)
-    full = (height + 2 * above, width + 2 * beside)
+    full = (height + 2 * above, width + 2 * left)
     y = xp.zeros((*parts.shape[:2], *full), x.dtype)
     for number, (i, j) in enumerate(taps):
         spread = _spread(parts[:, :, number], down, right)
         after = (full[0] - i - spread.shape[2], full[1] - j - spread.shape[3])
         y = y + xp.pad(spread, ((0, 0), (0, 0), (i, after[0]), (j, after[1])))
-    return y[:, :, above : above + height, beside : beside + width]
+    return y[:, :, above : above + height, left : left + width]
 
 
 def _spread(x: Array, down: int, right: int) -> Array:

@@ -185,14 +185,14 @@ def _straighten(
     chains: Iterable[Sequence[Any]], ranks: Sequence[Sequence[Any]], x: dict[Any, float], half: Mapping[Any, float]
 ) -> None:
     """Align the points of each line where one of their x is free on all ranks."""
-    beside = {
+    neighbors = {
         node: (left, right)
         for rank in ranks
         for left, node, right in zip([None, *rank], rank, [*rank[1:], None], strict=False)
     }
     for _, *points, _ in chains:
         places = Counter(x[point] for point in points)
-        sides = [beside[point] for point in points]
+        sides = [neighbors[point] for point in points]
         lowest = max((x[left] + half[left] for left, _ in sides if left is not None), default=-inf) + POINT
         highest = min((x[right] - half[right] for _, right in sides if right is not None), default=inf) - POINT
         for place, _ in places.most_common():

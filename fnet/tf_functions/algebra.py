@@ -152,7 +152,7 @@ def cross(a: Array, b: Array) -> Array:
 
 def _norm_rule(tensor: Any, *, ord: Any, axis: Axis, keepdims: bool) -> Spec:  # noqa: A002
     if ord not in ("euclidean", "fro") and not isinstance(ord, int | float):
-        raise ValueError(f"the norm {ord!r}: a number is wanted, or 'euclidean'")
+        raise ValueError(f"the norm {ord!r}: a number is expected, or 'euclidean'")
     spec = as_spec(tensor)
     return Spec(reduced_shape(spec.shape, axis, keepdims), REAL.get(spec.dtype, spec.dtype))
 

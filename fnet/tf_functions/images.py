@@ -38,7 +38,7 @@ from fnet.types import Array, Shape, Spec
 def _sized(shape: Shape, height: int | None, width: int | None) -> Shape:
     """The shape of images with another size. Raises ValueError for a wrong number of axes or an empty image."""
     if len(shape) not in (3, 4) or any(n is not None and n < 1 for n in (height, width)):
-        raise ValueError(f"images of {shape} in the size {(height, width)}: 3 axes are wanted, or 4, and pixels")
+        raise ValueError(f"images of {shape} in the size {(height, width)}: 3 axes are expected, or 4, and pixels")
     return (*shape[:-3], height, width, shape[-1])
 
 
@@ -54,7 +54,7 @@ def _aspect(shape: Shape, size: Sequence[int | None]) -> tuple[int | None, int |
 def _resize_rule(images: Any, size: Any, *, method: str, preserve_aspect_ratio: bool) -> Spec:
     spec, sizes = as_spec(images), sizes_of(size)
     if len(sizes) != 2:
-        raise ValueError(f"images of the size {sizes}: two numbers are wanted")
+        raise ValueError(f"images of the size {sizes}: two numbers are expected")
     high, wide = _aspect(spec.shape, sizes) if preserve_aspect_ratio else (sizes[0], sizes[1])
     kept = method == "nearest" or (spec.shape[-3:-1] == (high, wide) and high is not None and wide is not None)
     return Spec(_sized(spec.shape, high, wide), spec.dtype if kept else "float32")
@@ -184,7 +184,7 @@ def _crops_rule(image: Any, boxes: Any, box_indices: Any, crop_size: Any) -> Spe
     joined(as_spec(box_indices).shape, as_spec(boxes).shape[:1])
     joined(as_spec(boxes).shape[1:], (4,))
     if len(as_spec(image).shape) != 4 or len(sizes_of(crop_size)) != 2:
-        raise ValueError(f"boxes of {as_spec(image)} in the size {crop_size}: 4 axes and 2 numbers are wanted")
+        raise ValueError(f"boxes of {as_spec(image)} in the size {crop_size}: 4 axes and 2 numbers are expected")
     shape = (as_spec(boxes).shape[0], *sizes_of(crop_size), as_spec(image).shape[-1])
     return Spec(_sized(shape, shape[1], shape[2]), "float32")
 

@@ -266,7 +266,7 @@ def _grown(size: int | None, before: int | None, after: int | None) -> int | Non
 def _pad_rule(tensor: Any, paddings: Any, *rest: Any) -> Spec:
     spec, flat = as_spec(tensor), sizes_of(paddings)
     if len(flat) != 2 * len(spec.shape) or any(n is not None and n < 0 for n in flat):
-        raise ValueError(f"paddings {flat} for {spec}: two for each axis are wanted, of at least 0")
+        raise ValueError(f"paddings {flat} for {spec}: two for each axis are expected, of at least 0")
     return Spec(tuple(map(_grown, spec.shape, flat[::2], flat[1::2])), spec.dtype)
 
 

@@ -47,7 +47,7 @@ def _bytes(x: Any, name: str) -> Array:
 def _of_text(x: Any) -> Spec:
     spec = as_spec(x)
     if spec.dtype != "string":
-        raise InvalidInput(f"strings are wanted; got {spec}")
+        raise InvalidInput(f"strings are expected; got {spec}")
     return spec
 
 

@@ -73,7 +73,7 @@ class _Layer(NamedTuple):
     owner: Converted
     """The layer in the config."""
     step: Any
-    """The step that runs; None for a group of arrays that is no step."""
+    """The step that runs; None for a group of arrays that is not a step."""
     entry: Entry
     home: str
     """The group of `owner`."""

@@ -108,7 +108,7 @@ def require_operands(part: Converted, call: dict[str, Any]) -> None:
         lists = part.source.class_name in COMPARING
         wrong = [value for value in operands if value is None or (isinstance(value, list) and not lists)]
     if wrong:
-        raise CorruptFile(f"{part.source.label} was called with {quoted(wrong[0])}, of which Keras makes no graph")
+        raise CorruptFile(f"{part.source.label} was called with {quoted(wrong[0])}, for which Keras builds no graph")
 
 
 def _is_key(value: Any) -> bool:

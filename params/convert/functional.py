@@ -304,7 +304,7 @@ def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:
 
 
 def _logits(build: _Building, name: str) -> str | Ref | None:
-    """The source of what the sigmoid or softmax was given of which a node hands on the output; None without one."""
+    """The source of what the sigmoid or softmax was given of which a node passes on the output; None without one."""
     passed = list[str]()
     while name not in build.logits:
         passed.append(name)
@@ -349,12 +349,12 @@ def _linear(step: Any) -> Any:
     name = step.function.__name__
     if name in OUTPUTS:
         return IDENTITY
-    ends_with_it = "recurrent_dropout" not in step.all_options  # except in a recurrent layer, which goes on with it
+    ends_with_it = "recurrent_dropout" not in step.all_options  # except in a recurrent layer, which continues with it
     return bind(step, activation=None) if ends_with_it and step.all_options.get("activation") in OUTPUTS else None
 
 
 def _is_passing(step: Any) -> bool:
-    """Whether a step hands on a tensor of the same dtype as it is."""
+    """Whether a step passes on a tensor of the same dtype as it is."""
     return isinstance(step, Bound) and step.function.__name__ in ("cast", "convert_to_tensor")
 
 

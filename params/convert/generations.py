@@ -307,7 +307,7 @@ def policies_of_heads(objects: Sequence[dict[str, Any]], replaced: Container[str
     No file contains it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
     them. Raises UnsupportedLayer where it cannot be determined.
 
-    replaced: names of layers and classes that the caller replaces, which are no such heads, but other layers.
+    replaced: names of layers and classes that the caller replaces, which are not such heads, but other layers.
     """
     policies: dict[int, str] = {}
     layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]

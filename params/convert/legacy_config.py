@@ -169,7 +169,7 @@ def _batch_normalization(config: dict[str, Any]) -> None:
 
 
 def _as_taken(name: str, config: dict[str, Any]) -> None:
-    """Values that Keras 3 refuses, as Keras 2 took them: a rate that is no number, which training alone reads, and
+    """Values that Keras 3 refuses, as Keras 2 took them: a rate that is not a number, which training alone reads, and
     interpolations in capitals."""
     for key in ("rate", "stddev", *(["dropout"] if name == "MultiHeadAttention" else ())):
         if key in config and config[key] is None:

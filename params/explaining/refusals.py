@@ -1,4 +1,4 @@
-"""All refusals of a file at once: a refused layer gets a stand-in with the output in the file, and the rest goes on."""
+"""All refusals of a file at once: a refused layer gets a stand-in with the output in the file; the rest is read too."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def stranger(head: bytes) -> ModelFileError:
     """The error for a file that is neither zip nor HDF5, from its first `HEAD` bytes."""
     if head.startswith(b"\xef\xbf\xbd") or head[1:4] == b"HDF":
         return CorruptFile(
-            "it was a binary file, but a program read it as text and saved it as such, which loses bytes for good (it "
+            "it was a binary file, but a program read it as text and saved it as such, which loses bytes forever (it "
             f"begins {head[:8].hex(' ').upper()}): fetch it again, as binary"
         )
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -821,7 +821,7 @@ def read_chunks(
         if stored > 2 * size + 64:  # no filter writes as much, and reading it takes time
             raise CorruptFile(f"a chunk of {size} bytes is stored in {stored}")
         if corner in seen or any(c % p or c >= s for c, p, s in zip(corner, chunk, shape, strict=True)):
-            raise CorruptFile(f"a chunk at {corner} is there twice or outside the array")
+            raise CorruptFile(f"a chunk at {corner} appears twice or outside the array")
         seen.add(corner)
         data = _unfilter(file.take(start, stored), applied, mask, size, dtype.itemsize)
         part = np.frombuffer(data, dtype).reshape(chunk)
@@ -861,7 +861,7 @@ def _chunk_nodes(
     for i in range(count):
         stored, mask, *corner, inner, child = unpack(f"II{rank}QQ", node, i * (key + 8))
         if inner:
-            raise CorruptFile("a chunk begins inside of a value")
+            raise CorruptFile("a chunk begins inside a value")
         if level:
             yield from _chunk_nodes(file, child, rank, root, entered, level)
         else:
@@ -1048,7 +1048,7 @@ class _Walk:
         self.file.keep(path)
         header = messages(self.file, address)
         attributes = self.attributes.parse(header)
-        if header.keys().isdisjoint((SYMBOL_TABLE, LINK_INFO, LINK)):  # it is no group
+        if header.keys().isdisjoint((SYMBOL_TABLE, LINK_INFO, LINK)):  # it is not a group
             return self._dataset(path, header, attributes)
         groups, datasets = {}, {}
         for name, target in members(self.file, header).items():

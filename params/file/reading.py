@@ -182,7 +182,7 @@ def _assets(parts: Container, names: set[str], limits: Limits) -> dict[str, byte
 
 def _open(data: memoryview, limits: Limits, stored: int) -> hdf5.Group:
     if bytes(data[:8]) != hdf5.SIGNATURE:
-        raise CorruptFile(f"its weights are no HDF5 file: they begin with {quoted(bytes(data[:8]))}")
+        raise CorruptFile(f"its weights are not an HDF5 file: they begin with {quoted(bytes(data[:8]))}")
     return hdf5.open_file(data, total=limits.total, steps=limits.steps, text=2 * limits.config, stored=stored)
 
 

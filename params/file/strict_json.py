@@ -119,7 +119,7 @@ class _Objects:
         if len(members) != len(pairs):
             counts = Counter(key for key, _ in pairs)
             twice = counts.most_common(1)[0][0]
-            raise ValueError(f"key {quoted(twice)} is there twice")
+            raise ValueError(f"key {quoted(twice)} appears twice")
         if "class_name" in members:
             for key in UNREAD:
                 members.pop(key, None)

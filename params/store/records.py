@@ -215,7 +215,7 @@ def _decode_graph(parts: Any, layers: Layers) -> Any:
     by_name = {}
     for name, step, sources, entry in (_list(node, 4) for node in _list(nodes)):
         if not isinstance(name, str) or name in by_name or not (entry is None or isinstance(entry, str)):
-            raise CorruptFile(f"{quoted(name)} cannot be the name of a node, or is there twice")
+            raise CorruptFile(f"{quoted(name)} cannot be the name of a node, or appears twice")
         by_name[name] = Node(decode(step, layers), decode(sources, layers), entry)
     return graph(by_name, inputs=decode(inputs, layers), outputs=decode(outputs, layers))
 

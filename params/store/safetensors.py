@@ -27,7 +27,7 @@ DTYPES = {
 }  # fmt: skip
 """{safetensors name: NumPy dtype of the stored bytes}."""
 METADATA = "__metadata__"
-"""The key of the header that is no array."""
+"""The key of the header that is not an array."""
 NAMES = {**{dtype: name for name, dtype in DTYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
 MOST_AXES = 32
 """The most axes of arrays of NumPy 1, and of those that JAX takes from NumPy."""
@@ -55,7 +55,7 @@ def read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, An
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         what = "" if bytes(data[5:10]) == BEGIN else f": {stranger(bytes(data[:HEAD]))}"
-        raise CorruptFile(f"no complete .safetensors file{what}")
+        raise CorruptFile(f"not a complete .safetensors file{what}")
     header = parse_object(data[8 : 8 + size], "the header", limits)
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
@@ -73,10 +73,10 @@ def tensors(header: Mapping[str, Any], data: memoryview) -> Iterator[tuple[str, 
     at = 0
     for name, (dtype, shape, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
         if begin != at or end - begin != prod(shape) * dtype.itemsize:
-            raise CorruptFile(f"no valid .safetensors file: the bytes {begin} to {end} of tensor {quoted(name)}")
+            raise CorruptFile(f"not a valid .safetensors file: the bytes {begin} to {end} of tensor {quoted(name)}")
         at = end
     if at != len(data):
-        raise CorruptFile(f"no valid .safetensors file: {at} bytes of tensors, {len(data)} are there")
+        raise CorruptFile(f"not a valid .safetensors file: {at} bytes of tensors, {len(data)} are there")
     for name, (dtype, shape, begin, end) in entries.items():
         yield name, data[begin:end], _array(data[begin:end], dtype, shape, header[name]["dtype"])
 
@@ -87,9 +87,9 @@ def _entry(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, 
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)], **rest} if not rest:
             sizes = [*shape, begin, end]
         case _:
-            raise CorruptFile(f"no valid .safetensors file: tensor {quoted(name)} is {quoted(entry)}")
+            raise CorruptFile(f"not a valid .safetensors file: tensor {quoted(name)} is {quoted(entry)}")
     if not all(type(size) is int and size >= 0 for size in sizes):
-        raise CorruptFile(f"no valid .safetensors file: tensor {quoted(name)} is {quoted(entry)}")
+        raise CorruptFile(f"not a valid .safetensors file: tensor {quoted(name)} is {quoted(entry)}")
     if dtype not in DTYPES:
         raise CorruptFile(f"a tensor of {quoted(dtype)}")
     if len(shape) > MOST_AXES:

@@ -213,7 +213,7 @@ def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
     """A leaf as a C-contiguous little-endian array."""
     if path == METADATA:
-        raise TypeError(f"params {path!r} has the name that the format keeps for what is no array: give it another")
+        raise TypeError(f"params {path!r} has the name that the format keeps for what is not an array: give it another")
     if not hasattr(leaf, "dtype"):
         raise TypeError(f"params {path!r} is a {type(leaf).__name__}; leaves are arrays, and dicts hold them")
     array = np.asarray(leaf)
@@ -279,7 +279,7 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
         if not isinstance(here, dict):
             raise CorruptFile(f"{quoted(path)} lies below an array")
     if last in here:
-        raise CorruptFile(f"{quoted(path)} is there twice")
+        raise CorruptFile(f"{quoted(path)} appears twice")
     here[last] = leaf
 
 

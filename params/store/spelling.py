@@ -142,7 +142,7 @@ def _with_inputs(model: Graph, takes: Any) -> Graph:
 def _input(spec: Any, layer: Any = None) -> Bound:
     """The input layer of a Spec; sizes other than the number of rows come from `layer`."""
     if not isinstance(spec, Spec):
-        raise ExportError(f"an input of the structure {spec!r:.80} is none that Keras has")
+        raise ExportError(f"an input of the structure {spec!r:.80} does not exist in Keras")
     if layer is None:
         return bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype)
     return bind(layer, shape=(*spec.shape[:1], *layer.options["shape"][1:]))

@@ -37,7 +37,7 @@ def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> d
         if isinstance(error, ModelFileError):
             raise
         place = quoted(asset.place) if asset is not None and asset.place else "its config"
-        raise WeightsMismatch(f"the vocabulary of {name}, in {place}, is one that Keras refuses: {error}") from error
+        raise WeightsMismatch(f"the vocabulary of {name}, in {place}, is refused by Keras: {error}") from error
 
 
 def written_lines(data: bytes, *, empty_word: bool) -> Iterator[str]:
