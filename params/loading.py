@@ -178,7 +178,7 @@ def _load(
 def _stored(file: ModelFile, converted: Converted, expected: ParamTree, vocabularies: Vocabularies) -> Loaded:
     """The arrays of a file for the params of its model: by their order in a `.h5`, else by the names of groups."""
     if file.format == "h5":
-        return by_order(plan(converted, expected, vocabularies), converted, file)
+        return by_order(plan(converted, expected, vocabularies), converted, file, whole=not file.two_files)
     possible = namings(file.arrays.version, file.arrays.groups)
     plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
     return fitting(plans, partial(by_groups, file=file.arrays, two_files=file.two_files), file.arrays)

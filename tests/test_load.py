@@ -1009,3 +1009,15 @@ def test_a_loss_after_attention_that_deletes_masks_reads_what_its_sigmoid_was_gi
     model, params = load_keras(parity.saved(keras_model))
     arrays = [np.float32([[[1, 2, 3], [4, 5, 6], [0, 0, 0], [0, 0, 0]]]), np.ones((1, 4, 3), np.float32)]
     parity.assert_close(model(params, arrays), keras_model(arrays).numpy())
+
+
+def test_layers_that_were_renamed_crosswise_get_their_own_arrays(tmp_path):
+    """The names of the arrays are those of the other layer: they were swapped, an error of 0.6."""
+    one, two = layers.Dense(4, name="one"), layers.Dense(4, name="two")
+    inner = keras.Sequential([keras.Input((4,)), one, layers.ReLU(), two])
+    keras_model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(2)])
+    one.name, two.name = "two", "one"
+    keras_model.save(tmp_path / "model.h5")
+    model, params = load_keras(tmp_path / "model.h5")
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    parity.assert_close(model(params, x), keras_model(x).numpy())

@@ -28,10 +28,11 @@ _TWICE = ("SpectralNormalization", "kernel")
 """The wrapper's variable for the kernel of its inner layer, which legacy files have once."""
 
 
-def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
+def by_order(work: Plan, converted: Converted, file: ModelFile, whole: bool = False) -> Loaded:
     """{params path: stored array or value}: layers with arrays, in the order of `layer_names`.
 
-    Within a layer the trainable arrays come first. Names are a cross-check.
+    Within a layer the trainable arrays come first. Names are a cross-check. whole: whether the model is that of the
+    file, whose config says which layers are trainable.
     """
     loaded = dict(work.preset)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
@@ -49,7 +50,7 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
     if file.arrays.top_level:
         raise WeightsMismatch("the file holds weights of the model itself, and a Functional or Sequential has none")
     for layer, (part, slots) in zip(stored, expected, strict=True):
-        for slot, array in matched(layer, part, slots):
+        for slot, array in matched(layer, part, slots, whole):
             for path in owned.paths[slot.group, slot.number]:
                 loaded[path] = array
     return _from_theano(work, loaded) if file.backend == "theano" else loaded
@@ -102,11 +103,14 @@ def makes_params(slots: Iterable[Slot]) -> bool:
     return any(slot.path is not None for slot in slots)
 
 
-def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> list[tuple[Slot, StoredArray]]:
+def matched(
+    layer: LegacyLayer, part: Converted, slots: list[Slot], whole: bool = False
+) -> list[tuple[Slot, StoredArray]]:
     """Slots with their arrays: by name where the names are unambiguous, else by order.
 
     Trainable arrays come first in a layer, and with it all of a frozen one: which model was frozen when it was saved
-    is not in a weights file, so where names deny the first order, that of the layers is tried.
+    is not in a weights file, so where names deny the first order, that of the layers is tried. In a whole file without
+    LoRA, layers that have each other's names, and their arrays in neither order, were renamed.
     """
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if len(arrays) != len(slots):
@@ -116,10 +120,14 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> list[tupl
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
             + (_age([layer]) or _changed_inside(layer))
         )
-    named = _by_name(slots, arrays)
-    if named is not None:
+    named, trainable_first = _by_name(slots, arrays), sorted(slots, key=lambda slot: not slot.trainable)
+    if named is not None and not (
+        whole
+        and len(arrays) == len(layer.arrays)
+        and [array for _, array in named] != [array for _, array in arrays]
+        and [slot.name for slot in trainable_first] == [_short(name)[1] for name, _ in arrays]
+    ):
         return named
-    trainable_first = sorted(slots, key=lambda slot: not slot.trainable)
     try:
         return _by_place(part, trainable_first, arrays)
     except WeightsMismatch:
