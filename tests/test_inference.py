@@ -617,6 +617,14 @@ def test_rows_are_sorted_by_length_also_where_the_last_axis_is_left_out_or_added
         parity.assert_close(fnet.predict(model, tree.map(constant, params), rows), model(params, x))
 
 
+def test_rows_of_several_words_a_step_are_sorted_by_all_of_them(each_backend):
+    """The mask of their embedding has an axis more than (batch, time): predict failed."""
+    words, flat = bind(embedding, input_dim=5, output_dim=2, mask_zero=True), bind(fnet.reshape, target_shape=(12, 2))
+    model = sequential(i=bind(input_layer, shape=(None, 3, 4)), e=words, f=flat, h=bind(fnet.lstm, units=2))
+    x, params = np.random.default_rng(0).integers(0, 5, (6, 3, 4)), fnet.init(model, 0)
+    parity.assert_close(fnet.predict(model, params, x), model(params, x))
+
+
 def test_among_texts_in_the_order_of_their_lengths_the_row_without_tokens_is_named(each_backend):
     states = bind(fnet.lstm, units=2, return_sequences=True)
     model, params = of_texts(states, fnet.global_average_pooling1d, output_sequence_length=9)

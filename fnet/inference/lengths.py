@@ -26,9 +26,9 @@ CHUNK = 4096
 class Lengths(NamedTuple):
     """How long the rows of a model are.
 
-    steps: rows (n, time, ...) -> bool (n, time), the steps that the model does not mask. shrinks: whether masked steps
-    may be removed, because only a recurrent stack reads them, and it returns its last output. rank: the number of axes
-    that the model declares, to which its input layer brings the rows.
+    steps: rows (n, time, ...) -> bool (n, time, ...), the steps that the model does not mask. shrinks: whether masked
+    steps may be removed, because only a recurrent stack reads them, and it returns its last output. rank: the number of
+    axes that the model declares, to which its input layer brings the rows.
     """
 
     steps: Callable[[Array], Array]
@@ -36,8 +36,8 @@ class Lengths(NamedTuple):
     rank: int | None
 
     def of(self, x: Array) -> Array:
-        """(n, time, ...) -> (n,), the number of steps of each row."""
-        return np.count_nonzero(self.steps(self._declared(x)), axis=1)
+        """(n, time, ...) -> (n,), the number of steps of each row, or of words where a step has several."""
+        return np.count_nonzero(self.steps(self._declared(x)).reshape(len(x), -1), axis=1)
 
     def shrunk(self, x: Any) -> Any:
         """Rows with their valid steps first, cut to the longest; to few widths, so that XLA compiles few shapes.
