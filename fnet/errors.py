@@ -66,8 +66,7 @@ OURS = ("fnet", "params", "compare", "train_keras")
 
 @contextlib.contextmanager
 def needing(extra: str, what: str, error_type: type[ImportError] = MissingExtra) -> Iterator[None]:
-    """For `with`, or as a decorator: `what` needs packages of an extra. Raises an error that says so where one is not
-    installed."""
+    """For `with`, or as a decorator: `what` needs packages of an extra; an error says so where one is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -131,8 +131,7 @@ def _wide(dtype: Any) -> Any:
 def _of_xla(
     x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Sizes, stretch: Sizes | None = None, groups: int = 1
 ) -> Any:
-    """XLA's own convolution of `x`, with `stretch` - 1 zeros between its numbers; of planes, where it has more axes
-    than `anywhere` allows."""
+    """XLA's convolution of `x`, with `stretch` - 1 zeros between numbers; of planes beyond the axes of `anywhere`."""
     stretch = stretch or (1,) * len(strides)
     if len(strides) > (_anywhere.get() or 3):
         return _of_planes(x, kernel, strides, padding, dilation, stretch, groups)

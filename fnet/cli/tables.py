@@ -187,8 +187,7 @@ def _image_column(batch: list[Sequence[Any]], header: list[str], request: Reques
 
 
 def _image(cell: Any) -> bytes | Path:
-    """The image in a cell: its bytes, alone or with its path as `datasets` writes them, or the path of its file; else
-    no bytes."""
+    """The image in a cell: its bytes, alone or with its path as `datasets` writes them, or the path of its file."""
     if isinstance(cell, dict):
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, str) and Path(cell).suffix.lower() in IMAGES:

@@ -68,8 +68,7 @@ def verdicts(model: Any, params: Params, x: Any, outputs: Any) -> list[Verdict]:
 
 
 def _error(y: Any, exact: Any) -> float:
-    """max|y - exact| / max|exact|; 1 where `exact` is all zero and y is not; infinite where shapes, texts or integers
-    differ."""
+    """max|y - exact| / max|exact|; 1 where only `exact` is all zero; infinite where shapes, texts or integers vary."""
     y, exact = np.asarray(y), np.asarray(exact)
     if y.shape != exact.shape:
         return float("inf")

@@ -226,8 +226,7 @@ def _range(integers: str) -> tuple[int, int]:
 
 
 def _number_faults(name: str, value: Array, spec: Spec | None, missing: bool, held: str) -> list[Fault]:
-    """Values that are NaN or infinity (unless `missing`), beyond the input's dtype or the integers in `held`, or no
-    texts."""
+    """Values that are NaN or infinity (unless `missing`), not texts, or beyond the input's dtype or that in `held`."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
     faults: list[Fault] = []
     if kind in "OU" and dtype == "string":

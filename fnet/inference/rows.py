@@ -29,8 +29,7 @@ def rows_independent(model: Any, takes: Any) -> bool:
 
 
 def _rows_lead(model: Any, takes: Any) -> bool:
-    """Whether the first axis of every output is that of the rows: an operation may take one image without a batch axis,
-    or one number a row."""
+    """Whether every output has a row for each row of the input: an operation may take an image without a batch axis."""
     of_rows = tree.map(lambda spec: replace(spec, shape=(ROWS, *spec.shape[1:])), takes)
     try:
         seen = infer.trace(model, of_rows)

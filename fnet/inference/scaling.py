@@ -31,8 +31,7 @@ class Scaling(NamedTuple):
         return self.scale not in (None, 1) or self.offset not in (None, 0)
 
     def of(self, model: Any) -> Scaling:
-        """This, for a model. Raises InvalidInput where the model would cut what it gives to whole numbers: pixels to 0,
-        ids to others."""
+        """This, for a model. Raises InvalidInput where the model would cut what it gives to whole numbers."""
         whole = all(float(number or 0).is_integer() for number in self)
         cut = {spec.dtype for spec in tree.leaves(infer.input_spec(model)) if "int" in getattr(spec, "dtype", "")}
         if cut and not whole:

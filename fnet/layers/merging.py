@@ -35,8 +35,7 @@ def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
 
 
 def _one_dtype(x: Sequence[Any]) -> list[Any]:
-    """Arrays, or their specs, in the one dtype that Keras computes in: int64 next to float32 is float32, two of uint64
-    are uint32."""
+    """Arrays or specs in the dtype that Keras computes in: int64 with float32 is float32, two of uint64 are uint32."""
     if odd := [a for a in x if not hasattr(values_of(a), "dtype")]:
         raise InvalidInput(
             f"a merge layer takes arrays, and {odd[0]!r:.40} is none; fnet.operations.add(...) takes numbers"

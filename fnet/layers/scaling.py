@@ -1,5 +1,4 @@
-"""Layers of keras.applications: LayerScale and StochasticDepth (ConvNeXt), CustomScaleLayer
-(InceptionResNetV2)."""
+"""Layers of keras.applications: LayerScale, StochasticDepth (ConvNeXt), CustomScaleLayer (InceptionResNetV2)."""
 
 from __future__ import annotations
 

@@ -31,8 +31,7 @@ DATA_FORMATS = (None, "channels_last", "channels_first")
 
 
 remembered = functools.lru_cache(maxsize=4096, typed=True)
-"""Decorates plans, functions of shapes and options: computed once for each, so that a layer called again checks
-nothing anew."""
+"""Decorates functions of shapes and options: computed once for each, so that no call checks them again."""
 
 
 def per_axis(value: PerAxis, rank: int, name: str, least: int = 1) -> Sizes:

@@ -169,8 +169,7 @@ def _take_along_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
 
 @operation(_take_along_rule, call=READS)
 def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Array:
-    """Entry `indices[..., i, ...]` of each row of `x` along `axis` (None: of the flat tensor); indices that are floats
-    lose their fractions."""
+    """Entry `indices[..., i, ...]` of each row of `x` along `axis` (None: of the flat tensor); floats are truncated."""
     x, indices = tensor(x), tensor(indices)
     indices = indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32")
     if axis is None:

@@ -6,6 +6,7 @@ Every array of the file is used exactly once.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
@@ -34,6 +35,8 @@ METRICS = r"(.*/)?_metrics/"
 ParamPath = tuple[Any, ...]
 Loaded = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 
@@ -239,12 +242,9 @@ def stored_at(file: WeightTree, slot: Slot) -> Variables:
 
 def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
     """Warn where the arrays of a custom layer could be confused: groups number them and do not name them."""
-    owners: dict[str, list[Slot]] = {}
     custom = {owner for owner in {slot.owner for slot in work.slots} if owner.is_own}
-    for slot in work.slots:
-        if slot.path is not None and slot.owner in custom:
-            owners.setdefault(slot.group, []).append(slot)
-    for slots in owners.values():
+    own = ((slot.group, slot) for slot in work.slots if slot.path is not None and slot.owner in custom)
+    for slots in grouped(own).values():
         warn_of_twins(slots[0].owner.source.label, [(slot.name, arrays[slot.path]) for slot in slots if slot.path])
 
 
@@ -358,6 +358,14 @@ def _in_lists(parts: Sequence[str]) -> list[int]:
     return [at for at in range(1, len(parts)) if parts[at - 1] in LISTS]
 
 
+def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """{key: its values}, all in the order of the pairs; the list of any other key is empty."""
+    groups: dict[Key, list[Value]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups
+
+
 def split_name(name: str) -> tuple[str, int]:
     """("dense", 2) from "dense_2"."""
     number = re.search(r"_(\d+)$", name)
@@ -368,9 +376,7 @@ def warn_of_twins(label: str, pairs: Iterable[tuple[str, StoredArray]], stored: 
     """Warn where arrays of a layer, as (parameter, array), have the same shape and dtype. stored: their names in the
     file, where it has some."""
     calls = f"; the file calls them {', '.join(stored)}, and params of these names need no order" if stored else ""
-    twins: dict[tuple[tuple[int, ...], str], list[str]] = {}
-    for name, array in pairs:
-        twins.setdefault((array.shape, array.dtype), []).append(name)
+    twins = grouped(((array.shape, array.dtype), name) for name, array in pairs)
     for (shape, _), names in twins.items():
         if len(names) > 1:
             warn(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -32,6 +31,7 @@ from params.assign.weight_paths import (
     by_groups,
     entry_of,
     fitting,
+    grouped,
     of_training,
     plan,
     split_name,
@@ -87,8 +87,7 @@ def load_weights(
 
 
 def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: ModelFile) -> Loaded:
-    """The arrays of a file with groups, by any version of Keras: the first combination that fits the file completely is
-    right."""
+    """The arrays of a file with groups, by any version of Keras: the first combination that fits fully is right."""
     errors: list[WeightsMismatch] = []
 
     def fill(work: Plan) -> Loaded:
@@ -420,13 +419,8 @@ def _group_layers(work: Plan, file: WeightTree, by_name: bool, skip: bool) -> It
     if by_name and not named:
         raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
 
-    inside: dict[str, list[StoredArray]] = defaultdict(list)
-    for group, variables in file.groups.items():
-        inside[top(group)] += variables.every
-    slots_at: dict[str, list[Slot]] = defaultdict(list)
-    for slot in work.slots:
-        for place in {slot.group, top(slot.group)}:
-            slots_at[place].append(slot)
+    inside = grouped((top(group), array) for group, variables in file.groups.items() for array in variables.every)
+    slots_at = grouped((place, slot) for slot in work.slots for place in {slot.group, top(slot.group)})
     slots, used = Slots(work), set()
     for part in stored_layers(work.whole):
         place = work.walk.groups[work.walk.identity(part)]
@@ -461,10 +455,7 @@ def _left_inside(work: Plan, file: WeightTree, tops: Container[str]) -> Iterator
 
 def _apart(work: Plan, file: WeightTree, slots: Iterable[Slot]) -> Iterator[Layer]:
     """The objects of a layer, each with arrays of its own: Keras skips one that does not fit, not those around it."""
-    groups: dict[str, list[Slot]] = defaultdict(list)
-    for slot in slots:
-        groups[slot.group].append(slot)
-    for group, own in groups.items():
+    for group, own in grouped((slot.group, slot) for slot in slots).items():
         every = stored_at(file, own[0]).every
         yield own[0].owner, quoted(group), partial(_from_groups, replace(work, slots=own), file, every)
 

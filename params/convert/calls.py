@@ -59,8 +59,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def end_of(history: list[Any], layers: Mapping[str, KerasObject]) -> Tensor:
-    """The tensor of [layer, call, output] in the inputs or outputs of a model, where calls of a nested Functional count
-    from 1."""
+    """The tensor of [layer, call, output] at an end of a model, where calls of a nested Functional count from 1."""
     layer, call, index = history
     return Tensor(layer, call - (layer in layers and layers[layer].class_name == "Functional"), index)
 

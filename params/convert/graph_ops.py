@@ -15,8 +15,7 @@ from params.file.keras_objects import snake_case
 
 
 def _named(functions: str) -> dict[str, str]:
-    """{operation: function} from words: "math.Abs" is the operation Abs and the function math.abs, "Neg=math.negative"
-    gives both."""
+    """{operation: function} from words: "math.Abs" means Abs and math.abs, "Neg=math.negative" gives both."""
     pairs = [word.partition("=")[::2] for word in functions.split()]
     return {op.rpartition(".")[2]: function or _lower(op) for op, function in pairs}
 

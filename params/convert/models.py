@@ -265,8 +265,7 @@ def _implied_input(source: KerasObject, parts: dict[str, Converted]) -> list[tup
 
 
 def _adapted(steps: list[tuple[str, Any]], adapt: Callable[[str, Any, Any], Any]) -> list[tuple[str, Any]]:
-    """The steps of a sequential model, each replaced by those that `adapt` makes of its name, itself and the Spec that
-    it reads."""
+    """The steps of a sequential model, each replaced by what `adapt` makes of its name, itself and its input Spec."""
     adapted = list[tuple[str, Any]]()
     x = infer.input_spec(sequential(steps))
     for name, step in steps:

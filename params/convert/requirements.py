@@ -66,8 +66,7 @@ BATCHES = ("batch_shape", "batch_input_shape", "build_input_shape", "build_confi
 
 
 def require_batch(config: Any) -> None:
-    """Raise UnsupportedLayer where no shape in a config has the number of rows of a batch, which Keras requires for
-    stateful layers."""
+    """Raise UnsupportedLayer where no shape in a config has a batch size, which Keras requires for stateful layers."""
     waiting: list[Any] = [config]
     while waiting:
         item = waiting.pop()
@@ -260,8 +259,7 @@ def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
 
 
 def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
-    """Refuse a wrapper whose dtype policy overrides that of its layer, or that applies batch statistics to time
-    steps."""
+    """Refuse a wrapper whose policy overrides that of its layer, or that applies batch statistics to time steps."""
     calls = keras2 and source.class_name == "TimeDistributed"
     for part in parts.values():
         by_batch = any(layer.all_options.get("training") for layer in infer.layers_in(part.step))

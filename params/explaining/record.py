@@ -57,8 +57,7 @@ class Explanation:
     unusual: tuple[str, ...]
     """Remarks; nothing here stops the file from loading."""
     held_bytes: int | None = None
-    """The most bytes of outputs that are held at once, for one row, without the working memory of steps. None where
-    shapes are unknown."""
+    """The most bytes of outputs held at once, for one row, without the working memory of steps; None: unknown."""
     labels: tuple[str, ...] | None = None
     """The names of the classes, in a file from `save`."""
     scale: float | None = None

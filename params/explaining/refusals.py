@@ -120,8 +120,7 @@ class Refusals:
         return named[0] if len(named) == 1 else None
 
     def _traced(self, converted: Converted) -> list[infer.TracedStep]:
-        """The steps of a model whose inputs are known. Raises, with the path of the layer, what a shape rule or the
-        limits refuse."""
+        """The steps of a model whose inputs are known. Raises what a shape rule (`_RefusedStep`) or limits refuse."""
 
         def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
             if isinstance(step, Model):

@@ -49,8 +49,7 @@ PATTERNS: dict[bytes, tuple[type[ModelFileError], str]] = {
     rb"\x08.[\x12:]": (CorruptFile, f"an ONNX model: {CONVERTED}"),
     rb".*\x12\x0bPlaceholder": (UnsupportedLayer, f"a frozen graph (.pb), {GRAPH}"),
 }
-"""{pattern of the first bytes: (the error, what the file is)}. A .safetensors begins with a length, which may look like
-a pickle."""
+"""{pattern of the first bytes: (the error, what the file is)}; the length in a .safetensors may look like a pickle."""
 PARTS = {
     "data.pkl": "a model of PyTorch, which is pickled code: rebuild it in Keras and save it as .keras",
     ".npy": "NumPy arrays (.npz), not a model",

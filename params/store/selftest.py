@@ -20,12 +20,10 @@ from params.errors import CorruptFile, quoted
 ROWS, MOST = 2, 256
 """The number of generated rows; the most values that are stored of an output."""
 TRIES = [(size, below, ids) for ids in (False, True) for size in (16, 64, 256) for below in (100, 10, 2)]
-"""(size of unknown axes, bound of whole numbers, whether floats are whole numbers too); the first one that the model
-takes is used."""
+"""(size of unknown axes, bound of whole numbers, whether floats are whole too); the first that the model takes."""
 WORDS = ["the", "of", "good", "bad", "7", "makanan", "enak", "kamar", "kotor", "a"]
 ALLOWED = {"float16": 5e-3, "bfloat16": 5e-2}
-"""{declared dtype of an output: difference relative to its largest value}; 1e-4 for others, as machines sum in other
-orders."""
+"""{declared dtype of an output: difference relative to its largest value}; 1e-4 for all others."""
 
 
 def record(model: Any, params: Params) -> dict[str, Any] | None:
