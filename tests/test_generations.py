@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import json
 from itertools import pairwise
 
 import h5py
@@ -484,6 +485,65 @@ def in_the_name_of(data, major, minor):
     if data[:2] == b"PK":
         return hostile.changed_zip(data, metadata={"keras_version": f"{major}.{minor}.0"})
     return data.replace(b"2.12.0", b"2.%02d.0" % minor)
+
+
+def of_keras_before_3_3(keras_model, number, version):
+    """The model as such a Keras wrote it. number: the number of a call that a layer reads -> the number written."""
+    data = parity.saved(keras_model)
+    config = config_in(data)
+
+    def written(value):
+        if isinstance(value, list):
+            return [written(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        changed = {key: written(item) for key, item in value.items()}
+        if "keras_history" in changed:
+            name, call, index = changed["keras_history"]
+            changed["keras_history"] = [name, call if name.startswith("input") else number(call), index]
+        return changed
+
+    for layer in config["config"]["layers"]:
+        layer["inbound_nodes"] = written(layer["inbound_nodes"])
+    return hostile.changed_zip(data, config=config, metadata={"keras_version": version})
+
+
+def twice(ends):
+    """(model that calls one layer twice, its input). ends: what of the two calls is given."""
+    x, shared = keras.Input((4,)), layers.Dense(4, activation="tanh")
+    first = shared(x)
+    second = shared(layers.Dense(4)(first))
+    keras_model = keras.Model(x, ends(first, second))
+    return keras_model, RNG.standard_normal((3, 4)).astype("float32")
+
+
+@pytest.mark.parametrize("version", ["3.0.5", "3.1.1"])
+@pytest.mark.parametrize("outside", [0, 1, 3])
+@pytest.mark.parametrize(
+    "ends",
+    [lambda first, second: second, lambda first, second: layers.Subtract()([first, second])],
+    ids=["an output", "read by a layer"],
+)
+def test_keras_before_3_2_numbers_calls_as_the_program_has_them(version, outside, ends):
+    """Layers of a model that were called outside it: Keras refused its own files, or read other calls (off by 0.3)."""
+    keras_model, x = twice(ends)
+    model, params = load_keras(of_keras_before_3_3(keras_model, lambda call: call + outside, version))
+    parity.assert_close(model(params, x), keras_model(x).numpy())
+
+
+def test_keras_3_2_has_lost_which_call_is_read():
+    """It wrote 0 for each; what it loads itself is another model, off by 1."""
+    keras_model, x = twice(lambda first, second: second)
+    model, params = load_keras(of_keras_before_3_3(keras_model, lambda call: 0, "3.2.1"))
+    parity.assert_close(model(params, x), keras_model(x).numpy())
+    data = of_keras_before_3_3(
+        twice(lambda first, second: layers.Subtract()([first, second]))[0], lambda call: 0, "3.2.1"
+    )
+    with pytest.raises(UnsupportedLayer, match="is called 2 times, and Keras before"):
+        load_keras(data)
+    config = {**config_in(data), "keras_version": None}
+    with pytest.raises(UnsupportedLayer, match="does not write which call"):
+        load_keras(json.dumps(config).encode(), weights=data)
 
 
 @pytest.mark.parametrize("place", CHANGING, ids="-".join)

@@ -209,6 +209,8 @@ TAKE_FLOATS_AS_THEY_COME = frozenset({
     "RandomFlip", "StringLookup", "TextVectorization",
 })  # fmt: skip
 """Layers that do not cast inputs in earlier versions."""
+CALLS_ARE_COUNTED: Version = (3, 3)
+"""The first Keras 3 that numbers the calls of a layer as the file has them. 3.2 wrote 0 for each that a layer reads."""
 HEADS_DELETE_MASKS: Version = (3, 8)
 """The first Keras whose MultiHeadAttention deletes the masks of its inputs, for all later readers."""
 

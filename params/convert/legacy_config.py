@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from params.convert.generations import Version, ages_of, version_of
+from params.convert.generations import CALLS_ARE_COUNTED, Version, ages_of, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import WRITTEN, as_graphs, is_object, is_triple, policy, survey
 from params.file.model_file import UNSAID, ModelFile
@@ -53,11 +54,69 @@ def in_keras_3_form(file: ModelFile, graphs: Collection[str] = ()) -> tuple[dict
     """
     assert file.config is not None
     config = as_graphs(file.config, graphs) if graphs else file.config
-    version = version_of(file.keras_version)
+    first = version = version_of(file.keras_version)
     if file.keras_version == UNSAID and is_object(file.config):
-        _, version = ages_of(survey(file.config, {}).objects)
+        first, version = ages_of(survey(file.config, {}).objects)
+    if (3, 0) <= first < CALLS_ARE_COUNTED:
+        config = _counted(config, lost=first == (3, 2))
     legacy = file.legacy or version < (3, 0)
     return modern(config, version < (3, 0)) if legacy else config, version, legacy
+
+
+def _counted(value: Any, lost: bool) -> Any:
+    """A config of Keras 3.0 to 3.2 in which layers read the calls of others by their numbers in the file.
+
+    Keras wrote those of the program, where a layer may have more calls, in other models; 3.2 wrote 0, which is lost. In
+    the outputs the numbers are right, and what is no output is read by a layer: mostly that leaves one possibility.
+    """
+    if isinstance(value, list):
+        return [_counted(item, lost) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: _counted(item, lost) for key, item in value.items()}
+    if "output_layers" not in value or not isinstance(layers := value.get("layers"), list):
+        return value
+    read, ends = defaultdict[str, list[int]](list), defaultdict[str, set[int]](set)
+    for layer in layers:
+        for name, number, *_ in _histories(layer.get("inbound_nodes")):
+            read[name].append(number)
+    for name, number, *_ in _histories(value["output_layers"]):
+        ends[name].add(number)
+    numbers: dict[str, dict[int, int]] = {}
+    for layer in layers:
+        name, count = layer.get("name"), len(layer.get("inbound_nodes", ()))
+        if name in read and count:
+            own = {number - (layer["class_name"] == "Functional") for number in ends[name]}
+            numbers[name] = _numbers(f"{layer['class_name']} {quoted(name)}", read[name], count, own, lost)
+    return {
+        **value,
+        "layers": [{**layer, "inbound_nodes": _renumbered(layer["inbound_nodes"], numbers)} for layer in layers],
+    }
+
+
+def _numbers(label: str, read: list[int], count: int, ends: set[int], lost: bool) -> dict[int, int]:
+    """{number of a call that layers read: its number in the file}, of a layer with `count` calls there."""
+    calls, lost = range(count), lost and count > 1
+    known = read if lost else sorted(set(read))
+    if not lost and known[-1] < count and ends.union(known) >= set(calls):
+        return {}
+    inside = calls if len(known) == count else [call for call in calls if call not in ends]
+    if len(known) != len(inside) or (lost and len(known) > 1):
+        raise UnsupportedLayer(
+            f"{label} is called {count} times, and Keras before 3.3 does not write which call other layers read (it "
+            "may itself load another model): save it with a newer one"
+        )
+    return dict(zip(known, inside, strict=True))
+
+
+def _renumbered(value: Any, numbers: dict[str, dict[int, int]]) -> Any:
+    """The calls of a layer with these numbers for those that they read."""
+    if is_triple(value):
+        name, number, index = value
+        return [name, numbers.get(name, {}).get(number, number), index]
+    if isinstance(value, list):
+        return [_renumbered(item, numbers) for item in value]
+    return {key: _renumbered(item, numbers) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
