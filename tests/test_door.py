@@ -143,6 +143,18 @@ def test_masked_floats_keep_their_dtype(dtype, taken):
     np.testing.assert_array_equal(values, [1, np.nan])
 
 
+def test_a_model_that_declares_no_input_takes_columns():
+    """A dict of them was an AttributeError."""
+    model = fnet.sequential(bind(fnet.dense, units=2))
+    params, x = fnet.init(model, 0, (None, 3)), np.arange(6, dtype="float32").reshape(2, 3)
+    by_column = dict(zip("abc", x.T, strict=True))
+    rows = [{"a": 0, "b": 1, "c": 2}, {"a": 3, "b": 4, "c": 5}]
+    for given in (by_column, rows, pandas.DataFrame(x, columns=[*"abc"], dtype="Float32")):
+        np.testing.assert_array_equal(fnet.predict(model, params, given), fnet.predict(model, params, x))
+    with pytest.raises(fnet.InvalidInput, match="a dict is not an array"):
+        fnet.predict(model, params, {"a": {"b": x}})
+
+
 def test_a_model_of_any_number_of_features_takes_a_dict_of_columns():
     model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, None)), y=fnet.softmax)
     np.testing.assert_array_equal(fnet.predict(model, {}, COLUMNS), fnet.predict(model, {}, X))

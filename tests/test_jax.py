@@ -138,6 +138,18 @@ def test_a_trace_around_predict_is_told_and_leaves_nothing_behind(tmp_path):
             jax.jit(lambda x: fnet.predict(model, params, x))(x)
 
 
+def test_a_trace_around_predict_on_numpy_is_told():
+    model = fnet.sequential(fnet.bind(fnet.dense, units=2))
+    params, x = fnet.init(model, 0, (None, 3)), np.ones((4, 3), "float32")
+    for traced, of in (
+        (jax.jit(lambda x: fnet.predict(model, params, x)), x),
+        (jax.jit(lambda x: fnet.predict(model, params, [*x])), x),
+        (jax.grad(lambda params: fnet.predict(model, params, x).sum()), params),
+    ):
+        with pytest.raises(TypeError, match=r"JAX traces this call .* fnet runs on NumPy in this process: set FNET_"):
+            traced(of)
+
+
 def test_params_are_made_and_moved_to_the_device_without_a_program_for_each_shape(caplog):
     kinds = ("float32", "float64", "int32", "int64", "uint8", "bool")
     arrays = [np.ones((13, 17 + at), kind) for at, kind in enumerate(kinds)]

@@ -1,5 +1,6 @@
 """examples/serve: a model behind a real uvicorn, asked with httpx; and the function for Lambda."""
 
+import base64
 import importlib.util
 import io
 import json
@@ -215,6 +216,9 @@ def test_the_function_for_lambda_answers(monkeypatch):
     done = module.handler({"body": json.dumps({"rows": ["ramah", "kotor"]})}, None)
     assert done["statusCode"] == 200
     assert json.loads(done["body"])["labels"] == ["positive", "negative"]
+    encoded = base64.b64encode(b'{"rows": ["ramah", "kotor"]}').decode()
+    assert module.handler({"body": encoded, "isBase64Encoded": True}, None) == done
+    assert module.handler({"body": "no base64", "isBase64Encoded": True}, None)["statusCode"] == 400
     for body in ("{", '{"x": 1}', "[1]", "[" * 100_000, None):
         refused = {"statusCode": 400, "body": '{"detail": "not JSON of the form {\\"rows\\": [...]}"}'}
         assert module.handler({"body": body}, None) == refused

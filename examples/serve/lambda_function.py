@@ -3,6 +3,7 @@
 docs/howto-deploy.md says how they are packed. The handler is lambda_function.handler.
 """
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -20,7 +21,10 @@ labels, scale = info["labels"], info["scale"]
 def handler(event, context):
     """{"body": '{"rows": [...]}'} -> {"statusCode", "body"}."""
     try:
-        rows = json.loads(event["body"])["rows"]
+        body = event["body"]
+        if event.get("isBase64Encoded"):  # what the gateway does to a body that no header calls JSON
+            body = base64.b64decode(body)
+        rows = json.loads(body)["rows"]
     except (ValueError, TypeError, LookupError, RecursionError):
         return said(400, detail='not JSON of the form {"rows": [...]}')
     try:

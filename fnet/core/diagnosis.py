@@ -51,6 +51,19 @@ def _lists(params: Params) -> InvalidParams | None:
     return None
 
 
+def is_of_trace(error: Exception) -> bool:
+    """Whether NumPy was given an array that JAX traces."""
+    return type(error).__name__ == "TracerArrayConversionError"  # JAX is not imported here
+
+
+def on_numpy(error: Exception) -> TypeError:
+    """The error for arrays of JAX on the NumPy backend."""
+    cause = "JAX traces this call (jit, grad, vmap, ...)" if is_of_trace(error) else "the arrays are of JAX"
+    return TypeError(
+        f"{cause}, but fnet runs on NumPy in this process: set FNET_BACKEND=jax before the first `import fnet`"
+    )
+
+
 def diagnosed(
     function: Callable[..., Any], rules: Any, options: Mapping[str, Any], params: Any, x: Any, error: Exception
 ) -> Exception:
@@ -62,13 +75,9 @@ def diagnosed(
     """
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
-    traced = type(error).__name__ == "TracerArrayConversionError"  # JAX is not imported here
     mixed = isinstance(error, (*FAILURES, NotImplementedError)) and _of_jax((params, strip(x)))
-    if backend.name() == "numpy" and (traced or mixed):
-        cause = "JAX traces this call (jit, grad, vmap, ...)" if traced else "the arrays are of JAX"
-        return TypeError(
-            f"{cause}, but fnet runs on NumPy in this process: set FNET_BACKEND=jax before the first `import fnet`"
-        )
+    if backend.name() == "numpy" and (mixed or is_of_trace(error)):
+        return on_numpy(error)
     if not isinstance(params, Mapping) and isinstance(error, FAILURES):
         return InvalidInput(
             f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"

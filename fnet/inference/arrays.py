@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from fnet.backend import ops
+from fnet.core.diagnosis import is_of_trace, on_numpy
 from fnet.errors import InvalidInput, needing
 from fnet.strings import first_of, is_strings, string_array
 from fnet.types import Array
@@ -155,6 +156,8 @@ def _exported(value: Any) -> NumpyArray | None:
     try:
         result = np.asarray(value)
     except (TypeError, ValueError, RuntimeError, NotImplementedError, BufferError) as error:
+        if is_of_trace(error):
+            raise on_numpy(error) from error
         if hasattr(value, "__dlpack__"):
             return None
         raise InvalidInput(f"a {_type(value)} does not give its array: {str(error)[:200]}") from error

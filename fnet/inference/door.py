@@ -107,13 +107,14 @@ class Door:
     def _single(self, x: Any) -> Any:
         """The value of the only input: given alone, in a list of one, by name, or as columns."""
         spec = self.specs.get(self.inputs)
+        tabular = spec is None or len(spec.shape) == 2
         if isinstance(x, Mapping):
             if self.inputs in x or len(x) == 1:
                 _no_others(x, [self.inputs] if self.inputs in x else list(x))
                 x = x[self.inputs] if self.inputs in x else next(iter(x.values()))
-            elif spec is not None and len(spec.shape) == 2:
+            elif tabular:
                 x = _numbers_of(x, spec)
-        elif is_table(x) and spec is not None and len(spec.shape) == 2:
+        elif is_table(x) and tabular:
             x = _numbers_of(columns(x), spec)
         elif isinstance(x, list | tuple) and x and hasattr(x[0], "shape"):
             x = tree.alike(x, map(array, x))
@@ -121,7 +122,7 @@ class Door:
             x = only_item(x, spec.shape)
         elif isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape"):
             x = x[0]
-        return tree.map(array, x) if isinstance(x, Mapping) else array(x)
+        return array(x)
 
     def _several(self, inputs: Any, x: Any) -> Any:
         """The values of several inputs: given by name, in the order of the model, or as columns of a table."""
@@ -293,10 +294,10 @@ def _by_column(x: Any) -> Any:
     return {name: [row[name] for row in x] for name in x[0]}
 
 
-def _numbers_of(by_name: Mapping[Any, Any], spec: Spec) -> Array:
+def _numbers_of(by_name: Mapping[Any, Any], spec: Spec | None) -> Array:
     """The columns of a table as the one input that they make."""
     x = table(by_name)
-    if spec.dtype != "string" and x.dtype.kind in "biuf" and not fits(x.shape, spec.shape):
+    if spec is not None and spec.dtype != "string" and x.dtype.kind in "biuf" and not fits(x.shape, spec.shape):
         raise InvalidInput(
             f"the model takes {spec.shape[1]} columns, the table has {x.shape[1]}: "
             f"{', '.join(map(str, by_name)):.200}; choose those that it was trained on, in that order"
