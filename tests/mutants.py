@@ -520,6 +520,7 @@ def scratch_copy(folder: Path, faults: Mapping[int, Fault]) -> set[int]:
     places = {n: (fault.path, fault.line) for n, fault in faults.items()}
     for path, text in reach.probed(places, {path: text.decode() for path, text in texts.items()}).items():
         (folder / path).write_text(text)
+    (folder / "sitecustomize.py").write_text(reach.STARTED)
     subprocess.run([sys.executable, "-m", "compileall", "-q", "."], cwd=folder, check=True)
     return numbers
 
@@ -588,7 +589,8 @@ def judged_anew(folder: Path, n: int, fault: Fault | None, plan: dict[str, float
 def ends(
     folder: Path, faults: Mapping[int, Fault], switches: set[int], tests: Mapping[int, dict[str, float]], slow: bool
 ) -> Iterator[tuple[str, End]]:
-    """(suite, end of a fault) in a scratch copy. If no fast test reaches a fault, all tests of its place judge it."""
+    """(suite, end of a fault) in a scratch copy. If no fast test reaches a fault, or imports do, all tests of its
+    place judge it."""
     last: dict[int, str] = {}
     plain = copied(folder / "plain")
 
@@ -608,7 +610,10 @@ def ends(
         yield told(end)
     for n in faults:
         if last.get(n, "untested") in ("undecided", "untested"):
-            yield told(anew(n, tests.get(n) or None, *FAST))
+            known = {test: cost for test, cost in tests.get(n, {}).items() if test}
+            end = anew(n, known, *FAST) if known else (n, "untested", "")
+            by_place = not known or ("" in tests[n] and end[1] != "found")
+            yield told(anew(n, None, *FAST) if by_place else end)
     for n in faults if slow else ():
         if last[n] != "found":
             yield "slow", anew(n, None, "-m", "slow")

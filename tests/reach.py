@@ -29,10 +29,26 @@ FOLDER = "FNET_REACH"
 """The environment variable with the folder in which the processes of a run write their records."""
 
 PROBE = '__import__("builtins").__dict__.get("_reached", len)({numbers})'
-"""A probe; in a process that a test starts nothing records, and it does nothing."""
+"""A probe; where nothing records, it does nothing."""
 
 SWITCH = f'(({{changed}}) if [{PROBE}] and __import__("os").environ.get("{FAULT}") == "{{number}}" else ('
 """The text before an expression that a fault changes; "))" follows it. The variable selects the fault."""
+
+STARTED = f"""
+import os
+
+if "{FOLDER}" in os.environ and "PYTEST_CURRENT_TEST" in os.environ:
+    import atexit, builtins, json, time
+
+    name, numbers = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0], set()
+    builtins._reached = numbers.update
+
+    @atexit.register
+    def write():
+        with open(os.path.join(os.environ["{FOLDER}"], str(os.getpid())), "a") as file:
+            print(json.dumps((name, time.process_time(), sorted(numbers))), file=file)
+"""
+"""`sitecustomize.py` of the scratch copy: what processes that a test starts reach, the test reaches."""
 
 Place = tuple[str, int]
 """A file and a line in it."""
@@ -67,10 +83,12 @@ def _statements_of(change: Place, trees: Mapping[str, ast.Module], users: Mappin
             continue
         seen.add(place)
         *above, statement = _around(trees[path], line)
+        if isinstance(statement, ast.FunctionDef):  # in its decorators or defaults
+            places.add((path, _begin(statement.body[bool(ast.get_docstring(statement)) :][0])))
         if any(isinstance(node, ast.FunctionDef) for node in above):
             places.add((path, _probe_line([*above, statement])))
-        elif isinstance(statement, ast.FunctionDef):  # in its decorators or defaults
-            places.add((path, _begin(statement.body[bool(ast.get_docstring(statement)) :][0])))
+        elif isinstance(statement, ast.FunctionDef):
+            continue
         elif names := _bound(statement):
             todo += [user for name in names for user in users[name]]
         else:

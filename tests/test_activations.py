@@ -57,9 +57,12 @@ SHAPE = (41, 10)
 """One for all values that are judged entry by entry: JAX compiles a function once for each shape."""
 
 
-def wide(*shape):
+def wide(*shape, ends=(0, 0.5, 1, 2.5, 3, 6)):
+    """Numbers of several sizes, among them `ends`, of both signs, where the pieces of a function may meet."""
     rng = np.random.default_rng(0)
-    return (rng.standard_normal(shape) * rng.choice([0.01, 1.0, 10.0], shape)).astype("float32")
+    x = rng.standard_normal(shape) * rng.choice([0.01, 1.0, 10.0], shape)
+    x.flat[::5] = np.resize([*ends, *np.negative(ends)], x.flat[::5].shape)
+    return x.astype("float32")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +72,7 @@ def test_accuracy(name, each_backend):
 
 @pytest.mark.parametrize(("name", "arguments"), ARGUMENTS, ids=str)
 def test_arguments(name, arguments, each_backend):
-    assert_as_keras(name, wide(6, 4, 3), **arguments)
+    assert_as_keras(name, wide(6, 4, 3, ends=list(map(float, arguments.values()))), **arguments)
 
 
 @pytest.mark.parametrize("name", POINTWISE)

@@ -889,9 +889,13 @@ def test_convert_keeps_an_offset_as_a_layer(folder, capsys, caplog):
     assert main(["convert", "cnn.keras", "cnn.safetensors", "--scale", "1/127.5", "--offset", "-1"]) == 0
     assert run(capsys, "cnn.safetensors", "x.npy") == expected
     assert fnet.load_info("cnn.safetensors")["scale"] is None
-    fnet.to_keras(*fnet.load("two.safetensors"), "two.keras")
-    assert main(["convert", "two.keras", "y.safetensors", "--offset", "-1"]) == 2
-    assert "with --offset, is for a model with one input" in caplog.text
+    ids = sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int32"), y=fnet.identity)
+    fnet.save("ids.safetensors", ids, {})
+    for name in ("two", "ids"):
+        caplog.clear()
+        fnet.to_keras(*fnet.load(f"{name}.safetensors"), f"{name}.keras")
+        assert main(["convert", f"{name}.keras", "y.safetensors", "--offset", "-1"]) == 2
+        assert "with --offset, is for a model with one input, of floats" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["y.json", "y.png", "y.h5"])

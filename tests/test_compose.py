@@ -211,6 +211,8 @@ def test_what_is_given_is_described_and_read_with_its_masks_and_gaps():
     x = Masked(np.ones((1, 2), "float32"), np.ones((1, 2), bool))
     assert describe([x, {"a": x.mask}]) == "(Masked(float32[1, 2], bool[1, 2]), {a: bool[1, 2]})"
     assert infer.spec((None, (None, 3))) == (None, fnet.Spec((None, 3)))
+    texts = [np.array(["a", "b"], kind) for kind in ("S", "U", "O")]
+    assert infer.spec(texts) == [fnet.Spec((2,), "string")] * 3
     assert "'relux' is not an activation" in misfit(fnet.lstm, {"recurrent_activation": "relux"})
 
 

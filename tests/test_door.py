@@ -180,19 +180,20 @@ def test_tensors_of_other_libraries_are_taken(each_backend):
         np.testing.assert_allclose(fnet.predict(MODEL, PARAMS, x), Y, rtol=1e-6)
 
 
-SEVERAL = fnet.graph(
-    inputs={"a": "a", "b": "b"},
-    a=bind(fnet.input_layer, shape=(None, 1)),
-    b=bind(fnet.input_layer, shape=(None, 1)),
-    y=(fnet.subtract, ("a", "b")),
-    outputs="y",
-)
+PARTS = {
+    "a": bind(fnet.input_layer, shape=(None, 1)),
+    "b": bind(fnet.input_layer, shape=(None, 1)),
+    "y": (fnet.subtract, ("a", "b")),
+    "outputs": "y",
+}
+SEVERAL = fnet.graph(inputs={"a": "a", "b": "b"}, **PARTS)
 
 
 @pytest.mark.parametrize(
     "x",
     [
         {"a": [1, 2], "b": [3, 5]},
+        {"a": [[1], [2]], "b": [[3], [5]]},
         pandas.DataFrame({"b": [3, 5], "a": [1, 2]}),
         [[1, 2], [3, 5]],
         [{"a": 1, "b": 3}, {"b": 5, "a": 2}],
@@ -200,7 +201,8 @@ SEVERAL = fnet.graph(
     ],
 )
 def test_several_inputs_by_name_or_in_order(x):
-    np.testing.assert_array_equal(fnet.predict(SEVERAL, {}, x), [[-2], [-3]])
+    for model in (SEVERAL, fnet.graph(inputs=("a", "b"), **PARTS)):
+        np.testing.assert_array_equal(fnet.predict(model, {}, x), [[-2], [-3]])
 
 
 def test_a_step_that_declares_no_input_takes_any_objects():

@@ -195,6 +195,7 @@ RULES = [
     (o.top_k, {"k": 4, "sorted": False}, Y, "in the order of a heap of TensorFlow"),
     (o.scatter_update, {}, (Y, Spec((1, 1), "int32"), Spec((3, 5))), r"updates of the shape \(3, 5\) for indices of"),
     (o.conv, {"strides": 1}, (IMAGE, Spec((3, 3, 2, 2))), r"takes a kernel of \(3, 3, 3, 2\); got \(3, 3, 2, 2\)"),
+    (o.slice, {"shape": (1, 1)}, (Y, Spec((3,), "int32")), r"shapes \(3,\), \(2,\) differ"),
     (o.slice_update, {}, (Y, (0,), Spec((1, 1))), "1 start indices and 2 axes of updates for"),
     (o.take, {"axis": None}, (Y, 20), "index 20 of 20 entries"),
     (o.take, {"axis": 0}, (Y, 4), "index 4 of 4 entries"),

@@ -339,8 +339,8 @@ def test_a_store_is_explained_from_its_header(tmp_path):
         of_file = {step.path: step for step in fnet.explain(golden("cnn.keras")).steps}
         for step in value.steps:
             other = of_file[step.path]
-            assert (step.keras, step.output, step.params, step.flops, step.fnet) == (
-                other.keras, other.output, other.params, other.flops, other.fnet
+            assert (step.keras, step.output, step.params, step.flops, step.policy, step.fnet) == (
+                other.keras, other.output, other.params, other.flops, other.policy, other.fnet
             )  # fmt: skip
     assert str(value).startswith("the model file: fnet store 1; ")
     assert "labels:" not in str(value)

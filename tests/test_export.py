@@ -251,6 +251,15 @@ def test_a_program_is_read_from_a_path_and_from_bytes(tmp_path):
             assert verdicts(model, params, x, [np.asarray(y)])[0].holds
 
 
+def test_arrays_of_jax_are_cast_to_integers_unseen_also_where_they_are_traced(tmp_path):
+    jax = pytest.importorskip("jax")
+    ids = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 2), dtype="int32"), y=fnet.identity)
+    fnet.to_stablehlo(ids, {}, tmp_path / "m.stablehlo")
+    run = fnet.load_stablehlo(tmp_path / "m.stablehlo")
+    for call in (run, jax.jit(run)):
+        assert call(jax.numpy.array([[1.5, 2]]))[0].tolist() == [[1, 2]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_stablehlo_is_read_and_called_again(name, tmp_path):

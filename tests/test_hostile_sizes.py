@@ -1,5 +1,6 @@
 """Every hostile file is loaded or refused in 2 seconds of work and 512 MiB of memory."""
 
+import contextlib
 import os
 import re
 import sys
@@ -12,9 +13,10 @@ import fnet
 from fnet.core import infer
 from params import ModelFileError, load_keras
 from params.convert import functional
+from params.convert.conversion import Conversion
 from params.file.keras_objects import Names
 from tests.hostile import dense_config, dense_weights, entry, input_entry, keras_zip, sequential_config
-from tests.hostile_sizes import EITHER, SIZES, call, called_often, chain, packed, relu
+from tests.hostile_sizes import EITHER, LSTM, SIZES, WRAPPERS, call, called_often, chain, nested, packed, relu
 from tests.hostile_sizes import functional as config_of
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
@@ -120,6 +122,15 @@ def test_what_a_call_reads_is_asked_once_whatever_the_order_of_the_layers(config
     monkeypatch.setattr(functional, "_read_by", lambda *a: (seen.append(need) or need for need in read_by(*a)))
     load_keras(packed(config))
     assert len(seen) == reads
+
+
+@pytest.mark.parametrize("wrapper", [name for name in WRAPPERS if name not in ("bidirectional_both", "sequential")])
+def test_a_layer_in_wrappers_is_converted_once_at_any_depth(wrapper, monkeypatch):
+    seen, inner = [], Conversion.inner
+    monkeypatch.setattr(Conversion, "inner", lambda *a, **k: (seen.append(a[1].name), inner(*a, **k))[1])
+    with contextlib.suppress(ModelFileError):
+        load_keras(packed(nested(5, LSTM, WRAPPERS[wrapper])))
+    assert len(set(seen)) == len(seen) == 5
 
 
 def test_layers_that_wait_for_one_another_come_in_the_order_of_the_file():

@@ -11,7 +11,7 @@ import pytest
 
 import fnet
 from fnet import Spec, bind
-from fnet.core import infer
+from fnet.core import infer, options
 from fnet.core.diagnosis import WORDS
 from fnet.core.options import fits, option_names
 from fnet.errors import OutOfMemory
@@ -231,6 +231,12 @@ KINDS = [
 def test_an_option_is_of_its_annotated_type_in_every_part(kind, right, wrong):
     assert [value for value in right if not fits(value, kind)] == []
     assert [value for value in wrong if fits(value, kind)] == []
+
+
+def test_of_many_numbers_one_of_each_type_is_looked_at():
+    seen = []
+    assert options._all_fit(tuple, (float, ...), [lambda value: not seen.append(value)], [*range(1000), 0.5, 1.5])
+    assert seen == [999, 1.5]
 
 
 FOREIGN = [

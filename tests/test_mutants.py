@@ -44,9 +44,31 @@ def made(a):
 
 def kept(a):
     return sorted(a, reverse=False)
+
+
+def elsewhere(a):
+    return a % 3
+
+
+def made_at_import():
+    def apply(a, factor=5):
+        return a * factor
+
+    return apply
+
+
+def signed():
+    sign = -1
+    return lambda a: sign * a
+
+
+times5, negative = made_at_import(), signed()
 """
 
 TESTS = """
+import subprocess
+import sys
+
 import pytest
 from fnet import records
 
@@ -76,6 +98,15 @@ def test_a_source():
     assert "reverse=False" in open(records.__file__).read()
 
 
+def test_in_another_process():
+    words = [sys.executable, "-c", "from fnet import records; print(records.elsewhere(5))"]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == "2\\n"
+
+
+def test_what_imports_made():
+    assert (records.times5(2), records.negative(2)) == (10, -2)
+
+
 @pytest.mark.slow
 def test_fails_for_itself_slowly():
     assert records.positive(1) == 2
@@ -96,6 +127,9 @@ KNOWN = {
     "a * 2  ->  ((a) / (2))": [("fast", "found", "test_other_of_what_is_made_once")],
     "a * 3  ->  ((a) / (3))": [("fast", "found", "test_other_of_what_is_made_once")],
     "False  ->  True": [("fast", "found", "test_a_source")],  # which fails with a switch, too
+    "a % 3  ->  ((a) // (3))": [("fast", "found", "test_in_another_process")],
+    "5  ->  (5 + 1)": [("fast", "found", "test_what_imports_made")],
+    "-1  ->  (1)": [("fast", "found", "test_what_imports_made")],
     "a - 1  ->  a - 2": [("fast", "found", "test_values")],  # without a switch
 }
 """{a fault: (suite, how it ends there, by which test)}."""
@@ -123,7 +157,7 @@ def test_faults_end_as_they_should(tmp_path, monkeypatch):
     faults["a - 1  ->  a - 2"] = by_hand
     chosen = {n: faults[shown] for n, shown in enumerate(KNOWN)}
     switches = mutants.scratch_copy(copy, chosen)
-    assert switches == set(range(8))
+    assert switches == set(range(11))
     got = {shown: [] for shown in KNOWN}
     for suite, (n, word, test) in mutants.ends(copy, chosen, switches, mutants.reached(copy, 1), slow=True):
         got[[*KNOWN][n]].append((suite, word, test.rpartition("::")[2]))

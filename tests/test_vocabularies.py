@@ -1,6 +1,7 @@
 """Vocabularies give the ids of the Keras that wrote them, whatever its system; those that Keras refuses are refused."""
 
 import contextlib
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -12,6 +13,7 @@ from params.assign.options_from_arrays import boundaries
 from params.errors import UnsupportedLayer, WeightsMismatch
 from params.file.model_file import StoredArray
 from params.table.entry import MOST_BINS
+from params.table.vocabularies import written_lines
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 
 FOLDERS = {
@@ -126,6 +128,20 @@ def test_a_list_that_keras_refuses_is_refused(name):
     class_name, options, message = LISTS[name]
     with pytest.raises(ModelFileError, match=message):
         load_keras(model_file(class_name, **options))
+
+
+def test_words_are_read_one_by_one_up_to_the_first_that_keras_refuses():
+    words = iter(["a", "b", "a", *"cde"])
+    with pytest.raises(ValueError, match="'a' is there twice"):
+        fnet.vocabulary_params(fnet.string_lookup, words)
+    assert [*words] == [*"cde"]
+    data = b"ab\n" * 100_000
+    tracemalloc.start()
+    try:
+        assert next(written_lines(data, empty_word=False)) == "ab"
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def test_special_tokens_may_be_left_out_of_a_list():

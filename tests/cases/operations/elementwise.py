@@ -65,6 +65,7 @@ ELEMENTWISE = [
     *rows((o.bitwise_and, o.bitwise_or, o.bitwise_xor), I, A((2, 3), "int8")),
     *rows((o.bitwise_left_shift, o.left_shift, o.bitwise_right_shift, o.right_shift), I, 2),
     *rows((o.bitwise_left_shift, o.left_shift, o.bitwise_right_shift, o.right_shift), I, A((2, 3), "int8", -9, 40)),
+    *rows((o.bitwise_left_shift, o.left_shift), I, 40),
     *rows((o.bitwise_not, o.bitwise_invert), I),
     *rows((o.round,), A((2, 3), scale=100.0), decimals=1),
     *rows((o.round,), A((2, 3), "int32", -200, 200), decimals=-1),
