@@ -273,6 +273,7 @@ def test_steps_of_a_nested_model_are_below_a_line_with_its_path():
     steps = [line for line in lines[4 : lines.index("", 4)] if not line.endswith("/")]
     assert len({len(line) for line in steps}) < 4  # in columns
     assert {line.startswith("  ") for line in steps} == {True, False}
+    assert max(map(len, steps)) < 200  # as wide as what is in them, up to 44 each
 
 
 def test_the_command_prints_a_page_or_json(tmp_path, capsys):

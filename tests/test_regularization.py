@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind
+from fnet import bind, tree
 from fnet.backend import ops
+from fnet.core import infer
+from fnet.core.options import kinds
+from fnet.types import Rate
 from tests import parity
+from tests.cases import all_cases
 
 SHAPE = (2000, 2, 30)  # spatial dropout draws 60,000 times: means of two sides differ by 0.008 (one sigma)
 STEPS = [
@@ -18,6 +22,10 @@ STEPS = [
     (bind(fnet.gaussian_noise, stddev=0.4), lambda: keras.layers.GaussianNoise(0.4)),
     (bind(fnet.spatial_dropout1d, rate=0.3), lambda: keras.layers.SpatialDropout1D(0.3)),
 ]
+
+
+FIRST = {case.layer: case for case in reversed(all_cases())}
+RATES = [(layer, option) for layer in FIRST for option, kind in kinds(layer).items() if kind == Rate]
 
 
 def name(value):
@@ -93,6 +101,19 @@ def test_stochastic_depth_drops_whole_samples(each_backend):
 def test_identity_without_a_key(step, each_backend):
     x = np.random.default_rng(0).standard_normal((3, 4, 5)).astype("float32")
     assert step({}, x) is x
+
+
+@pytest.mark.parametrize(("layer", "option"), RATES, ids=lambda part: getattr(part, "__name__", part))
+def test_each_rate_of_each_layer_acts_with_its_key(layer, option):
+    case = FIRST[layer]
+    x, rates = case.inputs(), {other: 0.0 for of, other in RATES if of is layer}
+    plain, step = (bind(layer, **case.options | rates | changed) for changed in ({}, {option: 0.5}))
+    params = fnet.init(plain, 0, infer.spec(x))
+    without = tree.leaves(plain(params, x))
+    first, again, *others = (tree.leaves(step(fnet.with_rng(step, params, seed), x)) for seed in (1, 1, 2, 3))
+    assert all(map(np.array_equal, first, again))
+    assert any(not np.array_equal(without[0], y) for y, *_ in (first, *others))
+    assert len({np.asarray(y).tobytes() for y, *_ in (first, *others)}) > 1
 
 
 def test_rate_zero_asks_for_no_key():

@@ -132,7 +132,7 @@ def test_a_list_that_keras_refuses_is_refused(name):
 
 def test_words_are_read_one_by_one_up_to_the_first_that_keras_refuses():
     words = iter(["a", "b", "a", *"cde"])
-    with pytest.raises(ValueError, match="'a' is there twice"):
+    with pytest.raises(ValueError, match=r"'a'.* twice"):
         fnet.vocabulary_params(fnet.string_lookup, words)
     assert [*words] == [*"cde"]
     data = b"ab\n" * 100_000
