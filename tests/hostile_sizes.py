@@ -334,6 +334,12 @@ def outputs_of_calls(outputs, calls):
     return model
 
 
+def cells_of_calls(cells, calls):
+    """A recurrent layer of many cells, called many times."""
+    cell = [entry("SimpleRNNCell", f"c{n}", units=4) for n in range(cells)]
+    return functional({"r": (entry("RNN", "r", cell=cell), [call("a")] * calls)}, "r")
+
+
 def losses_of_a_model(deep, losses):
     """Losses that all look for what the sigmoid at the end of one model was given, each through casts."""
     inner = chain(deep)
@@ -364,6 +370,7 @@ def masks_of_inputs(inputs, readers):
 
 
 row("outputs_20000_of_3000_calls", lambda: packed(outputs_of_calls(20_000, 3000)), LimitExceeded)
+row("cells_1000_of_1000_calls", lambda: packed(cells_of_calls(1000, 1000)), LimitExceeded)
 row("losses_of_a_deep_model", lambda: packed(losses_of_a_model(2500, 800)))
 row(
     "masks_of_3000_inputs",

@@ -68,16 +68,17 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
 
 
 def runs(item: Any) -> int:
-    """How many layers run when an item of a config is called, with nested models as often as they are called.
+    """How many layers run when an item of a config is called, with what it holds as often as it is called.
 
     A short config may have a model that calls a model four times, which calls another four times, and so on.
     """
+    if isinstance(item, list):
+        return sum(map(runs, item))
     if not isinstance(item, dict):
         return 1
-    config, calls = item.get("config"), item.get("inbound_nodes")
-    inside = config.get("layers", config.get("layer")) if isinstance(config, dict) else config
-    count = sum(map(runs, inside)) if isinstance(inside, list) else runs(inside)
-    return max(count, 1) * (max(len(calls), 1) if isinstance(calls, list) else 1)
+    config, calls = item.get("config"), item.get(CALLS)
+    inside = [config[key] for key in HOLDING if key in config] if isinstance(config, dict) else config
+    return max(runs(inside), 1) * (max(len(calls), 1) if isinstance(calls, list) else 1)
 
 
 def parse_object(
