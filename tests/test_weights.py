@@ -1079,3 +1079,34 @@ def test_floats_of_64_bits_are_read_as_the_32_of_the_layer():
         _, params = load_keras(data)
         assert params["dense"]["kernel"].dtype == "float32"
         np.testing.assert_array_equal(params["dense"]["kernel"], arrays["kernel"].astype("float32"))
+
+
+def test_a_model_that_is_shared_inside_another_loads_from_the_config_and_weights_of_keras_2_12(tmp_path):
+    """One of two namings met the shared layers nowhere, which ended the search: the file was called inconsistent."""
+
+    def functional(name, steps, **more):
+        first = {"class_name": "InputLayer", "name": f"{name}_x", "inbound_nodes": []}
+        first["config"] = {"name": f"{name}_x", "batch_input_shape": [None, 2], "dtype": "float32"}
+        made = [first, *({**step, "inbound_nodes": [[[read, call, 0, {}]]]} for step, read, call in steps)]
+        last = made[-1]["name"]
+        ends = {
+            "input_layers": [[f"{name}_x", 0, 0]],
+            "output_layers": [[last, int("layers" in made[-1]["config"]), 0]],
+        }
+        return {"class_name": "Functional", "name": name, "config": {"name": name, "layers": made, **ends}, **more}
+
+    def unit(name):
+        return {"class_name": "Dense", "name": name, "config": {"name": name, "units": 2, "use_bias": False}}
+
+    inner = functional("inner", [(unit("a"), "inner_x", 0)])
+    outer = functional("outer", [(inner, "outer_x", 0), (unit("b"), "inner", 1)])
+    config = functional("model", [(outer, "model_x", 0), ({**inner, "shared_object_id": 7}, "outer", 1)])
+    (tmp_path / "model.json").write_text(json.dumps({**config, "keras_version": "2.12.0", "backend": "tensorflow"}))
+    a, b = np.float32([[1, 2], [3, 4]]), np.float32([[5, 6], [7, 9]])
+    place = "_layer_checkpoint_dependencies"
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        file[f"{place}/functional/{place}/functional/{place}/dense/vars/0"] = a
+        file[f"{place}/functional/{place}/dense/vars/0"] = b
+    model, params = load_keras(tmp_path / "model.json", weights=tmp_path / "model.weights.h5")
+    x = np.float32([[1, -1], [2, 5]])
+    np.testing.assert_allclose(model(params, x), x @ a @ b @ a)

@@ -98,7 +98,9 @@ class Plan:
 
     def add(self, converted: Converted, expected: ParamTree, path: ParamPath, frozen: bool = False) -> None:
         """Add the parameters of `converted`, at `path`, with the specs `expected`."""
-        group = self.walk.groups[self.walk.identity(converted)]
+        group = self.walk.groups.get(self.walk.identity(converted))
+        if group is None:
+            raise WeightsMismatch(f"{converted.source.label} is shared, and the config does not say with what")
         frozen = frozen or converted.source.config.get("trainable") is False
         if converted.source.is_model:
             for name, part in converted.parts.items():
