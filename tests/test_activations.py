@@ -144,11 +144,13 @@ def test_glu_of_an_odd_axis():
 
 @pytest.mark.parametrize("name", POINTWISE)
 def test_large_arrays_as_small_ones(name):
-    """NumPy takes large arrays in pieces."""
+    """NumPy takes large arrays in pieces, and single numbers as scalars."""
     x = wide(3, 7, 5000)
     whole = ACTIVATIONS[name](x)
     pieces = np.stack([ACTIVATIONS[name](row) for row in x])
     parity.assert_close(whole, pieces)
+    numbers = [ACTIVATIONS[name](number) for number in x[0, 0, :9]]
+    np.testing.assert_allclose(numbers, whole[0, 0, :9], rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(ACTIVATIONS[name](x.T), ACTIVATIONS[name](np.ascontiguousarray(x.T)))
 
 

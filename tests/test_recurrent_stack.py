@@ -201,6 +201,14 @@ def test_steps_that_no_row_has_are_left_out_before_rows_are_packed(monkeypatch):
         parity.assert_close(stack(laid_out, x), expected)
 
 
+def test_ids_that_are_not_in_a_table_of_products_are_refused():
+    table = np.arange(10, dtype="float32").reshape(1, 1, 5, 2)
+    assert numpy_recurrence._looked_up(table, np.int32([[4, -1, 0]])).tolist() == [[[[8, 9], [8, 9], [0, 1]]]]
+    for outside in (5, -6):
+        with pytest.raises(IndexError, match="none of the 5 rows"):
+            numpy_recurrence._looked_up(table, np.int32([[outside, 0, 1]]))
+
+
 def test_dropout_with_an_rng_is_left_alone():
     model = classifier(gru, dropout=0.5)
     params = fnet.with_rng(model, drawn(model), 3)

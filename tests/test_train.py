@@ -353,13 +353,17 @@ def test_pooled_texts_take_no_notice_of_padding_and_empty_ones_have_an_answer(re
 
 
 @pytest.mark.slow
-def test_cross_validation_gives_scores(reviews):
+def test_cross_validation_gives_scores(reviews, monkeypatch):
     small = architectures.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
     found = tuning.score(train.Config("rnn", small, 1, batch_size=16), reviews, parts=3, repeat=0)
     assert list(found) == ["last"]
     assert [set(epoch) for epoch in found["last"]] == [{"loss", "accuracy", "macro_f1"}]
     averaged = train.Config("rnn", small, 2, batch_size=16, average=0.9)
-    found = tuning.score(averaged, reviews, parts=3, repeat=0)
+    epochs, one = [], train.train_epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_epoch", lambda *given: (epochs.append(given[3]), one(*given))[1])
+        found = tuning.score(averaged, reviews, parts=3, repeat=0)
+    assert epochs == [1, 2] * 3  # as in `train`, whose order of rows follows from them
     assert {name: len(epochs) for name, epochs in found.items()} == {"last": 2, "average": 2}
     begun = time.monotonic()
     row = tuning.row("tiny", averaged, reviews, parts=3, repeat=1)

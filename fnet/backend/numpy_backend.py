@@ -172,7 +172,7 @@ def erf(x: Any) -> Any:
     y = clipped * _horner(_ERF_P, square)
     y /= _horner(_ERF_Q, square)
     ends = square > 14.68  # the quotient stops half a unit before 1, which gelu would multiply by a large x
-    return np.copysign(1, x, out=y, where=ends) if ends.any() else y
+    return np.copysign(1, x, out=np.asarray(y), where=ends) if ends.any() else y
 
 
 _ERFC = (
