@@ -109,9 +109,7 @@ def from_keras(
 def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
     """The config of one file with the arrays of another."""
     if file.config is None and weights.format == "json":
-        raise CorruptFile(
-            f"{file.label} has the weights and {weights.label} the config: load_keras(config, weights=...)"
-        )
+        raise CorruptFile(f"{file.label} has the weights, {weights.label} the config: load_keras(config, weights=...)")
     version = file.keras_version if file.keras_version != UNSAID else weights.keras_version or UNSAID
     return replace(
         weights,

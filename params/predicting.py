@@ -98,9 +98,7 @@ class Predict:
         if names is None:
             names = tuple(model.inputs) if set(model.inputs) <= set(columns) else tuple(columns)
             if len(model.inputs) > 1 and set(names) != set(model.inputs):
-                raise fnet.InvalidInput(
-                    f"the model takes the columns {', '.join(model.inputs)}; got {', '.join(columns)}"
-                )
+                raise fnet.InvalidInput(f"the model takes columns {', '.join(model.inputs)}; got {', '.join(columns)}")
             if len(model.inputs) == 1 and len(names) > 1:
                 raise fnet.InvalidInput(f"which of the columns {', '.join(columns)} does the model read? Give columns=")
         if missing := [name for name in names if name not in columns]:

@@ -333,11 +333,11 @@ def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, ro
         (["numbers.safetensors", "t.csv", "--keep", "is", "--output", "x.npy"], "leave --wrong and --keep"),
         (
             ["both.safetensors", "t.csv", "--column", "a,b,c", "--labels", "no,yes"],
-            "are for classes of one output; this model has several",
+            "need classes of one output; this model has several",
         ),
         (
             ["both.safetensors", "t.csv", "--column", "a,b,c", "--top", "1"],
-            "are for classes of one output; this model has several",
+            "need classes of one output; this model has several",
         ),
         (["both.safetensors", "t.csv", "--column", "a,b,c", "--output", "y.npy"], "does not fit into one .npy file"),
         (["free.safetensors", "t.jsonl", "--batch-size", "1", "--output", "y.npy"], "does not fit into one .npy file"),

@@ -303,13 +303,13 @@ def test_a_call_says_what_is_wrong_too():
     params = {"kernel": image(3, 3, 4, 8), "bias": np.zeros(8, np.float32)}
     with pytest.raises(InvalidInput, match="does not fit"):
         fnet.conv2d(params, image(1, 2, 2, 4))
-    with pytest.raises(InvalidParams, match=r"need a kernel of \(any, any, 3, any\); got \(3, 3, 4, 8\)"):
+    with pytest.raises(InvalidParams, match=r"need a kernel \(any, any, 3, any\); got \(3, 3, 4, 8\)"):
         fnet.conv2d(params, image(1, 5, 5, 3))
-    with pytest.raises(InvalidParams, match="need a kernel of"):
+    with pytest.raises(InvalidParams, match="need a kernel \\("):
         fnet.conv2d(params, image(1, 5, 5, 4), filters=7)
-    with pytest.raises(InvalidParams, match="need a kernel of"):
+    with pytest.raises(InvalidParams, match="need a kernel \\("):
         fnet.depthwise_conv2d(params, image(1, 5, 5, 4), depth_multiplier=2)
-    with pytest.raises(InvalidParams, match="need a kernel of"):
+    with pytest.raises(InvalidParams, match="need a kernel \\("):
         fnet.conv2d_transpose(params, image(1, 5, 5, 4))
     with pytest.raises(InvalidInput, match="takes 4 axes"):
         fnet.max_pooling2d({}, image(5, 5, 4))

@@ -196,7 +196,7 @@ RULES = [
     (o.scatter_update, {}, (Y, Spec((1, 1), "int32"), Spec((3, 5))), r"updates of the shape \(3, 5\) for indices of"),
     (o.conv, {"strides": 1}, (IMAGE, Spec((3, 3, 2, 2))), r"takes a kernel of \(3, 3, 3, 2\); got \(3, 3, 2, 2\)"),
     (o.slice, {"shape": (1, 1)}, (Y, Spec((3,), "int32")), r"shapes \(3,\), \(2,\) differ"),
-    (o.slice_update, {}, (Y, (0,), Spec((1, 1))), "1 start indices and 2 axes of updates for"),
+    (o.slice_update, {}, (Y, (0,), Spec((1, 1))), "1 start indices, 2 axes of updates for"),
     (o.take, {"axis": None}, (Y, 20), "index 20 of 20 entries"),
     (o.take, {"axis": 0}, (Y, 4), "index 4 of 4 entries"),
     (o.take, {"axis": 1}, (Y, -6), "index -6 of 5 entries"),
@@ -317,7 +317,7 @@ RULES = [
     *((o.take, {"axis": 0}, (Y, n), "indices are whole numbers, not float") for n in (1.0, Spec((2,)))),
     (o.get_item, {"key": None}, (Spec((1 << 14, 1 << 14)), [Spec((3,), "int32")]), "an index into so large a tensor"),
     (o.view, {"dtype": "float64"}, Spec((2, 3)), "cannot be read as float64: a row of it has 12 bytes"),
-    (o.unstack, {}, Spec((None, 3)), "along an axis of unknown size: .* say num="),
+    (o.unstack, {}, Spec((None, 3)), "along an axis of unknown size: .* give num="),
     (o.unstack, {}, Spec(((1 << 16) + 1, 3)), "unstack into 65537 tensors"),
     (fnet.attention, {}, (SEQUENCE, Spec((3, 5, 3))), "do not broadcast"),
     (
@@ -600,7 +600,7 @@ MISUSES = [
     (
         lambda: fnet.classes(fnet.sequential(fnet.dense), (np.ones((2, 3)), np.ones((2, 1)))),
         InvalidInput,
-        r"scores \(rows, k\), what predict gives; got \(float64",
+        r"scores \(rows, k\) from predict; got \(float64",
     ),
     *((lambda w=w: fnet.vocabulary_params(bind(fnet.string_lookup, output_mode="tf_idf"), ["a"], w), ValueError,
        f"finite numbers, one for each of the 1 tokens{end}") for w, end in (([np.nan], ""), ([1.0, 2.0], "$"))),

@@ -356,5 +356,5 @@ def test_what_is_given_in_place_of_a_file_is_told_apart(tmp_path):
         fnet.from_keras(keras.Sequential)
     weights, config = tmp_path / "w.weights.h5", model.to_json().encode()
     model.save_weights(weights)
-    with pytest.raises(CorruptFile, match=r"'w\.weights\.h5' has the weights and the model file the config"):
+    with pytest.raises(CorruptFile, match=r"'w\.weights\.h5' has the weights, the model file the config"):
         load_keras(weights, weights=config)

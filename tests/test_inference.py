@@ -419,7 +419,7 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
     assert fnet.classes(logits, np.float32([[1, 3, 2]])).tolist() == [1]
     with pytest.raises(
         fnet.InvalidInput,
-        match=r"classes takes \(model, y\): scores \(rows, k\), what predict gives; got float64\[3, 8, 1\]",
+        match=r"classes takes \(model, y\): scores \(rows, k\) from predict; got float64\[3, 8, 1\]",
     ):
         fnet.classes(logits, np.ones((3, 8, 1)))
     for given, said in (
@@ -428,7 +428,7 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
         (None, "None"),
         (3, "3"),
     ):
-        with pytest.raises(fnet.InvalidInput, match=f"what predict gives; got {re.escape(said)}$"):
+        with pytest.raises(fnet.InvalidInput, match=f"from predict; got {re.escape(said)}$"):
             fnet.classes(logits, given)
     with pytest.raises(ValueError, match="invalid='skip': use 'raise' or 'mark'"):
         fnet.classes(logits, scores, invalid="skip")

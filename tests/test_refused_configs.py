@@ -197,7 +197,7 @@ REFUSED = {
             node({**entry("Unstack", "dense", "keras.src.ops.core"), "config": {"name": "dense", "axis": 0}}, INPUT)
         ),
         UnsupportedLayer,
-        "how many tensors it gives is unknown; say num=",
+        "the number of tensors is unknown; give num=",
     ),
     "ellipsis for an array": (
         lambda: operation("LogicalOr", INPUT, ELLIPSIS),
@@ -222,7 +222,7 @@ REFUSED = {
     "argument of none": (
         lambda: functional(node(DENSE, INPUT, foo=None)),
         UnsupportedLayer,
-        "was called with 'foo', an argument that fnet does not know",
+        "was called with 'foo', an argument unknown to fnet",
     ),
     "mask by position and by name": (
         lambda: functional(node(entry("Softmax", "dense"), INPUT, INPUT, mask=INPUT), weights=NO_WEIGHTS),

@@ -139,7 +139,7 @@ def test_several_inputs_and_outputs_go_by_their_names(tmp_path):
         "b": [1], "id": [3], "a": [5], "output_plus": [6], "output_minus": [4],
     }  # fmt: skip
     assert predict([np.ones((1, 1)), np.ones((1, 1))])["minus"].tolist() == [[0]]
-    with pytest.raises(fnet.InvalidInput, match="the model takes the columns a, b; got a, c"):
+    with pytest.raises(fnet.InvalidInput, match="the model takes columns a, b; got a, c"):
         predict({"a": [[1]], "c": [[1]]})
 
 

@@ -52,7 +52,7 @@ def test_an_optimized_model_is_not_streamed():
     """Its recurrent layers run as one, which keeps no states: every piece would start from zeros."""
     model = fnet.sequential(l=bind(fnet.lstm, units=4, return_sequences=True), d=bind(fnet.dense, units=2))
     fast, _ = fnet.optimize(model, fnet.init(model, 0, X.shape))
-    with pytest.raises(ValueError, match="stream the model that `optimize` was given"):
+    with pytest.raises(ValueError, match="stream the model given to `optimize`"):
         streaming(fnet.sequential(fast))
 
 

@@ -45,9 +45,7 @@ def require_sizes(equation: str, *shapes: tuple[int, ...]) -> None:
         before, _, after = term.partition("...")
         for letter, size in (*zip(before, shape, strict=False), *zip(after[::-1], shape[::-1], strict=False)):
             if letter not in out and sizes.setdefault(letter, size) != size:
-                raise ValueError(
-                    f"{equation!r} of {shapes} sums axes {letter!r} of the sizes {sizes[letter]} and {size}"
-                )
+                raise ValueError(f"{equation!r} of {shapes} sums axes {letter!r} of sizes {sizes[letter]} and {size}")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -209,9 +209,7 @@ class _Run:
         for (batch, marked), y in self.batches():
             if scores is not None and not isinstance(y, np.ndarray):
                 if for_classes:
-                    raise UsageError(
-                        "--labels, --top and --truth are for classes of one output; this model has several"
-                    )
+                    raise UsageError("--labels, --top and --truth need classes of one output; this model has several")
                 scores = None
             first, printed = self.rows == len(batch.names), self.args.output is None and self.args.format is None
             many = isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > MANY

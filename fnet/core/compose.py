@@ -67,8 +67,7 @@ class Sequential(Model):
         """A step by name or position, or, for a slice of names or positions (stop excluded), a model.
 
         A step inside a nested model is named by its path, "block/conv". Raises KeyError for an unknown name,
-        IndexError for a position that is not there, and ValueError for a slice that ends at a step before the one it
-        begins with.
+        IndexError for an unknown position, and ValueError for a slice that ends before it begins.
         """
         place: dict[Any, Any] = {name: i for i, name in enumerate(self.names)}
         ends = (key.start, key.stop) if isinstance(key, slice) else (key,)

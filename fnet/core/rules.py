@@ -86,8 +86,7 @@ class Rules:
     or float32 without any, as in Keras's promotion. Masks passed by name stay as they are.
     children: options -> {params key: step}, for wrappers around other layers.
     in_predict: {option: its value in Keras's `predict`, where the option is None}.
-    room: (x, *, options) -> (bytes held, bytes written) beyond what `fnet.core.room` derives from inputs, outputs and
-    params.
+    room: (x, *, options) -> (bytes held, bytes written) beyond what `fnet.core.room` derives from the shapes.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
     by_row: the least number of axes of an output at which rows are independent of each other; 0: they never are. None:
     they are in layers of fnet, and in operations along an `axis` other than the first; elsewhere it is unknown.

@@ -257,9 +257,7 @@ def _native(values: Array) -> Array:
     if values.dtype.name.startswith(WIDENED):
         return values.astype("float32" if "float" in values.dtype.name else "int8")
     if isinstance(values, np.ndarray) and values.dtype.kind == "V":
-        raise InvalidInput(
-            f"an array of records or raw bytes ({values.dtype}); give its numbers as an array of one dtype"
-        )
+        raise InvalidInput(f"an array of records or raw bytes ({values.dtype}); give an array of one dtype")
     if isinstance(values, np.ndarray) and not values.dtype.isnative:
         return values.astype(values.dtype.newbyteorder("="))
     return np.asarray(values) if isinstance(values, np.matrix) else values

@@ -49,9 +49,7 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     several = isinstance(y, list | tuple) and len({getattr(output, "shape", None) for output in y}) > 1
     scores, y = y, np.empty(()) if several else ops.to_numpy(y)
     if y.dtype.kind in "OSU" or not y.ndim or (y.shape[-1] == 1 and y.size != len(y)) or 0 in y.shape[1:]:
-        raise InvalidInput(
-            f"classes takes (model, y): scores (rows, k), what predict gives; got {describe(scores):.200}"
-        )
+        raise InvalidInput(f"classes takes (model, y): scores (rows, k) from predict; got {describe(scores):.200}")
     none = np.isnan(y)
     if none.any() and invalid != "mark":
         raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")

@@ -97,8 +97,7 @@ _places: Latest[tuple[int, int, bool, str, Any], weakref.ref[Remembered]] = Late
 def _as_before(place: tuple[int, int, bool, str, Any], params: Params, x: Any) -> Any:
     """The outputs, if there was such a call with the same params; None if not, or where a row has no answer.
 
-    It runs few lines: what comes between two calls of XLA takes three times as long once XLA's threads sleep, after
-    15 µs or so.
+    It runs few lines: after some 15 µs XLA's threads sleep, and what comes then takes three times as long.
     """
     reference = _places.get(place)
     remembered = None if reference is None else reference()

@@ -95,9 +95,7 @@ def takes_states(step: Any) -> bool:
 def _directions(step: Any) -> list[bool]:
     """`go_backwards` of every recurrent layer in a step. Raises ValueError for layers that are computed as one."""
     if (step.function if isinstance(step, Bound) else step) is recurrent_stack:
-        raise ValueError(
-            "an optimized model keeps no states between pieces; stream the model that `optimize` was given"
-        )
+        raise ValueError("an optimized model keeps no states between pieces; stream the model given to `optimize`")
     if (step.function if isinstance(step, Bound) else step) is bidirectional:
         return [False, True]
     if takes_states(step):

@@ -185,9 +185,7 @@ class Windows(NamedTuple):
         shape = (*(self.size or (None,) * self.rank), *tail)
         if len(kernel) != len(shape) or any(w not in (None, d) for w, d in zip(shape, kernel, strict=True)):
             expected = ", ".join("any" if w is None else str(w) for w in shape)
-            raise InvalidParams(
-                f"{self.name}: this input and these options need a kernel of ({expected}); got {kernel}"
-            )
+            raise InvalidParams(f"{self.name}: this input and these options need a kernel ({expected}); got {kernel}")
         return self._replace(size=kernel[: self.rank])
 
     def outputs(self, spatial: Shape) -> Shape:

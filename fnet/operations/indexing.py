@@ -116,9 +116,7 @@ def _update_rule(inputs: Spec, start_indices: Any, updates: Any) -> Spec:
     if isinstance(start_indices, list | tuple) and not len(start_indices) == len(shape_of(updates)) == len(
         inputs.shape
     ):
-        raise ValueError(
-            f"{len(start_indices)} start indices and {len(shape_of(updates))} axes of updates for {inputs}"
-        )
+        raise ValueError(f"{len(start_indices)} start indices, {len(shape_of(updates))} axes of updates for {inputs}")
     sizes = zip(sized(inputs.shape, MOST_ROWS), sized(shape_of(updates), 0), strict=False)
     if any(new > size for size, new in sizes):
         raise ValueError(f"updates of the shape {shape_of(updates)} are not inside {inputs}")
@@ -237,9 +235,7 @@ def scatter_update(
 def require_both(x1: Any, x2: Any) -> None:
     """Raise InvalidInput where only one of two values to choose from is given."""
     if x1 is None or x2 is None:
-        raise InvalidInput(
-            "where takes a condition and two values to choose from, or the condition alone; got one value"
-        )
+        raise InvalidInput("where takes a condition and two values to choose from, or a condition alone; got one value")
 
 
 def _where_rule(condition: Spec, x1: Any = None, x2: Any = None) -> Any:

@@ -192,9 +192,7 @@ def _unstack_rule(x: Spec, *, num: int | None, axis: int) -> list[Spec]:
     size = x.shape[positive(axis, len(x.shape))]
     count = size if num is None else num
     if count is None:
-        raise NotImplementedError(
-            "unstack along an axis of unknown size: how many tensors it gives is unknown; say num="
-        )
+        raise NotImplementedError("unstack along an axis of unknown size: the number of tensors is unknown; give num=")
     if count > 1 << 16 or size not in (None, count):
         raise ValueError(f"unstack into {count} tensors along an axis of size {size}")
     return [Spec(reduced_shape(x.shape, axis, False), x.dtype)] * count

@@ -173,7 +173,7 @@ def _einsum_sizes(operands: Sequence[Any], subscripts: str) -> tuple[dict[str, i
         for letter, width in zip(term, shape_of(x), strict=True):
             other = sizes.get(letter, width)
             if letter not in result and None not in (width, other) and width != other:
-                raise ValueError(f"einsum {subscripts!r} sums axes {letter!r} of the sizes {other} and {width}")
+                raise ValueError(f"einsum {subscripts!r} sums axes {letter!r} of sizes {other} and {width}")
             (sizes[letter],) = broadcast_shapes((sizes.get(letter, 1),), (width,))
     return sizes, result
 

@@ -129,9 +129,7 @@ def _by_arrays(
     if True not in whole:
         return None
     if any({a, b} <= others for a, b in WITHOUT_INPUTS_TOO):
-        raise UnsupportedLayer(
-            f"{label}: other layers are quantized with and without inputs, and this one does not say"
-        )
+        raise UnsupportedLayer(f"{label}: other layers are quantized with and without inputs; this one does not say")
     if False in whole:
         raise UnsupportedLayer(f"{label} has some projections in integers and some in floats")
     if all(len(arrays[0].shape) > 2 for arrays in projections):  # 4 bits are packed as a matrix

@@ -50,8 +50,7 @@ def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
 def to_flax(step: Any, params: Params) -> dict[str, Any]:
     """The arrays of the flax.nnx module for a layer, by path, "query.kernel".
 
-    lstm is an OptimizedLSTMCell, gru a GRUCell, which lacks one bias: that must be zero. The errors are those of
-    `to_torch`.
+    lstm is an OptimizedLSTMCell, gru a GRUCell, which lacks one bias: that must be zero. Errors: as `to_torch`.
     """
     return _there(step, _numpy("to_flax(model, params)", step, params), FLAX, "flax.nnx")
 

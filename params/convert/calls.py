@@ -160,7 +160,7 @@ def _options_and_sources(
     read = arguments.keys() - options if _is_strict(part) and not entry.further else sources
     unknown = [key for key in arguments if key in read and entry.arguments and key not in entry.arguments]
     if unknown:
-        raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
+        raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument unknown to fnet")
     for key, value in sources.items():
         _no_text(value, label, index=key in legal or key in entry.literal)
         if key in ("mask", "initial_state"):
@@ -175,9 +175,7 @@ def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[
             raise CorruptFile(f"{part.source.label} was called with {quoted(value)} by position, which is not a tensor")
     taken = (*entry.arguments, *option_names(entry.layer), "training", "mask")
     for name in (name for name in kwargs if name not in taken):
-        raise UnsupportedLayer(
-            f"{part.source.label} was called with {quoted(name)}, an argument that fnet does not know"
-        )
+        raise UnsupportedLayer(f"{part.source.label} was called with {quoted(name)}, an argument unknown to fnet")
     if "mask" in kwargs and "mask" not in entry.arguments:
         _require_taken(kwargs["mask"], part)
 

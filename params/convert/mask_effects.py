@@ -88,9 +88,7 @@ class Marks:
         """The effects of the graph on its inputs, for the outer model."""
         lost = frozenset(name for name in self.inputs if (name, ()) in self.changed)
         ends = {number: self.place(end) for number, end in enumerate(outputs) if isinstance(end, str | Ref)}
-        return Effects(
-            lost, {number: node for number, (node, path) in ends.items() if node in self.inputs and not path}
-        )
+        return Effects(lost, {index: node for index, (node, path) in ends.items() if node in self.inputs and not path})
 
 
 def as_masked(

@@ -156,9 +156,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
 
 def _no_weights(names: set[str]) -> Exception:
     if "model.weights.npz" in names:
-        return UnsafeFile(
-            "its weights are an .npz, which can hold pickled code; save again with Keras's default format"
-        )
+        return UnsafeFile("its weights are an .npz, which can hold pickled code; save again in Keras's default format")
     return CorruptFile(f"no {WEIGHTS} in it")
 
 
