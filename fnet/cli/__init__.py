@@ -33,12 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.print_help(sys.stderr)
         return 2
     args, rest = _parsed(top, words)
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Printable("fnet: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.ERROR)  # from libraries only errors
-    for name in ("fnet", "compare", "train_keras"):
-        level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
-        logging.getLogger(name).setLevel(level)
+    _log(logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO)
     try:
         starting.over()
         with warnings.catch_warnings():
@@ -61,6 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _log(level: int) -> None:
+    """Write what is logged to standard error: of our packages from `level` on, of libraries errors alone."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable("fnet: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)
+    for name in ("fnet", "compare", "train_keras"):
+        logging.getLogger(name).setLevel(level)
 
 
 def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -88,26 +88,35 @@ def source(request: Request) -> Source:
     names = files(args)
     kinds = {kind_of(name, args) for name in names}
     if kinds <= IMAGES:
-        if request.takes_text:
-            raise UsageError(f"{names[0]} is an image, but the model takes texts: give a .txt file, or --text WORDS")
-        if len(getattr(request.spec, "shape", (0,) * 4)) < 3:
-            raise UsageError(f"{names[0]} is an image, but the model takes {request.spec}: give a table or a .npy")
-        if set(request.kept) - {FOLDER}:
-            raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
+        _require_images(request, names[0])
         return Source(images(items_of(names, request), request), len(names), pixels=True)
     if odd := [name for name in names if kind_of(name, args) not in (*READERS, *IMAGES)]:
         raise UsageError(f"{odd[0]}: {_hint(odd[0], request)}")
     if len(names) > 1:
         raise UsageError("give one input file, or several images")
-    kind = kinds.pop()
+    return _of_file(names[0], kinds.pop(), request)
+
+
+def _require_images(request: Request, name: str) -> None:
+    """Raise UsageError where the model takes no images, or columns are requested of them."""
+    if request.takes_text:
+        raise UsageError(f"{name} is an image, but the model takes texts: give a .txt file, or --text WORDS")
+    if len(getattr(request.spec, "shape", (0,) * 4)) < 3:
+        raise UsageError(f"{name} is an image, but the model takes {request.spec}: give a table or a .npy")
+    if set(request.kept) - {FOLDER}:
+        raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
+
+
+def _of_file(name: str, kind: str, request: Request) -> Source:
+    """The rows in one file."""
     if kind == ".txt" and not (request.takes_text or request.spec is None):
-        way = "say what it holds, --stdin-format csv" if names[0] == "-" else "give a .csv, .jsonl, .parquet or .npy"
-        raise UsageError(f"lines of text in {called(names[0])}, and the model takes {request.spec}: {way}")
+        way = "say what it holds, --stdin-format csv" if name == "-" else "give a .csv, .jsonl, .parquet or .npy"
+        raise UsageError(f"lines of text in {called(name)}, and the model takes {request.spec}: {way}")
     if kind not in tables.READERS:
-        _require_columns(request, names[0])
-    with _naming(names[0]):
-        rows = READERS[kind](names[0], request)
-    return rows._replace(batches=_read(names[0], rows.batches))
+        _require_columns(request, name)
+    with _naming(name):
+        rows = READERS[kind](name, request)
+    return rows._replace(batches=_read(name, rows.batches))
 
 
 def files(args: argparse.Namespace) -> list[str]:
