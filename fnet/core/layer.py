@@ -94,8 +94,7 @@ class Bound:
     def _infer(self, x: Any) -> tuple[Any, ParamTree]:
         """`infer` without its memory: what the shape rule says, under the dtype policy of the layer.
 
-        Raises ValueError for options that do not fit, and for sizes and dtypes that no array has (OutOfMemory for large
-        ones).
+        Raises ValueError for options that do not fit.
         """
         if self.misfit is not None:
             raise ValueError(f"{name_of(self.function)}: {self.misfit}")
@@ -109,17 +108,21 @@ class Bound:
             outputs, params = self._by_shape_rule(dtypes.of_32_bits(x))
             leaves = tree.leaves(params)
         for leaf in (*_specs(outputs), *leaves):
-            shape = getattr(leaf, "shape", ())
-            if any(d is not None and d < 0 for d in shape):
-                raise ValueError(f"{brief(self)} of {x} would have the sizes {shape}")
-            if len(shape) > MOST_AXES or max(filter(None, shape), default=0) > MOST_SIZE:
-                raise OutOfMemory(f"{brief(self)} of {x} would have {len(shape)} axes of the sizes {shape}")
-            if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
-                raise ValueError(f"{brief(self)} of {x} would have the dtype {leaf.dtype!r:.60}")
+            self._require_possible(leaf, x)
         if self.dtype is None:
             return outputs, params
         stored = {k: p if k in self.keys_with_policies else dtypes.stored_as(p, self.dtype) for k, p in params.items()}
         return dtypes.given_as(outputs, x, self.dtype, self.gives), stored
+
+    def _require_possible(self, leaf: Any, x: Any) -> None:
+        """Raise ValueError for sizes and dtypes that no array has, OutOfMemory for large sizes."""
+        shape = getattr(leaf, "shape", ())
+        if any(d is not None and d < 0 for d in shape):
+            raise ValueError(f"{brief(self)} of {x} would have the sizes {shape}")
+        if len(shape) > MOST_AXES or max(filter(None, shape), default=0) > MOST_SIZE:
+            raise OutOfMemory(f"{brief(self)} of {x} would have {len(shape)} axes of the sizes {shape}")
+        if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
+            raise ValueError(f"{brief(self)} of {x} would have the dtype {leaf.dtype!r:.60}")
 
     def _by_shape_rule(self, x: Any) -> tuple[Any, ParamTree]:
         """What the shape rule says. Raises InvalidInput, with what the layer takes, for other inputs."""

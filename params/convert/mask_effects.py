@@ -152,28 +152,29 @@ def _keep_given_mask_inside(
     Keras writes every mask into the call of its reader, except those that merging layers read. These are refused where
     the given mask, which the output carries in fnet, comes from other inputs than the values.
     """
-    masks = [sources["mask"]] if isinstance(sources, Mapping) and sources.get("mask") is not None else []
-    values: list[str] = []
-    for key, item in sources.items() if isinstance(sources, Mapping) else [("", sources)]:
-        for leaf in tree.leaves([tree.map(_Leaf, item)]) if key != "mask" else ():
-            if isinstance(leaf.source, masked_by) and leaf.source.mask is not None:
-                masks.append(leaf.source.mask)
-            values += references(_values(leaf.source))
+    values, masks = _given(sources)
     sees_several = conversion.version >= MERGES_SEE_MASKS
-    if source.class_name in OF_SEVERAL and not sees_several:
-        marks.changed.update({(name, path): None for path in paths_of(specs[name])})
-        return
     if source.class_name in MERGES_BY_MASK and sees_several and marks.unsaid.intersection(values):
         raise UnsupportedLayer(
             f"{source.label} merges by the mask of its inputs, one of which was given a mask in a call next to the one "
             "that it carries; Keras 3.4 to 3.10 took the latter here: build the model with one of the two masks"
         )
-    if source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion):
+    carries = source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion)
+    if (source.class_name in OF_SEVERAL and not sees_several) or (masks and not carries):
+        marks.changed.update({(name, path): None for path in paths_of(specs[name])})
+    elif carries:
         marks.carrying.add(name)
         if marks.roots_of(masks) & ~marks.roots_of(values) or marks.unsaid.intersection(values):
             marks.unsaid.add(name)
-    elif masks:
-        marks.changed.update({(name, path): None for path in paths_of(specs[name])})
+
+
+def _given(sources: Any) -> tuple[list[str], list[Any]]:
+    """The nodes that a call reads as values, and the sources of the masks that it was given."""
+    by_name = sources if isinstance(sources, Mapping) else {"": sources}
+    items = [tree.map(_Leaf, item) for name, item in by_name.items() if name != "mask"]
+    leaves = [leaf.source for leaf in tree.leaves(items)]
+    masks = [by_name.get("mask"), *(leaf.mask for leaf in leaves if isinstance(leaf, masked_by))]
+    return references(list(map(_values, leaves))), [mask for mask in masks if mask is not None]
 
 
 def makes_mask(source: KerasObject, conversion: Conversion) -> bool:

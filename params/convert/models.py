@@ -238,19 +238,24 @@ def _sequential(
     elif conversion.masked and conversion.mixed:
         steps = _with_casts(steps, parts, conversion)
     converted = Converted(source, sequential(steps), parts=parts)
-    x = infer.input_spec(converted.step)
-    if x is not None and (conversion.custom or not all(part.source.policy in POLICIES for part in parts.values())):
-        for name, step in steps:
-            part = parts.get(name, converted)
-            with named(part.source, part.is_own):
-                require_no_cast(part, x, conversion)
-                x, _ = infer.infer(step, x)
+    if conversion.custom or not all(part.source.policy in POLICIES for part in parts.values()):
+        _require_no_casts(converted, steps, conversion)
     if conversion.masked:
         converted.effects = of_sequential(list(parts.values()), converted.step)
     for name, part in parts.items():
         if flags[name, 0] and (leaves := conversion.rng_leaves(part)):
             converted.preset[name] = leaves
     return converted
+
+
+def _require_no_casts(converted: Converted, steps: list[tuple[str, Any]], conversion: Conversion) -> None:
+    """`require_no_cast` for each layer of a sequential model whose input is known."""
+    x = infer.input_spec(converted.step)
+    for name, step in steps if x is not None else ():
+        part = converted.parts.get(name, converted)
+        with named(part.source, part.is_own):
+            require_no_cast(part, x, conversion)
+            x, _ = infer.infer(step, x)
 
 
 def _implied_input(source: KerasObject, parts: dict[str, Converted]) -> list[tuple[str, Any]]:
