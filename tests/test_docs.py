@@ -187,6 +187,19 @@ QUESTIONS = {
     "limit cpu threads": "howto-deploy",
     "large images tiles": "howto-deploy",
     "subclassed model": "howto-custom-layers",
+    "tf2onnx": "answers",
+    "tensorflow.js": "answers",
+    "openvino tensorrt core ml": "answers",
+    "keras2c": "answers",
+    "java rust": "answers",
+    "numpy 1.26 python 3.10": "answers",
+    "requirements.txt": "answers",
+    "pyinstaller executable": "answers",
+    "telemetry network access": "answers",
+    "remove softmax logits": "answers",
+    "shap lime": "answers",
+    "sharded weights shards": "howto-files",
+    "4 gib large model limit": "explanation-security",
 }
 """{words that somebody searches for: the page that answers}."""
 
