@@ -153,6 +153,14 @@ REFUSED = {
         f"module {module}": (lambda m=module: alone({**DENSE, "module": m}), UnsafeFile, "claims the module")
         for module in ("keras", "keras.src", "keras.models", "keras.ops", "keras.activations", "tf_keras.models", "")
     },
+    "no module in a file of Keras 2, but a registered name": (
+        lambda: keras_zip(
+            sequential_config(input_entry(3), {**DENSE, "module": None, "registered_name": "Dense"}),
+            metadata={"keras_version": "2.15.0"},
+        ),
+        UnsafeFile,
+        "claims the module",
+    ),
     **{
         f"module of the model {module}": (
             lambda m=module: keras_zip({**sequential_config(input_entry(3), DENSE), "module": m}),

@@ -44,7 +44,11 @@ def require_own(source: KerasObject, conversion: Conversion) -> None:
     """Refuse a known class under a foreign module or registered name: a spoof."""
     module, registered = source.module, source.registered_name
     elsewhere = NOT_OF_MODELS if source.is_model else NOT_OF_LAYERS
-    own = bool(KERAS_MODULES.fullmatch(module) and not elsewhere.fullmatch(module)) if module else conversion.legacy
+    own = (
+        bool(KERAS_MODULES.fullmatch(module) and not elsewhere.fullmatch(module))
+        if module
+        else conversion.legacy and registered != source.class_name
+    )
     if not own or registered not in (None, source.class_name, REGISTERED.get(source.class_name)):
         raise UnsafeFile(
             f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
