@@ -120,7 +120,7 @@ class Bound:
         if any(d is not None and d < 0 for d in shape):
             raise ValueError(f"{brief(self)} of {x} would have the sizes {shape}")
         if len(shape) > MOST_AXES or max(filter(None, shape), default=0) > MOST_SIZE:
-            raise OutOfMemory(f"{brief(self)} of {x} would have {len(shape)} axes of the sizes {shape}")
+            raise OutOfMemory(f"{brief(self)} would have {len(shape)} axes of the sizes {shape!s:.200}")
         if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
             raise ValueError(f"{brief(self)} of {x} would have the dtype {leaf.dtype!r:.60}")
 
