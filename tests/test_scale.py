@@ -64,6 +64,18 @@ def test_columns_become_rows_and_outputs_become_columns(numbers):
     np.testing.assert_array_equal(bare["scores"], fnet.predict(model, params, x))
 
 
+def test_only_scores_of_classes_with_names_get_a_label(tmp_path):
+    x, path = fnet.bind(fnet.input_layer, shape=(None, 2)), tmp_path / "m.safetensors"
+    images, ids = fnet.bind(fnet.reshape, target_shape=(1, 2)), fnet.bind(fnet.operations.cast, dtype="int32")
+    for last, labels, named in (
+        (fnet.identity, ["a", "b"], True), (fnet.identity, None, False), (images, ["a", "b"], False),
+        (ids, ["a", "b"], False),
+    ):  # fmt: skip
+        fnet.save(path, fnet.sequential(x=x, y=last), {}, labels=labels)
+        found = fnet.Predict(path, "x", output="y")({"x": np.float32([[1, 2]])})
+        assert found.keys() == {"x", "y"} | ({"label", "score"} if named else set())
+
+
 def test_labels_that_are_not_one_for_each_class(tmp_path):
     """Of a model that does not declare its inputs they are counted only when it runs."""
     weights = {"y": {"kernel": np.ones((2, 3), "float32"), "bias": np.zeros(3, "float32")}}
