@@ -117,6 +117,7 @@ def attention(
     dropout: Rate = 0.0,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
+    hides_queries: bool = True,
 ) -> Any:
     """query (batch, tq, dim), value (batch, tv, dim_v)[, key (batch, tv, dim)] -> (batch, tq, dim_v).
 
@@ -125,8 +126,8 @@ def attention(
     (batch, tq, tv). `use_causal_mask`: a query sees no later key. Where all are (batch, dim), the rows of the batch are
     the steps: each attends to all.
     params: scale () with `use_scale`, concat_score_weight () with "concat"; rng drops weights at `dropout`.
-    Mask: that of value hides keys; where that of query is False the output is 0; the output carries it.
-    Source: keras.layers.Attention.
+    Mask: that of value hides keys; where that of query is False the output is 0, but for hides_queries=False, as in
+    some files of Keras before 3.11; the output carries it. Source: keras.layers.Attention.
 
     >>> attention({}, (np.zeros((1, 1, 2)), np.array([[[1.0, 3.0], [3.0, 5.0]]])))
     array([[[2., 4.]]])
@@ -144,7 +145,7 @@ def attention(
         return params["concat_score_weight"] * xp.sum(xp.tanh(*floating(pairs)), axis=-1)
 
     inputs = named_inputs("attention", x)
-    return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)
+    return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask, hides_queries)
 
 
 def _additive_rule(
@@ -164,6 +165,7 @@ def additive_attention(
     dropout: Rate = 0.0,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
+    hides_queries: bool = True,
 ) -> Any:
     """query (batch, tq, dim), value (batch, tv, dim_v)[, key (batch, tv, dim)] -> (batch, tq, dim_v).
 
@@ -184,7 +186,7 @@ def additive_attention(
         return pairs @ xp.broadcast_to(params["scale"], pairs.shape[-1:])
 
     inputs = named_inputs("additive_attention", x)
-    return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)
+    return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask, hides_queries)
 
 
 def after_dropout(params: Params, weights: Array, dropout: float) -> Array:
@@ -204,7 +206,7 @@ def _scaled(scores: Array, params: Params) -> Array:
 
 
 def _attend(
-    params: Params, inputs: Mapping[str, Any], scores: Any, dropout: float, with_scores: bool, causal: bool
+    params: Params, inputs: Mapping[str, Any], scores: Any, dropout: float, with_scores: bool, causal: bool, hides: bool
 ) -> Any:
     """softmax of `scores(query, key)` @ value, with the masks of query and value."""
     query, value = values_of(inputs["query"]), values_of(inputs["value"])
@@ -219,7 +221,7 @@ def _attend(
     y = weights @ value
     y /= total
     query_mask = mask_of(inputs["query"])
-    y = y if query_mask is None else xp.where(query_mask[..., None], y, 0)
+    y = xp.where(query_mask[..., None], y, 0) if hides and query_mask is not None else y
     y = masked(y, query_mask)
     return (y, weights / total) if with_scores else y
 

@@ -31,7 +31,15 @@ from params.convert.generations import (
     TAKE_FLOATS_AS_THEY_COME,
     Version,
 )
-from params.convert.mask_effects import Marks, after_call, as_masked, losing_cast, paths_of, require_expressible
+from params.convert.mask_effects import (
+    Marks,
+    after_call,
+    as_masked,
+    losing_cast,
+    of_unseen_query,
+    paths_of,
+    require_expressible,
+)
 from params.errors import CorruptFile, LimitExceeded, UnsupportedLayer, quoted
 from params.file.keras_objects import (
     POLICIES,
@@ -278,6 +286,7 @@ def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict
     step, sources = step_and_sources(part, args, kwargs, conversion.keras2)
     if source.class_name == "GlobalAveragePooling1D" and kwargs.get("mask") and conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
+    step, sources = of_unseen_query(source, step, sources, conversion)
     if conversion.masked and conversion.keras2:
         sources = as_masked(part, sources, kwargs, build.specs, conversion)
     elif conversion.masked and conversion.mixed:

@@ -285,9 +285,9 @@ oldest first."""
 
 
 OPTIONS = frozenset({
-    "casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference", "input_dtype",
-    "keeps_integers", "least_norm", "masked_moments", "masks", "pads", "rounds_integers", "scales_integers",
-    "signed_zeros", "sorts_axes", "spectral", "sums", "weighs",
+    "casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "hides_queries", "index_dtype", "inference",
+    "input_dtype", "keeps_integers", "least_norm", "masked_moments", "masks", "pads", "rounds_integers",
+    "scales_integers", "signed_zeros", "sorts_axes", "spectral", "sums", "weighs",
 })  # fmt: skip
 """The options that only the version of a file, or `predict`, sets."""
 

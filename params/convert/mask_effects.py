@@ -18,6 +18,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import input_names
 from fnet.core.layer import Bound, bind
+from fnet.core.rules import rules_of
 from fnet.core.sources import Ref, at, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
@@ -45,6 +46,9 @@ OF_SEVERAL = ("AdditiveAttention", "Attention")
 
 MERGES_BY_MASK = ("Maximum", "Minimum", "Multiply")
 """Layers that ignore masked places of their inputs."""
+
+WHATEVER_THE_MASK = ("Add", "Average", "Concatenate", "Masking", "Subtract")
+"""Layers with rules of their own for masks, by which no value changes."""
 
 Place = tuple[str, tuple[Any, ...]]
 """(node, path in its output)."""
@@ -112,6 +116,21 @@ def as_masked(
     return sources
 
 
+def of_unseen_query(source: KerasObject, step: Any, sources: Any, conversion: Conversion) -> tuple[Any, Any]:
+    """(step, sources) of a call; attention that was given None for the mask of its query does not see it, but passes it
+    on.
+
+    Keras before 3.11 wrote None for a mask that it did not know before the model ran, such as that of a nested model.
+    """
+    passes_on = conversion.masked and MERGES_SEE_MASKS <= conversion.version < CALLS_HAND_MASKS_ON
+    if not (passes_on and source.class_name in OF_SEVERAL and isinstance(sources, list | tuple)):
+        return step, sources
+    query, *others = sources
+    if not isinstance(query, masked_by) or query.mask is not None:
+        return step, sources
+    return bind(step, hides_queries=False), [query.values, *others]
+
+
 def losing_cast(part: Converted, spec: Any, conversion: Conversion) -> Bound | None:
     """The cast of an input of a spec by which a layer of Keras 3 loses its mask, as a step before the layer."""
     casts = not (part.source.is_model or part.operation) and part.source.class_name not in TAKE_FLOATS_AS_THEY_COME
@@ -133,7 +152,7 @@ def after_call(
     """Record the effect of a call, the node `name`, on the masks of its inputs."""
     source = part.source
     if not conversion.keras2 and conversion.version < CALLS_HAND_MASKS_ON:
-        _keep_given_mask_inside(marks, name, source, sources, specs, conversion)
+        _keep_given_mask_inside(marks, name, part, sources, specs, conversion)
     if source.is_model:
         _after_model(marks, name, part, sources, specs)
     elif source.class_name == "MultiHeadAttention" and conversion.version >= HEADS_DELETE_MASKS:
@@ -145,27 +164,39 @@ def after_call(
 
 
 def _keep_given_mask_inside(
-    marks: Marks, name: str, source: KerasObject, sources: Any, specs: Mapping[str, Any], conversion: Conversion
+    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], conversion: Conversion
 ) -> None:
     """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one.
 
-    Keras writes every mask into the call of its reader, except those that merging layers read. These are refused where
-    the given mask, which the output carries in fnet, comes from other inputs than the values.
+    Keras writes every mask that it knows before the model runs into the call of its reader, except those that merging
+    layers read. A reader whose call has no mask is refused where the given mask, which the output carries in fnet,
+    comes from other inputs than the values.
     """
+    source = part.source
     values, masks = _given(sources)
     sees_several = conversion.version >= MERGES_SEE_MASKS
-    if source.class_name in MERGES_BY_MASK and sees_several and marks.unsaid.intersection(values):
+    merges = source.class_name in MERGES_BY_MASK and sees_several
+    if marks.unsaid.intersection(values) and (merges or (not masks and _uses_masks(part))):
         raise UnsupportedLayer(
-            f"{source.label} merges by the mask of its inputs, one of which was given a mask in a call next to the one "
-            "that it carries; Keras 3.4 to 3.10 took the latter here: build the model with one of the two masks"
+            f"{source.label} uses the mask of an input that was given a mask in a call next to the one that it "
+            "carries; Keras 3.0 to 3.10 took the latter here: build the model with one of the two masks"
         )
+    if source.class_name in OF_SEVERAL:
+        values = values[:1]
     carries = source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion)
     if (source.class_name in OF_SEVERAL and not sees_several) or (masks and not carries):
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})
     elif carries:
         marks.carrying.add(name)
-        if marks.roots_of(masks) & ~marks.roots_of(values) or marks.unsaid.intersection(values):
+        given = 0 if source.is_model else marks.roots_of(masks)  # a model puts a given mask on its inputs
+        if given & ~marks.roots_of(values) or marks.unsaid.intersection(values):
             marks.unsaid.add(name)
+
+
+def _uses_masks(part: Converted) -> bool:
+    """Whether masks change what a layer computes, or may do so inside it."""
+    own = not part.operation and rules_of(part.step).mask == "own"
+    return part.source.is_model or (own and part.source.class_name not in (*WHATEVER_THE_MASK, *MERGES_BY_MASK))
 
 
 def _given(sources: Any) -> tuple[list[str], list[Any]]:

@@ -2,9 +2,9 @@
 drops them, with the inputs x_NAME and the outputs of the Keras that wrote them, y0, y1, ...
 
 The files here are from Keras 2.4.0 and 2.9.0 (a few cases each), 2.12.0 and 2.15.0 (`pip install tensorflow==2.15.1`
-and so on), written as `.h5`, and 3.3.3, 3.6.0, 3.10.0 and 3.12.4 (a few cases each) and 3.15.1 (TensorFlow as backend),
-written as `.keras`. Run it with the Python where that version is installed; what a version cannot build is named and
-left out.
+and so on), written as `.h5`, and 3.3.3, 3.6.0, 3.8.0, 3.10.0 and 3.12.4 (a few cases each) and 3.15.1 (TensorFlow as
+backend), written as `.keras`. Run it with the Python where that version is installed; what a version cannot build is
+named and left out.
 """
 
 import os
@@ -531,6 +531,20 @@ def causal_attention():
     inner = Model([x, v], L.Attention()([x, v], use_causal_mask=True))
     z = inner([d, e])
     return [i, k], [*outputs, z, seen(z), seen(L.Add()([z, d]))]
+
+
+@case
+def attention_after_models():
+    """The masks of queries are not known before the models run."""
+    i, j, f = feed("i"), feed("j"), feed("f")
+    a = Input((T, F))
+    y, u = Model(a, L.Dense(F)(a))(embed(i)), Sequential([Input((T,)), L.Embedding(7, F, mask_zero=True)])(j)
+    outputs = []
+    for layer in (L.Attention, L.AdditiveAttention):
+        for group in ([y, f], [y, u], [y, y], [f, y]):
+            z = layer()(group)
+            outputs += [z, seen(z)]
+    return [i, j, f], outputs
 
 
 @case
