@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fnet.core.compose import with_each
@@ -27,16 +28,20 @@ def in_predict(model: Any) -> Any:
     bind(random_contrast, casts=True)
     """
     require_order("in_predict(model)", model)
-    return _results.computed(id(model), lambda: (model, _in_predict(model)))[1]
+    return _results.computed(id(model), lambda: (model, _in_predict(model, {})))[1]
 
 
-def _in_predict(step: Any) -> Any:
+def _in_predict(step: Any, known: dict[int, Any]) -> Any:
+    """known: {id of a step: what it becomes}, as a step may be called often."""
+    if id(step) in known:
+        return known[id(step)]
     new = step
     if not isinstance(step, Model):
         bound = bind(step)
         if own_name(bound.function) == "time_distributed" and isinstance(bound.options["layer"], Bound):
             return step  # Keras goes around the casting of a layer directly in one
         options = {key: value for key, value in rules_of(bound).in_predict.items() if bound.all_options[key] is None}
-        new = bind(bound, **options)
-    new = with_each(new, _in_predict)
-    return step if new == step else new
+        new = bind(bound, **options) if options else step
+    new = with_each(new, partial(_in_predict, known=known))
+    known[id(step)] = step if new == step else new
+    return known[id(step)]
