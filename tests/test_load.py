@@ -1021,3 +1021,15 @@ def test_layers_that_were_renamed_crosswise_get_their_own_arrays(tmp_path):
     model, params = load_keras(tmp_path / "model.h5")
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     parity.assert_close(model(params, x), keras_model(x).numpy())
+
+
+def test_the_last_layers_of_a_frozen_model_that_train_again_keep_their_arrays(tmp_path):
+    """Keras stores them first: the arrays came in that order, off by 1.4, as if layers had been renamed."""
+    base = keras.Sequential([keras.Input((4,)), *(layers.Dense(4, "tanh", name=name) for name in "abcd")])
+    keras_model = keras.Sequential([keras.Input((4,)), keras.Sequential([keras.Input((4,)), base]), layers.Dense(2)])
+    base.trainable = False
+    base.layers[-1].trainable = True
+    keras_model.save(tmp_path / "model.h5")
+    model, params = load_keras(tmp_path / "model.h5")
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    parity.assert_close(model(params, x), keras_model(x).numpy())

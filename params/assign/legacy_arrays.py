@@ -110,7 +110,7 @@ def matched(
 
     Trainable arrays come first in a layer, and with it all of a frozen one: which model was frozen when it was saved
     is not in a weights file, so where names deny the first order, that of the layers is tried. In a whole file without
-    LoRA, layers that have each other's names, and their arrays in neither order, were renamed.
+    LoRA and frozen layers, of which Keras has several orders, layers with each other's names were renamed.
     """
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if len(arrays) != len(slots):
@@ -124,6 +124,7 @@ def matched(
     if named is not None and not (
         whole
         and len(arrays) == len(layer.arrays)
+        and not any(item.source.config.get("trainable") is False for item in within(part))
         and [array for _, array in named] != [array for _, array in arrays]
         and [slot.name for slot in trainable_first] == [_short(name)[1] for name, _ in arrays]
     ):
