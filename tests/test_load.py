@@ -21,7 +21,7 @@ from fnet import tree
 from params import CorruptFile, UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.table.catalogue import catalogue
 from params.table.layers import FAMILIES, FOREIGN
-from tests import parity
+from tests import hostile, parity
 from tests.golden.archives import FOLDER, read
 from tests.parity import fill
 
@@ -1033,3 +1033,23 @@ def test_the_last_layers_of_a_frozen_model_that_train_again_keep_their_arrays(tm
     model, params = load_keras(tmp_path / "model.h5")
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     parity.assert_close(model(params, x), keras_model(x).numpy())
+
+
+def test_a_layer_of_two_nested_models_has_its_own_place_in_each():
+    """Keras 2 writes its arrays in both. It was expected first in the second too, as if layers had been renamed."""
+
+    def unit(name, **more):
+        options = {"name": name, "trainable": True, "dtype": "float32", "units": 2, "use_bias": False}
+        return {"class_name": "Dense", "config": options, **more}
+
+    def nested(name, *steps):
+        first = {"class_name": "InputLayer", "config": {"name": f"{name}_x", "batch_input_shape": [None, 2]}}
+        return {"class_name": "Sequential", "config": {"name": name, "layers": [first, *steps]}}
+
+    second = nested("second", unit("own"), unit("shared", shared_object_id=11))
+    config = nested("model", nested("first", unit("shared")), second)
+    a, b = np.float32([[1, 2], [3, 4]]), np.float32([[5, 6], [7, 9]])
+    stored = [("first", ("shared/kernel:0", a)), ("second", ("own/kernel:0", b), ("shared/kernel:0", a))]
+    model, params = load_keras(hostile.legacy(config, stored))
+    x = np.float32([[1, -1], [2, 5]])
+    np.testing.assert_allclose(model(params, x), x @ a @ b @ a)

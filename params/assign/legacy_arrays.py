@@ -90,11 +90,11 @@ class Slots:
 
     def of(self, part: Converted) -> list[Slot]:
         """The slots of a top-level layer, each once, in the order of its layers."""
-        keys = {key for item in within(part) for key in self._keys(item)}
-        slots = dict(pair for key in keys for pair in self._owned.get(key, ()))
         unique: dict[tuple[str, int], Slot] = {}
-        for number in sorted(slots):
-            unique.setdefault((slots[number].group, slots[number].number), slots[number])
+        for item in within(part):
+            slots = dict(pair for key in self._keys(item) for pair in self._owned.get(key, ()))
+            for number in sorted(slots):
+                unique.setdefault((slots[number].group, slots[number].number), slots[number])
         return list(unique.values())
 
 
