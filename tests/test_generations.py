@@ -541,6 +541,9 @@ def test_keras_3_2_has_lost_which_call_is_read():
     )
     with pytest.raises(UnsupportedLayer, match="is called 2 times, and Keras before"):
         load_keras(data)
+    explained = fnet.explain(data)
+    assert len(explained.steps) > 2
+    assert len([why for why in explained.problems if "is called 2 times, and Keras before" in why]) == 1
     config = {**config_in(data), "keras_version": None}
     with pytest.raises(UnsupportedLayer, match="does not write which call"):
         load_keras(json.dumps(config).encode(), weights=data)

@@ -47,10 +47,12 @@ KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod",
 """Layers whose first argument stays a list if it was one."""
 
 
-def in_keras_3_form(file: ModelFile, graphs: Collection[str] = ()) -> tuple[dict[str, Any], Version, bool]:
+def in_keras_3_form(
+    file: ModelFile, graphs: Collection[str] = (), refused: list[str] | None = None
+) -> tuple[dict[str, Any], Version, bool]:
     """(config of a file in the form of Keras 3, version that wrote it, whether it has no modules of classes).
 
-    graphs: names of subclasses of Model that compute what their graph says.
+    graphs: names of subclasses of Model that compute what their graph says. refused: takes what would else be an error.
     """
     assert file.config is not None
     config = as_graphs(file.config, graphs) if graphs else file.config
@@ -58,22 +60,22 @@ def in_keras_3_form(file: ModelFile, graphs: Collection[str] = ()) -> tuple[dict
     if file.keras_version == UNSAID and is_object(file.config):
         first, version = ages_of(survey(file.config, {}).objects)
     if (3, 0) <= first < CALLS_ARE_COUNTED:
-        config = _counted(config, lost=first == (3, 2))
+        config = _counted(config, first == (3, 2), refused)
     legacy = file.legacy or version < (3, 0)
     return modern(config, version < (3, 0)) if legacy else config, version, legacy
 
 
-def _counted(value: Any, lost: bool) -> Any:
+def _counted(value: Any, lost: bool, refused: list[str] | None) -> Any:
     """A config of Keras 3.0 to 3.2 in which layers read the calls of others by their numbers in the file.
 
     Keras wrote those of the program, where a layer may have more calls, in other models; 3.2 wrote 0, which is lost. In
     the outputs the numbers are right, and what is no output is read by a layer: mostly that leaves one possibility.
     """
     if isinstance(value, list):
-        return [_counted(item, lost) for item in value]
+        return [_counted(item, lost, refused) for item in value]
     if not isinstance(value, dict):
         return value
-    value = {key: _counted(item, lost) for key, item in value.items()}
+    value = {key: _counted(item, lost, refused) for key, item in value.items()}
     if "output_layers" not in value or not isinstance(layers := value.get("layers"), list):
         return value
     read, ends = defaultdict[str, list[int]](list), defaultdict[str, set[int]](set)
@@ -87,7 +89,12 @@ def _counted(value: Any, lost: bool) -> Any:
         name, count = layer.get("name"), len(layer.get("inbound_nodes", ()))
         if name in read and count:
             own = {number - (layer["class_name"] == "Functional") for number in ends[name]}
-            numbers[name] = _numbers(f"{layer['class_name']} {quoted(name)}", read[name], count, own, lost)
+            try:
+                numbers[name] = _numbers(f"{layer['class_name']} {quoted(name)}", read[name], count, own, lost)
+            except UnsupportedLayer as error:
+                if refused is None:
+                    raise
+                refused.append(str(error))
     return {
         **value,
         "layers": [{**layer, "inbound_nodes": _renumbered(layer["inbound_nodes"], numbers)} for layer in layers],

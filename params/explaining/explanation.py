@@ -57,9 +57,12 @@ def opened(
     if file.config is None:
         raise weights_alone(file)
     with of_file(file.label):
-        config, version, legacy = in_keras_3_form(file, graphs)
+        lost: list[str] = []
+        config, version, legacy = in_keras_3_form(file, graphs, lost)
         _, conversion = begin(config, layers, version, legacy)
-        yield file, Refusals(file, config, conversion, limits)
+        refusals = Refusals(file, config, conversion, limits)
+        refusals.of_file += lost
+        yield file, refusals
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
