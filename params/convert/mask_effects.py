@@ -113,6 +113,9 @@ def as_masked(
         )
     if (heads and conversion.version < HEADS_SEE_MASKS) or ("mask" in kwargs and explicit is None):
         return tree.map(lambda leaf: masked_by(leaf, None) if isinstance(leaf, str | Ref) else leaf, sources)
+    if source.is_model:  # NumPy has no bfloat16, so an input cannot see that it casts one
+        cast = [leaf for _, leaf, as_is, dtypes in _fed(part, sources, specs) if not as_is and "bfloat16" in dtypes]
+        return tree.map(lambda leaf: masked_by(_values(leaf), None) if leaf in cast else leaf, sources)
     return sources
 
 
@@ -215,7 +218,7 @@ def makes_mask(source: KerasObject, conversion: Conversion) -> bool:
 
 
 def _after_model(marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any]) -> None:
-    for key, leaf, as_is in _fed(part, sources, specs):
+    for key, leaf, as_is, _ in _fed(part, sources, specs):
         values = _values(leaf)
         if not as_is or not isinstance(values, str | Ref):
             continue
@@ -234,8 +237,8 @@ class _Leaf:
     source: Any
 
 
-def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
-    """(input of a nested model, its source, whether the array is used unchanged) of a call."""
+def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[str, Any, bool, list[Any]]]:
+    """(input of a nested model, its source, whether the array is used unchanged, dtypes of both) of a call."""
     inputs = input_names(part.step)
     leaves = feed(inputs, tree.map(_Leaf, sources))
     spec = infer.input_spec(part.step)
@@ -243,7 +246,9 @@ def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[
     fed = []
     for key, leaf in leaves.items():
         if isinstance(leaf, _Leaf):
-            fed.append((key, leaf.source, _is_taken_as_it_is(_spec(_values(leaf.source), specs), takes.get(key))))
+            x, expected = _spec(_values(leaf.source), specs), takes.get(key)
+            dtypes = [spec.dtype for spec in (x, expected) if isinstance(spec, Spec)]
+            fed.append((key, leaf.source, _is_taken_as_it_is(x, expected), dtypes))
     return fed
 
 

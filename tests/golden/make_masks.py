@@ -769,6 +769,16 @@ def casts():
     return [f, m], outputs
 
 
+@case
+def bfloat16_into_models():
+    i = feed("i")
+    a, b = Input((T, F)), Input((T, F), dtype="bfloat16")
+    narrow = L.Embedding(7, F, mask_zero=True, dtype="mixed_bfloat16")(i)
+    y = Model(a, L.Dense(F)(a))(narrow)
+    z, same = (Model(b, L.Dropout(0.5, dtype="bfloat16")(b))(x) for x in (embed(i), narrow))
+    return [i], [y, seen(y), seen(z), seen(same)]
+
+
 def write(archive, name):
     inputs, outputs = CASES[name]()
     model = outputs if isinstance(outputs, Model) else Model(inputs, outputs)
