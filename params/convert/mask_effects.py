@@ -120,8 +120,7 @@ def as_masked(
 
 
 def of_unseen_query(source: KerasObject, step: Any, sources: Any, conversion: Conversion) -> tuple[Any, Any]:
-    """(step, sources) of a call; attention that was given None for the mask of its query does not see it, but passes it
-    on.
+    """(step, sources) of a call; attention whose call has None as the mask of the query passes that mask on unused.
 
     Keras before 3.11 wrote None for a mask that it did not know before the model ran, such as that of a nested model.
     """
@@ -172,8 +171,8 @@ def _keep_given_mask_inside(
     """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one.
 
     Keras writes every mask that it knows before the model runs into the call of its reader, except those that merging
-    layers read. A reader whose call has no mask is refused where the given mask, which the output carries in fnet,
-    comes from other inputs than the values.
+    layers read. In fnet the output carries the given mask. Where that comes from other inputs than the values, a layer
+    that uses the mask of the output, and whose call has none, is refused.
     """
     source = part.source
     values, masks = _given(sources)
