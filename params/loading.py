@@ -20,7 +20,7 @@ from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
 from params.assign.options_from_arrays import options_from_arrays
 from params.assign.values import values
-from params.assign.weight_paths import Loaded, by_groups, fitting, plan
+from params.assign.weight_paths import Loaded, by_groups, fitting, map_weights
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted, of_file
 from params.convert.generations import NEWEST, Version, ages_of
 from params.convert.legacy_config import in_keras_3_form
@@ -176,10 +176,10 @@ def _load(
 def _stored(file: ModelFile, converted: Converted, expected: ParamTree, vocabularies: Vocabularies) -> Loaded:
     """The arrays of a file for the params of its model: by their order in a `.h5`, else by the names of groups."""
     if file.format == "h5":
-        return by_order(plan(converted, expected, vocabularies), converted, file, whole=not file.two_files)
+        return by_order(map_weights(converted, expected, vocabularies), converted, file, whole=not file.two_files)
     possible = namings(file.arrays.version, file.arrays.groups)
-    plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
-    return fitting(plans, partial(by_groups, file=file.arrays, two_files=file.two_files), file.arrays)
+    maps = [partial(map_weights, converted, expected, vocabularies, naming) for naming in possible]
+    return fitting(maps, partial(by_groups, file=file.arrays, two_files=file.two_files), file.arrays)
 
 
 def _warn_of_age(

@@ -359,16 +359,16 @@ def test_every_product_of_up_to_three_axes_is_that_of_numpys_einsum():
     ("...ab,bc->...ac", (4, 2), "xyab,bc->xyac"), ("ab...,b->a...", (4, 1), "abxy,b->axy"),
     ("...a,...a->...", (3, 2), "xya,ya->xy"), ("...,a->a...", (2, 1), "xy,a->axy"),
 ])  # fmt: skip
-def test_an_ellipsis_is_planned_as_the_letters_that_it_stands_for(dotted, ranks, spelt):
-    assert contraction.plan(dotted, *ranks) == contraction.plan(spelt, *ranks) is not None
+def test_an_ellipsis_is_multiplied_as_the_letters_that_it_stands_for(dotted, ranks, spelt):
+    assert contraction.product_of(dotted, *ranks) == contraction.product_of(spelt, *ranks) is not None
 
 
 @pytest.mark.parametrize(("equation", "ranks"), [
     ("ab,bc", (2, 2)), ("ab->b", (2, 0)), ("aa,ab->ab", (2, 2)), ("ab,bc->aa", (2, 2)), ("ab,bc->ad", (2, 2)),
     ("...a,ab->b", (3, 2)), ("ab,bc->ac", (3, 2)), ("ab,bc->ac", (2, 3)),
 ])  # fmt: skip
-def test_what_is_no_product_of_matrices_has_no_plan(equation, ranks):
-    assert contraction.plan(equation, *ranks) is None
+def test_what_is_no_product_of_matrices_is_none(equation, ranks):
+    assert contraction.product_of(equation, *ranks) is None
 
 
 @pytest.mark.parametrize(("equation", "a", "b"), [

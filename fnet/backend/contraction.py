@@ -15,7 +15,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Product:
     """Axes of each operand summed alone, their orders (batch, rows or contracted, ...), and the result's order."""
 
     sums: tuple[tuple[int, ...], tuple[int, ...]]
@@ -30,9 +30,9 @@ def einsum(equation: str, *operands: Any) -> Any:
     operands = tuple(map(np.asarray, operands))
     require_sizes(equation, *(x.shape for x in operands))
     if len(operands) == 2:
-        product = plan(equation.replace(" ", ""), *(x.ndim for x in operands))
+        product = product_of(equation.replace(" ", ""), *(x.ndim for x in operands))
         if product is not None:
-            return _product(product, *operands)
+            return _multiplied(product, *operands)
     return np.einsum(equation, *operands, optimize=True)
 
 
@@ -49,7 +49,7 @@ def require_sizes(equation: str, *shapes: tuple[int, ...]) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def plan(equation: str, rank_a: int, rank_b: int) -> Plan | None:
+def product_of(equation: str, rank_a: int, rank_b: int) -> Product | None:
     """How a matrix product computes `equation`; None where it cannot (diagonals, implicit output)."""
     if "->" not in equation or equation.count(",") != 1:
         return None
@@ -66,7 +66,7 @@ def plan(equation: str, rank_a: int, rank_b: int) -> Plan | None:
         return None
     if not set(out) <= set(a + b):
         return None
-    return _plan(a, b, out)
+    return _product(a, b, out)
 
 
 def _expand(term: str, rank: int, filler: str) -> str:
@@ -75,7 +75,7 @@ def _expand(term: str, rank: int, filler: str) -> str:
     return term.replace("...", filler[len(filler) - width :]) if "..." in term else term
 
 
-def _plan(a: str, b: str, out: str) -> Plan:
+def _product(a: str, b: str, out: str) -> Product:
     batch = [c for c in out if c in a and c in b]
     contracted = [c for c in a if c in b and c not in out]
     rows = [c for c in a if c in out and c not in b]
@@ -86,10 +86,10 @@ def _plan(a: str, b: str, out: str) -> Plan:
     order_b = tuple(kept_b.index(c) for c in [*batch, *contracted, *columns])
     order = [*batch, *rows, *columns]
     result = tuple(order.index(c) for c in out)
-    return Plan((lone_a, lone_b), (order_a, order_b), len(batch), len(contracted), result)
+    return Product((lone_a, lone_b), (order_a, order_b), len(batch), len(contracted), result)
 
 
-def _product(product: Plan, a: Any, b: Any) -> Any:
+def _multiplied(product: Product, a: Any, b: Any) -> Any:
     a = np.sum(a, axis=product.sums[0]) if product.sums[0] else a
     b = np.sum(b, axis=product.sums[1]) if product.sums[1] else b
     a, b = a.transpose(product.orders[0]), b.transpose(product.orders[1])

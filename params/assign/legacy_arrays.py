@@ -13,7 +13,7 @@ import numpy as np
 
 from fnet.types import Array
 from params.assign.group_names import stored_layers, within
-from params.assign.weight_paths import Loaded, Plan, Slot, listing, warn_of_twins
+from params.assign.weight_paths import Loaded, Slot, WeightMap, listing, warn_of_twins
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import UnsupportedLayer, WeightsMismatch, quoted
@@ -28,16 +28,16 @@ _TWICE = ("SpectralNormalization", "kernel")
 """The wrapper's variable for the kernel of its inner layer, which legacy files have once."""
 
 
-def by_order(work: Plan, converted: Converted, file: ModelFile, whole: bool = False) -> Loaded:
+def by_order(weight_map: WeightMap, converted: Converted, file: ModelFile, whole: bool = False) -> Loaded:
     """{params path: stored array or value}: layers with arrays, in the order of `layer_names`.
 
     Within a layer the trainable arrays come first. Names are a cross-check. whole: whether the model is that of the
     file, whose config says which layers are trainable.
     """
-    loaded = dict(work.preset)
+    loaded = dict(weight_map.preset)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
     stored = [layer for layer in file.arrays.layers if layer.arrays]
-    owned = Slots(work, untracked)
+    owned = Slots(weight_map, untracked)
     expected = [(part, slots) for part in stored_layers(converted) if (slots := owned.of(part))]
     if len(stored) != len(expected):  # without layers that may have an array of which no param is made (Discretization)
         names_stored = {layer.name for layer in stored}
@@ -53,7 +53,7 @@ def by_order(work: Plan, converted: Converted, file: ModelFile, whole: bool = Fa
         for slot, array in matched(layer, part, slots, whole):
             for path in owned.paths[slot.group, slot.number]:
                 loaded[path] = array
-    return _from_theano(work, loaded) if file.backend == "theano" else loaded
+    return _from_theano(weight_map, loaded) if file.backend == "theano" else loaded
 
 
 def _age(layers: Sequence[LegacyLayer]) -> str:
@@ -71,13 +71,13 @@ def _changed_inside(layer: LegacyLayer) -> str:
 
 
 class Slots:
-    """The slots of a plan by owner, and the params paths of each place in the file."""
+    """The slots of a map by owner, and the params paths of each place in the file."""
 
-    def __init__(self, work: Plan, untracked: tuple[str, ...] = ()) -> None:
-        self._walk = work.walk
+    def __init__(self, weight_map: WeightMap, untracked: tuple[str, ...] = ()) -> None:
+        self._walk = weight_map.walk
         self._owned: dict[Any, list[tuple[int, Slot]]] = defaultdict(list)
         self.paths: dict[tuple[str, int], list[Any]] = defaultdict(list)
-        for number, slot in enumerate(work.slots):
+        for number, slot in enumerate(weight_map.slots):
             if slot.path is not None:
                 self.paths[slot.group, slot.number].append(slot.path)
             stored = slot.name not in untracked and (slot.owner.source.class_name, slot.name) != _TWICE
@@ -217,11 +217,11 @@ OTHERS = ("Conv1DTranspose", "Conv3DTranspose", "DepthwiseConv2D", "SeparableCon
 """Classes whose kernels it should flip, but does not."""
 
 
-def _from_theano(work: Plan, arrays: Loaded) -> Loaded:
+def _from_theano(weight_map: WeightMap, arrays: Loaded) -> Loaded:
     """`arrays` of a file of Keras 2.0 to 2.3 on Theano, whose convolutions flip their kernels, with flipped kernels, as
     in Keras. Raises UnsupportedLayer for kernels that Keras should flip, but does not."""
     changed = dict(arrays)
-    for slot in work.slots:
+    for slot in weight_map.slots:
         array = None if slot.path is None else arrays.get(slot.path)
         if slot.path is None or not isinstance(array, StoredArray) or not slot.name.endswith("kernel"):
             continue

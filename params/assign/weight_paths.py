@@ -86,7 +86,7 @@ class _Layer(NamedTuple):
 
 
 @dataclass(eq=False)
-class Plan:
+class WeightMap:
     """The slots of all parameters, in the order of Keras's variables, and the parameters that are not in arrays."""
 
     whole: Converted
@@ -177,19 +177,19 @@ def entry_of(step: Any) -> Entry:
     return LAYERS[name] if name else Entry(function)
 
 
-def plan(
+def map_weights(
     converted: Converted, expected: ParamTree, vocabularies: Vocabularies = in_configs, naming: Naming = KERAS_3
-) -> Plan:
+) -> WeightMap:
     """The slots of a model with the params `expected`."""
     walk = Walk(naming)
     walk.visit(converted, "", expected)
-    work = Plan(converted, vocabularies, walk)
-    work.add(converted, expected, ())
-    return work
+    weight_map = WeightMap(converted, vocabularies, walk)
+    weight_map.add(converted, expected, ())
+    return weight_map
 
 
 def by_groups(
-    work: Plan,
+    weight_map: WeightMap,
     file: WeightTree,
     names: bool = True,
     two_files: bool = False,
@@ -200,24 +200,24 @@ def by_groups(
     names: whether layer names must agree too. two_files: whether the config is of another file. every: the arrays that
     must be used, by default all of the file.
     """
-    arrays, missing, used = dict(work.preset), [], set()
-    for slot in work.slots:
+    arrays, missing, used = dict(weight_map.preset), [], set()
+    for slot in weight_map.slots:
         array = array_of(stored_at(file, slot), slot)
         if array is not None:
             used.add(array.place)
-        elif slot.path is not None and slot.path not in work.preset and not slot.of_training:
+        elif slot.path is not None and slot.path not in weight_map.preset and not slot.of_training:
             missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
         if array is not None and slot.path is not None:
             arrays[slot.path] = array
     if names:
-        _check_names(work, file, two_files)
-    used |= copies(work.slots, file)
-    training = of_training(work)
+        _check_names(weight_map, file, two_files)
+    used |= copies(weight_map.slots, file)
+    training = of_training(weight_map)
     every = file.every if every is None else every
     extra = sorted({array.place for array in every if not training.match(array.place)} - used)
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
-    _warn_of_twins(work, arrays)
+    _warn_of_twins(weight_map, arrays)
     return arrays
 
 
@@ -227,9 +227,9 @@ def array_of(variables: Variables, slot: Slot) -> StoredArray | None:
     return variables.arrays[slot.number] if array is None and 0 <= slot.number < len(variables.arrays) else array
 
 
-def of_training(work: Plan) -> re.Pattern[str]:
+def of_training(weight_map: WeightMap) -> re.Pattern[str]:
     """A pattern of the places of arrays that only training reads."""
-    models = {"", *work.walk.models}  # "": the whole may be a custom layer
+    models = {"", *weight_map.walk.models}  # "": the whole may be a custom layer
     return re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
 
 
@@ -242,29 +242,29 @@ def stored_at(file: WeightTree, slot: Slot) -> Variables:
     return variables if place is None else file.groups[place]
 
 
-def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
+def _warn_of_twins(weight_map: WeightMap, arrays: Loaded) -> None:
     """Warn where the arrays of a custom layer could be confused: groups number them and do not name them."""
-    custom = {owner for owner in {slot.owner for slot in work.slots} if owner.is_own}
-    own = ((slot.group, slot) for slot in work.slots if slot.path is not None and slot.owner in custom)
+    custom = {owner for owner in {slot.owner for slot in weight_map.slots} if owner.is_own}
+    own = ((slot.group, slot) for slot in weight_map.slots if slot.path is not None and slot.owner in custom)
     for slots in grouped(own).values():
         warn_of_twins(slots[0].owner.source.label, [(slot.name, arrays[slot.path]) for slot in slots if slot.path])
 
 
 def fitting(
-    plans: Iterable[Callable[[], Plan]],
-    fill: Callable[[Plan], Result],
+    maps: Iterable[Callable[[], WeightMap]],
+    fill: Callable[[WeightMap], Result],
     file: WeightTree,
     arrays: Callable[[Result], int] = lambda _: 0,
 ) -> Result:
-    """The result of `fill` for the plan that fits the file; where several fit, for that with the most `arrays`, and of
+    """The result of `fill` for the map that fits the file; where several fit, for that with the most `arrays`, and of
     these for that with the most similar groups."""
     results: list[tuple[int, int, Result]] = []
     errors: list[ModelFileError] = []
-    for make in plans:
+    for make in maps:
         try:
-            work = make()
-            result = fill(work)
-            results.append((-arrays(result), len(set(work.walk.groups.values()) ^ file.groups.keys()), result))
+            weight_map = make()
+            result = fill(weight_map)
+            results.append((-arrays(result), len(set(weight_map.walk.groups.values()) ^ file.groups.keys()), result))
         except (WeightsMismatch, UnsupportedLayer) as error:
             errors.append(error)
     if not results:
@@ -299,13 +299,13 @@ def variables_of(file: WeightTree, group: str) -> Variables:
     return variables or NO_ARRAYS
 
 
-def _check_names(work: Plan, file: WeightTree, two_files: bool) -> None:
+def _check_names(weight_map: WeightMap, file: WeightTree, two_files: bool) -> None:
     """Refuse layer names in the weights that differ from those of the config.
 
     two_files: Keras numbers the layers of a session, so those of a config and of weights from another session have
     other names. Names that the config lacks mean nothing then; the same names in another order are refused.
     """
-    owners = [(owner, group) for owner, group in work.walk.named if "name" in owner.source.config]
+    owners = [(owner, group) for owner, group in weight_map.walk.named if "name" in owner.source.config]
     stored = {group: file.groups[group].name for _, group in owners if group in file.groups}
     if two_files and not set(stored.values()) <= {None, *(owner.source.name for owner, _ in owners)}:
         return

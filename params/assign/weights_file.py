@@ -26,14 +26,14 @@ from params.assign.values import compare_with, from_cudnn, values
 from params.assign.weight_paths import (
     NO_ARRAYS,
     Loaded,
-    Plan,
     Slot,
+    WeightMap,
     by_groups,
     entry_of,
     fitting,
     grouped,
+    map_weights,
     of_training,
-    plan,
     split_name,
     stored_at,
 )
@@ -78,7 +78,7 @@ def load_weights(
         if by_name or skip_mismatch:
             return _load_partly(converted, expected, params, file, by_name=by_name, skip=skip_mismatch)
         if file.format == "h5":
-            arrays = by_order(_plan(converted, params, expected), converted, _in_order(converted, file))
+            arrays = by_order(_map_of(converted, params, expected), converted, _in_order(converted, file))
         else:
             arrays = _by_groups(converted, params, expected, file)
         return values(arrays, expected)
@@ -90,21 +90,21 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
     """The arrays of a file with groups, by any version of Keras: the first combination that fits fully is right."""
     errors: list[WeightsMismatch] = []
 
-    def fill(work: Plan) -> Loaded:
-        return by_groups(_regrouped(work, file.arrays), file.arrays, names=False)
+    def fill(weight_map: WeightMap) -> Loaded:
+        return by_groups(_regrouped(weight_map, file.arrays), file.arrays, names=False)
 
-    for plans in _plans(converted, params, expected, file):
+    for maps in _weight_maps(converted, params, expected, file):
         try:
-            return fitting(plans, fill, file.arrays)
+            return fitting(maps, fill, file.arrays)
         except WeightsMismatch as error:
             errors.append(error)
     raise errors[0]
 
 
-def _plans(
+def _weight_maps(
     converted: Converted, params: Params, expected: ParamTree, file: ModelFile
-) -> Iterator[list[Callable[[], Plan]]]:
-    """What a file with groups may mean, the likeliest first: each a plan for every way to name the groups.
+) -> Iterator[list[Callable[[], WeightMap]]]:
+    """What a file with groups may mean, the likeliest first: each a map for every way to name the groups.
 
     An fnet model does not record which of its layers are one object. These are tried in turn: none; those with the
     same name and step whose params are the same arrays, as from the loader; all with the same name and step. Nor does
@@ -118,7 +118,7 @@ def _plans(
     for arrays in SHARED_BY:
         as_shared = renamed if arrays is None else _shared(renamed, params, arrays)
         if as_shared is not None:
-            yield [partial(_plan, as_shared, params, expected, way) for way in ways]
+            yield [partial(_map_of, as_shared, params, expected, way) for way in ways]
 
 
 def _renamed(converted: Converted, classes: Container[str]) -> Converted:
@@ -135,12 +135,12 @@ def _renamed(converted: Converted, classes: Container[str]) -> Converted:
     )
 
 
-def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> Plan:
-    """The plan of a model; constants, vocabularies and rng, which are not arrays of the file, stay as they are."""
-    work = plan(converted, expected, naming=naming)
-    slots = {slot.path for slot in work.slots}
-    work.preset |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
-    return work
+def _map_of(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> WeightMap:
+    """The map of a model; constants, vocabularies and rng, which are not arrays of the file, stay as they are."""
+    weight_map = map_weights(converted, expected, naming=naming)
+    slots = {slot.path for slot in weight_map.slots}
+    weight_map.preset |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
+    return weight_map
 
 
 SHARED_BY: tuple[Callable[[Params], Any] | None, ...] = (
@@ -184,20 +184,20 @@ NOWHERE = "\0"
 """The group of a layer whose name the file lacks: no file has a group of this name."""
 
 
-def _regrouped(work: Plan, file: WeightTree, by_name: bool = False) -> Plan:
-    """The plan with the groups that the file has for layers with these names.
+def _regrouped(weight_map: WeightMap, file: WeightTree, by_name: bool = False) -> WeightMap:
+    """The map with the groups that the file has for layers with these names.
 
     Groups number the layers of a class in Keras's order, which may differ from that of a graph of fnet. So where the
     names of all layers of a class match, they decide; by_name: those of the model's own layers always do.
     """
     siblings: dict[tuple[str, str], dict[str, str]] = {}
-    for owner, group in work.walk.named:
+    for owner, group in weight_map.walk.named:
         parent, _, last = group.rpartition("/")
         siblings.setdefault((parent, split_name(last)[0]), {})[group] = owner.source.name
     moved: dict[str, str] = {}
     for (parent, base), names in siblings.items():  # outer models first
-        if by_name and parent == work.walk.naming.layers:
-            named = {file.groups[place].name: place for place in _tops(work, file) & file.groups.keys()}
+        if by_name and parent == weight_map.walk.naming.layers:
+            named = {file.groups[place].name: place for place in _tops(weight_map, file) & file.groups.keys()}
             moved |= {group: named.get(name, NOWHERE) for group, name in names.items()}
             continue
         home = _moved(parent, moved)
@@ -208,23 +208,24 @@ def _regrouped(work: Plan, file: WeightTree, by_name: bool = False) -> Plan:
         there = {file.groups[place].name: place for place in places if place in file.groups}
         agree = set(there) == set(names.values())
         moved |= {g: there[name] if agree else place for (g, name), place in zip(names.items(), places, strict=True)}
-    work.slots = [replace(slot, group=_moved(slot.group, moved), home=_moved(slot.home, moved)) for slot in work.slots]
-    work.walk.groups = {key: _moved(group, moved) for key, group in work.walk.groups.items()}
-    work.walk.models = [_moved(group, moved) for group in work.walk.models]
-    return work
+    walk, move = weight_map.walk, partial(_moved, moved=moved)
+    weight_map.slots = [replace(slot, group=move(slot.group), home=move(slot.home)) for slot in weight_map.slots]
+    walk.groups = {key: move(group) for key, group in walk.groups.items()}
+    walk.models = list(map(move, walk.models))
+    return weight_map
 
 
-def _tops(work: Plan, file: WeightTree) -> set[str]:
+def _tops(weight_map: WeightMap, file: WeightTree) -> set[str]:
     """The groups of the layers of the model itself in a file."""
-    training = of_training(work)
-    tops = {_top(work, group) for group in file.groups if not training.match(f"{group}/")}
-    return tops - {"", work.walk.naming.layers}
+    training = of_training(weight_map)
+    tops = {_top(weight_map, group) for group in file.groups if not training.match(f"{group}/")}
+    return tops - {"", weight_map.walk.naming.layers}
 
 
-def _top(work: Plan, group: str) -> str:
+def _top(weight_map: WeightMap, group: str) -> str:
     """The group of the layer of the model itself that `group` is in: in its list, or under an attribute."""
     parts = group.split("/")
-    return "/".join(parts[: 2 if parts[0] == work.walk.naming.layers else 1])
+    return "/".join(parts[: 2 if parts[0] == weight_map.walk.naming.layers else 1])
 
 
 def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count: int) -> list[str]:
@@ -331,7 +332,7 @@ def _load_partly(
     file without names.
     """
     specs = dict(tree.items(expected))
-    slots = Slots(_plan(converted, params, expected))
+    slots = Slots(_map_of(converted, params, expected))
     if file.format == "h5":
         layers = _legacy_layers(slots, converted, _in_order(converted, file), by_name)
         found = _found(layers, specs, skip)
@@ -351,12 +352,12 @@ def _most(
     """What is found in a file with groups, in the combination that fits the most arrays."""
     specs = dict(tree.items(expected))
 
-    def fill(work: Plan) -> _Found:
-        work = _regrouped(work, file.arrays, by_name)
-        return _found(_group_layers(work, file.arrays, by_name, skip), specs, skip)
+    def fill(weight_map: WeightMap) -> _Found:
+        weight_map = _regrouped(weight_map, file.arrays, by_name)
+        return _found(_group_layers(weight_map, file.arrays, by_name, skip), specs, skip)
 
-    plans = chain.from_iterable(_plans(converted, params, expected, file))
-    return fitting(plans, fill, file.arrays, lambda found: len(found.arrays))
+    maps = chain.from_iterable(_weight_maps(converted, params, expected, file))
+    return fitting(maps, fill, file.arrays, lambda found: len(found.arrays))
 
 
 def _found(layers: Iterable[Layer], specs: Mapping[tuple[Any, ...], Any], skip: bool) -> _Found:
@@ -411,20 +412,19 @@ def _legacy_layers(slots: Slots, converted: Converted, file: ModelFile, by_name:
         yield part, layer.name, read
 
 
-def _group_layers(work: Plan, file: WeightTree, by_name: bool, skip: bool) -> Iterator[Layer]:
+def _group_layers(weight_map: WeightMap, file: WeightTree, by_name: bool, skip: bool) -> Iterator[Layer]:
     """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later. skip: the
     layers inside them one by one."""
-    tops, top = _tops(work, file), partial(_top, work)
-    named = work.walk.has_attributes(work.whole, "") or any(file.groups.get(place, NO_ARRAYS).name for place in tops)
+    walk, tops, top = weight_map.walk, _tops(weight_map, file), partial(_top, weight_map)
+    named = walk.has_attributes(weight_map.whole, "") or any(file.groups.get(place, NO_ARRAYS).name for place in tops)
     if by_name and not named:
         raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
 
     inside = grouped((top(group), array) for group, variables in file.groups.items() for array in variables.every)
-    slots_at = grouped((place, slot) for slot in work.slots for place in {slot.group, top(slot.group)})
-    slots, used = Slots(work), set()
-    for part in stored_layers(work.whole):
-        place = work.walk.groups[work.walk.identity(part)]
-        own = slots.of(part)
+    slots_at = grouped((place, slot) for slot in weight_map.slots for place in {slot.group, top(slot.group)})
+    slots, used = Slots(weight_map), set()
+    for part in stored_layers(weight_map.whole):
+        place, own = walk.groups[walk.identity(part)], slots.of(part)
         if not own or (place not in tops and not all(top(slot.group) in tops for slot in own)):
             continue
         # shared with another model, or those of a list that is an attribute
@@ -432,35 +432,35 @@ def _group_layers(work: Plan, file: WeightTree, by_name: bool, skip: bool) -> It
         used |= {place, *map(top, elsewhere)}
         every = [slot for home in (place, *elsewhere) for slot in slots_at[home]]
         if skip:
-            yield from _apart(work, file, every)
+            yield from _apart(weight_map, file, every)
         else:
-            yield part, quoted(place), partial(_from_groups, replace(work, slots=every), file, inside[place])
+            yield part, quoted(place), partial(_from_groups, replace(weight_map, slots=every), file, inside[place])
     for place in sorted(tops - used):
         if inside[place]:
             yield None, file.groups.get(place, NO_ARRAYS).name or place, dict
     if skip:
-        yield from _left_inside(work, file, used)
+        yield from _left_inside(weight_map, file, used)
 
 
-def _left_inside(work: Plan, file: WeightTree, tops: Container[str]) -> Iterator[Layer]:
+def _left_inside(weight_map: WeightMap, file: WeightTree, tops: Container[str]) -> Iterator[Layer]:
     """The objects inside the layers at `tops` of a file that the model does not have."""
-    copied = {join(slot.group, name) for slot in work.slots for name in slot.owner.entry.copies}
-    met = {array.place for slot in work.slots for array in stored_at(file, slot).every}
-    training = of_training(work)
+    copied = {join(slot.group, name) for slot in weight_map.slots for name in slot.owner.entry.copies}
+    met = {array.place for slot in weight_map.slots for array in stored_at(file, slot).every}
+    training = of_training(weight_map)
     for group, variables in file.groups.items():
         extra = any(not (array.place in met or training.match(array.place)) for array in variables.every)
-        if extra and group not in copied and _top(work, group) in tops:
+        if extra and group not in copied and _top(weight_map, group) in tops:
             yield None, quoted(group), dict
 
 
-def _apart(work: Plan, file: WeightTree, slots: Iterable[Slot]) -> Iterator[Layer]:
+def _apart(weight_map: WeightMap, file: WeightTree, slots: Iterable[Slot]) -> Iterator[Layer]:
     """The objects of a layer, each with arrays of its own: Keras skips one that does not fit, not those around it."""
     for group, own in grouped((slot.group, slot) for slot in slots).items():
         every = stored_at(file, own[0]).every
-        yield own[0].owner, quoted(group), partial(_from_groups, replace(work, slots=own), file, every)
+        yield own[0].owner, quoted(group), partial(_from_groups, replace(weight_map, slots=own), file, every)
 
 
-def _from_groups(work: Plan, file: WeightTree, inside: Iterable[StoredArray]) -> Loaded:
-    """The arrays of the slots of a plan. inside: those that must have a slot."""
-    arrays = by_groups(work, file, names=False, every=inside)
-    return {slot.path: arrays[slot.path] for slot in work.slots if slot.path in arrays}
+def _from_groups(weight_map: WeightMap, file: WeightTree, inside: Iterable[StoredArray]) -> Loaded:
+    """The arrays of the slots of a map. inside: those that must have a slot."""
+    arrays = by_groups(weight_map, file, names=False, every=inside)
+    return {slot.path: arrays[slot.path] for slot in weight_map.slots if slot.path in arrays}

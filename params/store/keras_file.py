@@ -23,7 +23,7 @@ from fnet.core.rules import own_layers
 from fnet.errors import ExportError
 from fnet.types import Params, ParamTree
 from params.assign.group_names import join
-from params.assign.weight_paths import plan
+from params.assign.weight_paths import map_weights
 from params.convert.conversion import Converted
 from params.convert.models import convert
 from params.errors import ModelFileError
@@ -121,13 +121,13 @@ def _with_given(converted: Converted, params: Params) -> dict[str, Any]:
 
 def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5_writer.Group:
     """The arrays of the params at the places where Keras looks for them."""
-    work = plan(converted, expected)
+    weight_map = map_weights(converted, expected)
     forms, leaves = dict(tree.items(expected)), dict(tree.items(params))
     root = hdf5_writer.Group()
-    for owner, group in [*work.walk.named, (converted, "")]:
+    for owner, group in [*weight_map.walk.named, (converted, "")]:
         _place(root, join(group, "vars")).attributes["name"] = owner.source.name
     homes = {id(part): inner for part, inner in _objects(converted, params)}
-    for slot in work.slots:
+    for slot in weight_map.slots:
         home = _place(root, join(slot.group, "vars"))
         if slot.name == "idf_weights":
             for name in ("", *slot.owner.entry.copies):
