@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from params.convert.generations import CALLS_ARE_COUNTED, Version, ages_of, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import WRITTEN, as_graphs, is_object, is_triple, policy, survey
+from params.file.keras_objects import WRITTEN, as_graphs, each_item, is_object, is_triple, policy, survey
 from params.file.model_file import UNSAID, ModelFile
 from params.table.entry import ADAPTED, MOST_BINS
 
@@ -47,12 +48,16 @@ KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod",
 """Layers whose first argument stays a list if it was one."""
 
 
+Refusing = Callable[[], AbstractContextManager[None]]
+"""Makes the context in which a part of a config may be refused: `nullcontext`, or one that gathers the errors."""
+
+
 def in_keras_3_form(
-    file: ModelFile, graphs: Collection[str] = (), refused: list[str] | None = None
+    file: ModelFile, graphs: Collection[str] = (), refusing: Refusing = nullcontext
 ) -> tuple[dict[str, Any], Version, bool]:
     """(config of a file in the form of Keras 3, version that wrote it, whether it has no modules of classes).
 
-    graphs: names of subclasses of Model that compute what their graph says. refused: takes what would else be an error.
+    graphs: names of subclasses of Model that compute what their graph says.
     """
     assert file.config is not None
     config = as_graphs(file.config, graphs) if graphs else file.config
@@ -60,23 +65,20 @@ def in_keras_3_form(
     if file.keras_version == UNSAID and is_object(file.config):
         first, version = ages_of(survey(file.config, {}).objects)
     if (3, 0) <= first < CALLS_ARE_COUNTED:
-        config = _counted(config, first == (3, 2), refused)
+        config = _counted(config, first == (3, 2), refusing)
     legacy = file.legacy or version < (3, 0)
     return modern(config, version < (3, 0)) if legacy else config, version, legacy
 
 
-def _counted(value: Any, lost: bool, refused: list[str] | None) -> Any:
+def _counted(value: Any, lost: bool, refusing: Refusing) -> Any:
     """A config of Keras 3.0 to 3.2 in which layers read the calls of others by their numbers in the file.
 
     Keras wrote those of the program, where a layer may have more calls, in other models; 3.2 wrote 0, which is lost. In
     the outputs the numbers are right, and what is no output is read by a layer: mostly that leaves one possibility.
     """
-    if isinstance(value, list):
-        return [_counted(item, lost, refused) for item in value]
-    if not isinstance(value, dict):
-        return value
-    value = {key: _counted(item, lost, refused) for key, item in value.items()}
-    if "output_layers" not in value or not isinstance(layers := value.get("layers"), list):
+    value = each_item(_counted, value, lost, refusing)
+    layers = value.get("layers") if isinstance(value, dict) and "output_layers" in value else None
+    if not isinstance(layers, list):
         return value
     read, ends = defaultdict[str, list[int]](list), defaultdict[str, set[int]](set)
     for layer in layers:
@@ -89,12 +91,8 @@ def _counted(value: Any, lost: bool, refused: list[str] | None) -> Any:
         name, count = layer.get("name"), len(layer.get("inbound_nodes", ()))
         if name in read and count:
             own = {number - (layer["class_name"] == "Functional") for number in ends[name]}
-            try:
+            with refusing():
                 numbers[name] = _numbers(f"{layer['class_name']} {quoted(name)}", read[name], count, own, lost)
-            except UnsupportedLayer as error:
-                if refused is None:
-                    raise
-                refused.append(str(error))
     return {
         **value,
         "layers": [{**layer, "inbound_nodes": _renumbered(layer["inbound_nodes"], numbers)} for layer in layers],
@@ -121,9 +119,7 @@ def _renumbered(value: Any, numbers: dict[str, dict[int, int]]) -> Any:
     if is_triple(value):
         name, number, index = value
         return [name, numbers.get(name, {}).get(number, number), index]
-    if isinstance(value, list):
-        return [_renumbered(item, numbers) for item in value]
-    return {key: _renumbered(item, numbers) for key, item in value.items()} if isinstance(value, dict) else value
+    return each_item(_renumbered, value, numbers)
 
 
 def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
@@ -139,12 +135,8 @@ def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
 
 def _object(value: Any, keras2: bool) -> Any:
     """Every layer inside `value` in the form of Keras 3."""
-    if isinstance(value, list):
-        return [_object(item, keras2) for item in value]
-    if not isinstance(value, dict):
-        return value
     if not is_object(value) or value["class_name"].startswith("__"):
-        return {key: _object(item, keras2) for key, item in value.items()}
+        return each_item(_object, value, keras2)
     if value["class_name"] == "TensorFlowOpLayer":
         from params.convert import graph_ops  # few files have one
 
@@ -162,7 +154,7 @@ def _layer_or_model(value: dict[str, Any], keras2: bool) -> dict[str, Any]:
     if not isinstance(config, dict):
         return value
     first = _first_input(config) if name == "Sequential" else []
-    config = {key: _object(item, keras2) for key, item in config.items()}
+    config = each_item(_object, config, keras2)
     changed = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: value.get(WRITTEN, name)}
     if changed["class_name"] == "Functional":
         _functional(config)
@@ -348,11 +340,7 @@ def _call(call: Any, first: dict[str, int], kept: bool) -> Any:
         if isinstance(value, list) and len(value) == 4 and value[0] == "_CONSTANT_VALUE":
             kwargs.update(value[3] if isinstance(value[3], dict) else {})
             return value[2]
-        if isinstance(value, list):
-            return [convert(item) for item in value]
-        if value == ELLIPSIS:
-            return {**ELLIPSIS, "config": {}}
-        return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return {**ELLIPSIS, "config": {}} if value == ELLIPSIS else each_item(convert, value)
 
     converted = convert(call)
     args = converted[0] if isinstance(converted, list) and len(converted) == 1 and not kept else converted

@@ -15,9 +15,7 @@ from fnet.writing import is_saved
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import of_file
 from params.convert.generations import Version, options_of_age, version_of
-from params.convert.legacy_config import in_keras_3_form
 from params.convert.mask_trace import trace_masks
-from params.convert.models import begin
 from params.convert.recognition import own_graphs
 from params.errors import ModelFileError, quoted
 from params.explaining.record import Explanation, Step, lost_masks, named, shown_specs
@@ -57,12 +55,7 @@ def opened(
     if file.config is None:
         raise weights_alone(file)
     with of_file(file.label):
-        lost: list[str] = []
-        config, version, legacy = in_keras_3_form(file, graphs, lost)
-        _, conversion = begin(config, layers, version, legacy)
-        refusals = Refusals(file, config, conversion, limits)
-        refusals.of_file += lost
-        yield file, refusals
+        yield file, Refusals(file, graphs, layers, limits)
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:

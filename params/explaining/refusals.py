@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -12,8 +12,9 @@ import fnet
 from fnet.core import infer, room
 from fnet.core.model import Model
 from fnet.types import Spec
-from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Conversion, Converted
-from params.convert.models import convert, convert_object
+from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted
+from params.convert.legacy_config import in_keras_3_form
+from params.convert.models import begin, convert, convert_object
 from params.convert.requirements import screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of, survey
@@ -36,16 +37,20 @@ class _RefusedStep(UnsupportedLayer):
 class Refusals:
     """The refusals of one file. converted, spec: the model with stand-ins and its inputs, if there is one."""
 
-    def __init__(self, file: ModelFile, config: Any, conversion: Conversion, limits: Limits) -> None:
-        self.config, self.conversion, self.room = config, conversion, (limits, file.stored)
-        self.objects = dict(objects(conversion.root))
-        self.outputs = dict(_outputs(conversion.root))
+    def __init__(
+        self, file: ModelFile, graphs: Collection[str], custom: Mapping[str, Callable[..., Any]], limits: Limits
+    ) -> None:
+        self.of_file: list[str] = []
+        """Reasons that do not concern a single layer."""
+        self.config, version, legacy = in_keras_3_form(file, graphs, self._refusing_file)
+        _, self.conversion = begin(self.config, custom, version, legacy)
+        self.room = limits, file.stored
+        self.objects = dict(objects(self.conversion.root))
+        self.outputs = dict(_outputs(self.conversion.root))
         self.of_layers: dict[str, str] = {}
         """{path: why}."""
         self.limits: dict[str, str] = {}
         """{path: what differs from Keras}."""
-        self.of_file: list[str] = []
-        """Reasons that do not concern a single layer."""
         for path in self.objects:
             self._convert_alone(path, has_tables=file.format != "h5")
         with self._refusing_file():

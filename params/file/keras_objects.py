@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from types import NoneType
 from typing import Any, TypeGuard
@@ -215,13 +215,9 @@ def as_graphs(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     found = set[str]()
 
     def change(value: Any) -> Any:
-        if isinstance(value, list):
-            return [change(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        value = {key: change(item) for key, item in value.items()}
-        own = [name for name in (value.get("registered_name"), value.get("class_name")) if name in names]
-        if not (own and is_object(value)):
+        value = each_item(change, value)
+        named = (value.get("registered_name"), value["class_name"]) if is_object(value) else ()
+        if not (own := [name for name in named if name in names]):
             return value
         found.update(own)
         if (kind := kind_of_graph(value["config"])) is None:
@@ -233,6 +229,15 @@ def as_graphs(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
         if name not in found and ">" not in name:
             raise ModelFileError(f"custom[{name!r}] is fnet.graph, but no model of the file is of that class")
     return changed
+
+
+def each_item(change: Callable[..., Any], value: Any, *options: Any) -> Any:
+    """A list or object of JSON with `change(item, *options)` for each one in it; any other value as it is."""
+    if isinstance(value, dict):
+        return dict(zip(value, each_item(change, [*value.values()], *options), strict=True))
+    if isinstance(value, list):
+        return [change(item, *options) if item.__class__ in NESTED else item for item in value]
+    return value
 
 
 def kind_of_graph(config: Any) -> str | None:
