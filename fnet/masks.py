@@ -43,9 +43,9 @@ def strip(x: Any) -> Any:
     return tree.map(values_of, x) if isinstance(x, tuple | list | dict) else x
 
 
-def first_mask(x: Any) -> Any:
-    """The mask of the first leaf of `x`: what Keras passes on after a layer with several inputs."""
-    if isinstance(x, tuple | list | dict):
-        leaves = tree.leaves(x)
-        return mask_of(leaves[0]) if leaves else None
-    return mask_of(x)
+def handed_on(x: Any, y: Any) -> Any:
+    """`y` with the masks of `x`, each output with that of the input in its place: what Keras does by default."""
+    if isinstance(x, Masked) and not isinstance(y, tuple | list | dict):
+        return Masked(y, x.mask)
+    masks = iter([mask_of(leaf) for leaf in tree.leaves(x)])
+    return tree.map(lambda leaf: masked(leaf, next(masks, None)), y)

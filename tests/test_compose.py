@@ -35,6 +35,20 @@ def twice(params, x, *, by=2.0):
     return (x, x * by)
 
 
+@layer(shape=lambda x: (x, {}))
+def pair(params, x):
+    return x
+
+
+def test_masks_go_from_each_input_to_the_output_in_its_place():
+    nodes = {"a": (bind(twice), fnet.masked_by("x", "m")), "b": (bind(pair), (fnet.at("a", 1), fnet.at("a", 0)))}
+    pooled = {f"p{i}": (fnet.global_average_pooling1d, fnet.at("b", i)) for i in (0, 1)}
+    step = graph({**nodes, **pooled}, inputs=("x", "m"), outputs=("p0", "p1"))
+    x, mask = np.array([[[1.0], [3.0]]], "float32"), np.array([[True, False]])
+    first, second = step({}, (x, mask))
+    assert (float(first[0, 0]), float(second[0, 0])) == (4.0, 1.0)
+
+
 def test_bound_layers_are_values():
     a, b = bind(dense, units=3, activation="relu"), bind(dense, activation="relu", units=3)
     assert a == b

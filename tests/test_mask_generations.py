@@ -11,6 +11,7 @@ from compare import yardstick
 from fnet import bind
 from fnet.core.model import Node
 from fnet.layers import merging
+from fnet.masks import mask_of, masked, values_of
 from params import UnsupportedLayer, load_keras
 from params.assign.weights_file import _layers
 from params.convert.legacy_config import modern
@@ -277,3 +278,42 @@ def test_a_query_whose_mask_is_only_passed_on(each_backend):
     assert np.abs(np.asarray(y)[0, 2]).max() > 1
     pooled = fnet.sequential(a=step, p=fnet.global_average_pooling1d)
     parity.assert_close(pooled({}, x), np.asarray(y)[:, :2].mean(1))
+
+
+class Sums(keras.Layer):
+    def call(self, inputs, mask=None):
+        return inputs[0] + 2 * inputs[1]
+
+
+def with_own_mask(params, x):
+    first, second = map(values_of, x)
+    return masked(first + 2 * second, mask_of(x[0]))
+
+
+def sums_of_a_model(version):
+    """A `.keras` of another version: a layer of its own of what a model gives with a mask, which its call has not."""
+    i = keras.Input((3, 2))
+    x = keras.Sequential([keras.Input((3, 2)), keras.layers.Masking()])(i)
+    data = parity.saved(keras.Model(i, keras.layers.GlobalAveragePooling1D(name="mean")(Sums(name="sums")([x, i]))))
+    config = json.loads(hostile.members_of(data)["config.json"])
+    for item in config["config"]["layers"][-2:]:
+        item["inbound_nodes"][0]["kwargs"]["mask"] = [None, None] if item["name"] == "sums" else None
+    return hostile.changed_zip(data, config=config, metadata={"keras_version": version})
+
+
+@pytest.mark.parametrize(
+    ("version", "carries"), [("3.3.3", False), ("3.6.0", True), ("3.10.0", True), ("3.11.0", False)]
+)
+def test_the_mask_of_a_layer_of_ones_own_with_several_inputs(version, carries):
+    """Keras 3.4 to 3.10 took the masks that the inputs carry, whatever the call says; before, none."""
+    x = np.array([[[1, 2], [0, 0], [3, 4]]], "float32")
+    plain = fnet.layer(shape=lambda x: (x[0], {}), mask="keep")(lambda params, x: x[0] + 2 * x[1])
+    own = fnet.layer(shape=lambda x: (x[0], {}), mask="own")(with_own_mask)
+    model, params = load_keras(sums_of_a_model(version), custom={"sums": plain})
+    parity.assert_close(model(params, x), 3 * (x[:, ::2] if carries else x).mean(1))
+    if carries:
+        with pytest.raises(UnsupportedLayer, match=r"'mean' uses the mask .* or None, in a call"):
+            load_keras(sums_of_a_model(version), custom={"sums": own})
+    else:
+        model, params = load_keras(sums_of_a_model(version), custom={"sums": own})
+        parity.assert_close(model(params, x), 3 * x.mean(1))

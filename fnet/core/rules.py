@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, cast
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.diagnosis import FAILURES, diagnosed
-from fnet.masks import Masked, first_mask, masked, strip
+from fnet.masks import Masked, handed_on, strip
 from fnet.records import dataclass
 from fnet.types import Params, Spec
 
@@ -159,7 +159,7 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
         if rules.mask == "own" or not isinstance(x, CARRIERS):
             return function(params, x, **options)
         y = function(params, strip(x), **options)
-        return masked(y, first_mask(x) if rules.keeps_mask(options) else None)
+        return handed_on(x, y) if rules.keeps_mask(options) else y
     except (*FAILURES, NotImplementedError) as error:
         if (clear := diagnosed(function, rules, options, params, x, error)) is error:
             raise

@@ -36,9 +36,9 @@ from params.convert.mask_effects import (
     after_call,
     as_masked,
     losing_cast,
-    of_unseen_query,
     paths_of,
     require_expressible,
+    with_masks_carried,
 )
 from params.errors import CorruptFile, LimitExceeded, UnsupportedLayer, quoted
 from params.file.keras_objects import (
@@ -286,7 +286,7 @@ def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict
     step, sources = step_and_sources(part, args, kwargs, conversion.keras2)
     if source.class_name == "GlobalAveragePooling1D" and kwargs.get("mask") and conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
-    step, sources = of_unseen_query(source, step, sources, conversion)
+    step, sources = with_masks_carried(part, step, sources, conversion)
     if conversion.masked and conversion.keras2:
         sources = as_masked(part, sources, kwargs, build.specs, conversion)
     elif conversion.masked and conversion.mixed:

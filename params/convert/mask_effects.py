@@ -19,9 +19,10 @@ from fnet.core import infer
 from fnet.core.compose import input_names
 from fnet.core.layer import Bound, bind
 from fnet.core.rules import rules_of
-from fnet.core.sources import Ref, at, feed, masked_by, references
+from fnet.core.sources import Ref, at, feed, masked_by, references, unmasked
 from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
+from fnet.tree import FrozenList
 from fnet.types import Spec
 from params.convert.conversion import Conversion, Converted, Effects
 from params.convert.generations import (
@@ -119,13 +120,19 @@ def as_masked(
     return sources
 
 
-def of_unseen_query(source: KerasObject, step: Any, sources: Any, conversion: Conversion) -> tuple[Any, Any]:
-    """(step, sources) of a call; attention whose call has None as the mask of the query passes that mask on unused.
+def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Conversion) -> tuple[Any, Any]:
+    """(step, sources) of a call, whose masks act inside the layer only: its output has those that its inputs carry.
 
     Keras before 3.11 wrote None for a mask that it did not know before the model ran, such as that of a nested model.
+    So attention passes on a mask of its query that it does not use, and layers that use none ignore those of the call.
     """
-    passes_on = conversion.masked and MERGES_SEE_MASKS <= conversion.version < CALLS_HAND_MASKS_ON
-    if not (passes_on and source.class_name in OF_SEVERAL and isinstance(sources, list | tuple)):
+    source = part.source
+    if not conversion.masked or not (3, 0) <= conversion.version < CALLS_HAND_MASKS_ON:
+        return step, sources
+    if not source.is_model and rules_of(step).mask != "own":
+        return step, unmasked(tree.freeze(sources))
+    attends = source.class_name in OF_SEVERAL and conversion.version >= MERGES_SEE_MASKS
+    if not (attends and isinstance(sources, list | tuple)):
         return step, sources
     query, *others = sources
     if not isinstance(query, masked_by) or query.mask is not None:
@@ -180,19 +187,28 @@ def _keep_given_mask_inside(
     merges = source.class_name in MERGES_BY_MASK and sees_several
     if marks.unsaid.intersection(values) and (merges or (not masks and _uses_masks(part))):
         raise UnsupportedLayer(
-            f"{source.label} uses the mask of an input that was given a mask in a call next to the one that it "
-            "carries; Keras 3.0 to 3.10 took the latter here: build the model with one of the two masks"
+            f"{source.label} uses the mask of an input that was given a mask, or None, in a call next to the one "
+            "that it carries; Keras 3.0 to 3.10 took the latter here: build the model with one of the two masks"
         )
+    several = source.class_name in OF_SEVERAL or (part.is_own and isinstance(sources, list | FrozenList | Mapping))
     if source.class_name in OF_SEVERAL:
         values = values[:1]
     carries = source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion)
-    if (source.class_name in OF_SEVERAL and not sees_several) or (masks and not carries):
+    if (several and not sees_several) or (masks and not carries):
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})
     elif carries:
         marks.carrying.add(name)
         given = 0 if source.is_model else marks.roots_of(masks)  # a model puts a given mask on its inputs
-        if given & ~marks.roots_of(values) or marks.unsaid.intersection(values):
+        unused = part.is_own and any(_is_unused(leaf.source, marks) for leaf in tree.leaves(tree.map(_Leaf, sources)))
+        if unused or given & ~marks.roots_of(values) or marks.unsaid.intersection(values):
             marks.unsaid.add(name)
+
+
+def _is_unused(source: Any, marks: Marks) -> bool:
+    """Whether a source has a mask that the call says it has not."""
+    if not isinstance(source, masked_by) or source.mask is not None or source == marks.read(source.values):
+        return False
+    return not marks.carrying.isdisjoint(references(source.values))
 
 
 def _uses_masks(part: Converted) -> bool:

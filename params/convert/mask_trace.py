@@ -12,7 +12,7 @@ from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.sources import resolve
-from fnet.masks import Masked, first_mask
+from fnet.masks import Masked, handed_on
 from fnet.shapes import sized
 from params.convert.conversion import BROKEN
 
@@ -38,8 +38,8 @@ def trace_masks(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> 
             except BROKEN:
                 outcomes[place] = "?"
                 return y
-        elif declared.keeps_mask(bound.options) and (mask := first_mask(x)) is not None:
-            y = tree.map(lambda a: Masked(a, mask), y)
+        elif declared.keeps_mask(bound.options):
+            y = handed_on(x, y)
         after = _has_mask(y)
         if before or after:
             gone = "used" if declared.mask == "own" else "lost"
