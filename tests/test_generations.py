@@ -337,6 +337,17 @@ def test_losses_and_metrics_inside_models_of_keras_2_are_the_identity(name, opti
     np.testing.assert_array_equal(model(params, X), X)
 
 
+@pytest.mark.parametrize(
+    "inner", [lambda: layers.GRU(3, stateful=True), lambda: keras.Sequential([layers.LSTM(2, stateful=True)])]
+)
+def test_stateful_layers_on_each_time_step_are_refused_in_files_of_keras_2(inner):
+    x = keras.Input(batch_shape=(2, 4, 3, 2))
+    keras_model = keras.Model(x, layers.TimeDistributed(inner())(x))
+    load_keras(of_an_earlier_keras(keras_model, "3.15.0"))
+    with pytest.raises(UnsupportedLayer, match="which Keras 2 runs once too often"):
+        load_keras(of_an_earlier_keras(keras_model, "2.15.0"))
+
+
 def test_spectral_normalization_of_integers_in_files_of_keras_2():
     dense = {"class_name": "Dense", "config": {"name": "dense", "trainable": True, "dtype": "float32", "units": 3}}
     kernel, bias, u = (np.linspace(0.1, 0.9, n, dtype="float32") for n in (6, 3, 3))

@@ -259,7 +259,10 @@ def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
 
 
 def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
-    """Refuse a wrapper whose policy overrides that of its layer, or that applies batch statistics to time steps."""
+    """Refuse a wrapper whose policy overrides that of its layer, or that applies batch statistics to time steps.
+
+    In Keras 2 a TimeDistributed over a stateful layer runs the first time step twice, and fails in `predict`.
+    """
     calls = keras2 and source.class_name == "TimeDistributed"
     for part in parts.values():
         by_batch = any(layer.all_options.get("training") for layer in infer.layers_in(part.step))
@@ -267,6 +270,11 @@ def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], ke
             raise UnsupportedLayer(
                 f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
                 "those of each time step or of all, as it goes; build the model without that argument"
+            )
+        if calls and infer.keeps_states(part.step):
+            raise UnsupportedLayer(
+                f"{source.label} holds a stateful layer, which Keras 2 runs once too often and cannot predict with; "
+                "build the model with stateful=False"
             )
         casts = part.source.policy in POLICIES  # layers of integers and texts leave floats as they come
         if not calls and not part.source.is_model and casts and part.source.policy != source.policy:
