@@ -45,14 +45,10 @@ def _require(traced: infer.TracedStep, does: str, needed: int, allowed: int) -> 
     if needed > allowed:
         much = f"{needed >> 20:,} MiB" if needed < 1 << 90 else f"over 2**{needed.bit_length() - 1} bytes"
         raise LimitExceeded(
-            f"step {_path(traced)} gives {quoted(traced.outputs, 120)}: for one row the model {does} {much}, and "
-            f"`Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you trust, give "
-            "limits with larger outputs"
+            f"step {quoted(tree.path_name(traced.path))} gives {quoted(traced.outputs, 120)}: for one row the model "
+            f"{does} {much}, and `Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you "
+            "trust, give limits with larger outputs"
         )
-
-
-def _path(traced: infer.TracedStep) -> str:
-    return quoted(tree.path_name(traced.path))
 
 
 def _is_open(traced: infer.TracedStep, shapes: list[Shape]) -> bool:

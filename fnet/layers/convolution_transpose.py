@@ -85,7 +85,7 @@ TAP = 1 << 15
 
 
 @remembered
-def _plan(
+def _crop_and_sizes(
     window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, output_padding: PerAxis | None
 ) -> tuple[Sizes, Sizes]:
     """(crop, output size) of each axis, checked against the shapes of input and kernel."""
@@ -113,7 +113,7 @@ def _conv_transpose(
     """The layers conv1d_transpose, conv2d_transpose, conv3d_transpose."""
     window = windows("conv{}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
     kernel = params["kernel"]
-    crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
+    crop, sizes = _crop_and_sizes(window, x.shape, kernel.shape, filters, output_padding)
     bias = params["bias"] if use_bias else None
     x = to_channels_last(x, window.data_format)
     y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)

@@ -44,7 +44,7 @@ def _pool_room(
 
 
 @remembered
-def _plan(window: Windows, shape: Sizes) -> tuple[Sizes, Pads, np.ndarray]:
+def _pads_and_counts(window: Windows, shape: Sizes) -> tuple[Sizes, Pads, np.ndarray]:
     """The size of the windows, the padding of each axis and how many inputs each window has, (*output, 1)."""
     sizes, _ = window.split_known(shape)
     pads = window.pads(sizes)
@@ -72,7 +72,7 @@ def _pooling(family: str, average: bool, **rules: Any) -> Callable[[int, str], C
         data_format: DataFormat | None = None,
     ) -> Array:
         window = _windows(rank, pool_size, strides, padding, data_format)
-        taps, pads, counts = _plan(window, x.shape)
+        taps, pads, counts = _pads_and_counts(window, x.shape)
         combine = ops.sum_pool if average else ops.max_pool
         first = window.data_format == "channels_first"
         y = combine(xp.moveaxis(x, 1, -1) if first else x, taps, window.strides, pads)

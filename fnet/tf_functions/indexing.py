@@ -43,11 +43,13 @@ def _is_mask(part: Any) -> bool:
     return hasattr(part, "dtype") and str(part.dtype) == "bool"
 
 
-def _parts(slice_spec: Any) -> Any:
-    """A key with slices in place of the dicts that files have where bounds are tensors."""
+def with_slices(slice_spec: Any) -> Any:
+    """A key with slices in place of the dicts that files have."""
     if isinstance(slice_spec, dict):
-        return builtins.slice(*(slice_spec.get(name) for name in ("start", "stop", "step")))
-    return [_parts(p) for p in slice_spec] if isinstance(slice_spec, list | tuple) else slice_spec
+        if slice_spec.keys() != {"start", "stop", "step"}:
+            raise ValueError(f"{slice_spec!r:.60} is not a slice")
+        return builtins.slice(slice_spec["start"], slice_spec["stop"], slice_spec["step"])
+    return [with_slices(p) for p in slice_spec] if isinstance(slice_spec, list | tuple) else slice_spec
 
 
 def _bound(value: Any) -> Any:
@@ -81,7 +83,7 @@ def _key_shape(shape: Shape, key: Any) -> Shape:
 
 def _getitem_rule(tensor: Any, slice_spec: Any = None, *, key: Any) -> Spec:
     spec = as_spec(tensor)
-    return Spec(_key_shape(spec.shape, key if slice_spec is None else _parts(slice_spec)), spec.dtype)
+    return Spec(_key_shape(spec.shape, key if slice_spec is None else with_slices(slice_spec)), spec.dtype)
 
 
 @function(_getitem_rule, "__operators__.getitem", sizes=("slice_spec",))
@@ -90,7 +92,7 @@ def getitem(tensor: Array, slice_spec: Any = None, *, key: Any = ()) -> Array:
     x = as_tensor(tensor)
     if slice_spec is None:
         return x[tuple(key) if isinstance(key, list | tuple) else key]
-    parts = _full(_parts(slice_spec), x.ndim)
+    parts = _full(with_slices(slice_spec), x.ndim)
     return x[tuple(_numbers(part) if isinstance(part, builtins.slice) else part for part in parts)]
 
 

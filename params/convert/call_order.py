@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from fnet.core.sources import references
+from fnet.core.sources import references, sorted_leaves
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -41,19 +41,12 @@ def layer_order(
     >>> layer_order(["a"], {"a": ["x"], "x": []}, {name: name for name in "axu"}, ["x", "u"])
     ['x', 'u', 'a']
     """
-    finished, met = _inputs_first(references(_by_key(outputs)), parents)
+    finished, met = _inputs_first(references(sorted_leaves(outputs)), parents)
     _, depths = _depths(finished, parents, layer)
     first = list(dict.fromkeys(layer[node] for node in met))
     lost = [layer[name] for name in inputs if layer[name] not in depths]
     ranks = {name: number for number, name in enumerate([*lost, *first])}
     return sorted(ranks, key=lambda name: (-depths.get(name, 0), ranks[name]))
-
-
-def _by_key(sources: Any) -> Any:
-    """A tree of sources with sorted keys: Keras flattens outputs in this order."""
-    if isinstance(sources, Mapping):
-        return {key: _by_key(sources[key]) for key in sorted(sources)}
-    return tuple(map(_by_key, sources)) if isinstance(sources, tuple | list) else sources
 
 
 def _depths(

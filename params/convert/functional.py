@@ -95,6 +95,12 @@ class _Building:
     logits: dict[str, str | Ref | None] = field(default_factory=dict)
     """{node: the source of what the sigmoid or softmax at its end was given}, for those that losses read."""
 
+    def add(self, name: str, step: Any, sources: Any, spec: Any, *entry: str) -> str:
+        """Add a node that is no call in the file; its name, `name` if that is free."""
+        name = self.names.fresh(name)
+        self.nodes[name], self.specs[name] = (step, sources, *entry), spec
+        return name
+
 
 def functional(
     source: KerasObject, conversion: Conversion, parts: dict[str, Converted], flags: dict[tuple[str, int], bool | None]
@@ -291,8 +297,11 @@ def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict
         sources = as_masked(part, sources, kwargs, build.specs, conversion)
     elif conversion.masked and conversion.mixed:
         sources = mapped(lambda each: _cast_first(build, part, each), tree.freeze(sources))
-    if part.operation and LOSSES & {source.class_name, source.config.get("function")}:
-        step, sources = _by_logits(build, step, sources)
+    loses = part.operation and LOSSES & {source.class_name, source.config.get("function")}
+    given = sources[1] if loses and isinstance(sources, tuple) else None
+    logits = _logits(build, given) if isinstance(given, str) else None
+    if logits is not None:  # so on TensorFlow, whatever the call says
+        return bind(step, from_logits=True), (sources[0], logits)
     return step, sources
 
 
@@ -301,15 +310,7 @@ def _cast_first(build: _Building, part: Converted, source: str | Ref) -> str | R
     spec = resolve(source, build.specs)
     if (cast := losing_cast(part, spec, build.conversion)) is None:
         return source
-    name = build.names.fresh(f"{part.source.name}_cast")
-    build.nodes[name], build.specs[name] = (cast, source), infer.infer(cast, spec)[0]
-    return name
-
-
-def _by_logits(build: _Building, step: Any, sources: Any) -> tuple[Any, Any]:
-    """A loss of what a sigmoid or softmax gives, from what that was given: so on TensorFlow, whatever the call says."""
-    logits = _logits(build, sources[1]) if isinstance(sources, tuple) and isinstance(sources[1], str) else None
-    return (step, sources) if logits is None else (bind(step, from_logits=True), (sources[0], logits))
+    return build.add(f"{part.source.name}_cast", cast, source, infer.infer(cast, spec)[0])
 
 
 def _logits(build: _Building, name: str) -> str | Ref | None:
@@ -333,9 +334,8 @@ def _linear_node(build: _Building, name: str, node: tuple[Any, ...]) -> str | Re
     linear = _linear(node[0])
     if linear is None or (linear == IDENTITY and isinstance(node[1], str | Ref)):
         return None if linear is None else node[1]
-    logits = build.names.fresh(f"{name}_logits")
-    build.nodes[logits] = linear, node[1], node[2] if len(node) > 2 else name
-    build.specs[logits], build.called[logits] = build.specs[name], build.called[name]
+    logits = build.add(f"{name}_logits", linear, node[1], build.specs[name], node[2] if len(node) > 2 else name)
+    build.called[logits] = build.called[name]
     return logits
 
 
@@ -504,12 +504,10 @@ FEW = 4096
 
 def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
     """Add a node for an array in the arguments; its numbers are in the params."""
-    name = build.names.fresh(f"{layer.name}_constant")
-    step = bind(constant, shape=value.shape, dtype=str(value.dtype))
-    build.nodes[name] = (step, ())
+    shape, dtype = value.shape, str(value.dtype)
     few = value.dtype.kind == "i" and value.size <= FEW
-    numbers = tuple(value.reshape(-1).tolist()) if few else None
-    build.specs[name] = fnet.Spec(value.shape, str(value.dtype), numbers)
+    spec = Spec(shape, dtype, tuple(value.reshape(-1).tolist()) if few else None)
+    name = build.add(f"{layer.name}_constant", bind(constant, shape=shape, dtype=dtype), (), spec)
     build.preset[name] = {"value": value}
     return name
 

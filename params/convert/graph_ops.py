@@ -191,14 +191,13 @@ def _call(name: str, node: dict[str, Any], constants: dict[str, Any], call: Any,
         inputs = [_input(constants.get(str(i)), str(i) in constants, tensors) for i in range(len(read))]
     except StopIteration:
         raise CorruptFile(f"TensorFlowOpLayer {quoted(name)} has fewer inputs than its node") from None
-    names = ROWS[node["op"]][1].split()
+    names, place = ROWS[node["op"]][1].split(), _FIRST.get(node["op"], 0)
     several = names[0].startswith("*")
-    after = len(names) - 1
-    first: Any = inputs[: len(inputs) - after] if several else inputs.pop(_FIRST.get(node["op"], 0))
-    rest = inputs[len(inputs) - after :] if several else inputs
-    others = [n for i, n in enumerate(names) if i != _FIRST.get(node["op"], 0)]
-    kwargs = {**dict(zip(others, map(_plain, rest), strict=False)), **options}
-    return [[*item, kwargs] for item in first] if several else [*first, kwargs]
+    after = len(inputs) - len(names) + 1 if several else place + 1
+    first, rest = inputs[place:after], inputs[:place] + inputs[after:]
+    del names[place]
+    kwargs = {**dict(zip(names, map(_plain, rest), strict=False)), **options}
+    return [[*item, kwargs] for item in first] if several else [*first[0], kwargs]
 
 
 def _input(constant: Any, is_constant: bool, tensors: Any) -> list[Any]:

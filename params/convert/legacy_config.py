@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from params.convert.generations import CALLS_ARE_COUNTED, Version, ages_of, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import WRITTEN, as_graphs, each_item, is_object, is_triple, policy, survey
+from params.file.keras_objects import (
+    WRITTEN,
+    as_graphs,
+    each_item,
+    histories,
+    is_history,
+    is_object,
+    is_triple,
+    policy,
+    survey,
+)
 from params.file.model_file import UNSAID, ModelFile
 from params.table.entry import ADAPTED, MOST_BINS
 
@@ -81,10 +91,9 @@ def _counted(value: Any, lost: bool, refusing: Refusing) -> Any:
     if not isinstance(layers, list):
         return value
     read, ends = defaultdict[str, list[int]](list), defaultdict[str, set[int]](set)
-    for layer in layers:
-        for name, number, *_ in _histories(layer.get("inbound_nodes")):
-            read[name].append(number)
-    for name, number, *_ in _histories(value["output_layers"]):
+    for name, number, *_ in histories([layer.get("inbound_nodes") for layer in layers]):
+        read[name].append(number)
+    for name, number, *_ in histories(value["output_layers"]):
         ends[name].add(number)
     numbers: dict[str, dict[int, int]] = {}
     for layer in layers:
@@ -292,30 +301,11 @@ def _is_keras2(call: Any) -> bool:
     return isinstance(call, list) or (isinstance(call, dict) and "args" not in call)
 
 
-def _histories(value: Any) -> Iterator[list[Any]]:
-    """The [layer, call, output, ...] in a tree."""
-    if _is_history(value):
-        yield value
-        yield from _histories(value[3:])
-    elif isinstance(value, list):
-        for item in value:
-            yield from _histories(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _histories(item)
-
-
-def _is_history(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) not in (3, 4) or (len(value) == 4 and not isinstance(value[3], dict)):
-        return False
-    return is_triple(value[:3])
-
-
 def _first_calls(layers: list[dict[str, Any]], trees: list[Any]) -> dict[str, int]:
     """{layer: the number of its first call}: 1 for nested models that were built with inputs of their own."""
     nested = {layer.get("name") or layer["config"].get("name") for layer in layers if "layers" in layer["config"]}
     seen: dict[str, int] = {}
-    for layer, call, *_ in _histories(trees):
+    for layer, call, *_ in histories(trees):
         if layer in nested:
             seen[layer] = min(call, seen.get(layer, call))
     return {name: min(number, 1) for name, number in seen.items()}
@@ -334,7 +324,7 @@ def _call(call: Any, first: dict[str, int], kept: bool) -> Any:
     kwargs: dict[str, Any] = {}
 
     def convert(value: Any) -> Any:
-        if _is_history(value):
+        if is_history(value):
             kwargs.update(value[3] if len(value) == 4 else {})
             return _tensor(value, first)
         if isinstance(value, list) and len(value) == 4 and value[0] == "_CONSTANT_VALUE":
@@ -356,7 +346,5 @@ def _end(value: Any, layers: list[dict[str, Any]], first: dict[str, int]) -> Any
             for item in layers
         )
         return [layer, call - first.get(layer, 0) + functional, index]
-    if isinstance(value, list):
-        ends = [_end(item, layers, first) for item in value]
-        return ends[0] if len(ends) == 1 else ends
-    return {key: _end(item, layers, first) for key, item in value.items()} if isinstance(value, dict) else value
+    ends = each_item(_end, value, layers, first)
+    return ends[0] if isinstance(ends, list) and len(ends) == 1 else ends

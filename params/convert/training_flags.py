@@ -7,14 +7,14 @@ call before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from params.convert.call_order import keras_order
 from params.convert.calls import by_keyword, end_of, tensors
 from params.convert.conversion import Conversion
 from params.errors import UnsupportedLayer, quoted
-from params.file.keras_objects import KerasObject, is_call, is_triple, layers_of
+from params.file.keras_objects import KerasObject, histories, is_call, layers_of
 from params.table.layers import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
 
 Flag: TypeAlias = bool | None
@@ -74,7 +74,8 @@ def _walk(model: KerasObject, layers: Sequence[KerasObject]) -> tuple[dict[Call,
         place: [(t.layer, t.call) for t in tensors(call) if by_name[t.layer].calls]
         for place, call in _calls(layers).items()
     }
-    ends = [end for end in _ends(model.config.get("output_layers"), by_name) if end in own]
+    ended = (end_of(history[:3], by_name) for history in histories(model.config.get("output_layers")))
+    ends = [place for end in ended if (place := (end.layer, end.call)) in own]
     flags, flag = dict[Call, Flag](), None
     for place in keras_order(ends, parents, {place: place[0] for place in own}):
         flag = flag if own[place] is None else own[place]
@@ -98,13 +99,3 @@ def by_default(layer: KerasObject) -> Flag:
     if layer.class_name in TRAINS_BY_DEFAULT:
         return True
     return False if layer.class_name in RESTS_BY_DEFAULT else None
-
-
-def _ends(value: Any, layers: dict[str, KerasObject]) -> Iterator[Call]:
-    """The calls whose outputs are the outputs of a model."""
-    if is_triple(value):
-        end = end_of(value, layers)
-        yield end.layer, end.call
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _ends(item, layers)

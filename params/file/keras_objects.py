@@ -446,6 +446,26 @@ def is_triple(value: Any) -> bool:
     )
 
 
+def histories(value: Any) -> Iterator[list[Any]]:
+    """The histories in a tree of them."""
+    if is_history(value):
+        yield value
+        yield from histories(value[3:])
+    elif isinstance(value, list):
+        for item in value:
+            yield from histories(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from histories(item)
+
+
+def is_history(value: Any) -> bool:
+    """Whether a JSON value is the history of a tensor, in Keras 2 perhaps with the further arguments of the call."""
+    if not isinstance(value, list) or len(value) not in (3, 4) or (len(value) == 4 and not isinstance(value[3], dict)):
+        return False
+    return is_triple(value[:3])
+
+
 def numbers(value: list[Any], floats: str = "float32") -> Array | None:
     """The array of a nested list of numbers, of int32, bool or `floats`; None for other values."""
     leaves = list(_leaves(value))

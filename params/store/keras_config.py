@@ -248,11 +248,6 @@ def literal(value: Any) -> Any:
     raise ExportError(f"a {type(value).__name__} has no form in a config: {value!r:.60}")
 
 
-def _array(value: Any) -> dict[str, Any]:
-    array = np.asarray(value)
-    return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
-
-
 def _tables(bound: Bound, params: Params) -> dict[str, Any]:
     """The tokens of a lookup without the special ones, and its idf weights."""
     table = params.get("vocabulary")
@@ -355,7 +350,8 @@ class _Calls:
         if isinstance(source, str | Ref):
             node = at(source).node
             if function_of(self.nodes[node].step) is constant:
-                return _array(self.params[self.nodes[node].params or node]["value"])
+                array = np.asarray(self.params[self.nodes[node].params or node]["value"])
+                return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
             return self.tensor(source)
         if isinstance(source, masked_by):
             return self.source(source.values)

@@ -13,6 +13,7 @@ from fnet.core.options import option_names
 from fnet.core.rules import call_of
 from fnet.core.sources import references
 from fnet.tf_functions import FUNCTIONS
+from fnet.tf_functions.indexing import with_slices
 from fnet.tf_functions.neural import depthwise_conv2d, separable_conv2d
 from params.errors import CorruptFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import KerasObject, above_one
@@ -124,19 +125,10 @@ def _named_arguments(function: Any, own: dict[str, str], call: dict[str, Any]) -
         if value is not None and (name in legal or not (default or name in WITHOUT_EFFECT)):
             arguments[name] = value
     if "slice_spec" in arguments and not references(arguments["slice_spec"]):
-        arguments["key"] = _key(arguments.pop("slice_spec"))
+        arguments["key"] = with_slices(arguments.pop("slice_spec"))
     if function in IN_PHASES and above_one(arguments.get("strides")) and above_one(arguments.get("dilations")):
         raise UnsupportedLayer("a call with strides and dilations, where TensorFlow strides in each phase by itself")
     return arguments
-
-
-def _key(spec: Any) -> Any:
-    """A key of `__getitem__`, whose slices are dicts in the file."""
-    if isinstance(spec, dict):
-        if set(spec) != {"start", "stop", "step"}:
-            raise ValueError(f"{spec!r:.60} is not a slice")
-        return slice(spec["start"], spec["stop"], spec["step"])
-    return [_key(part) for part in spec] if isinstance(spec, list) else spec
 
 
 def listed() -> list[tuple[str, Any]]:
