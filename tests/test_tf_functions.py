@@ -551,6 +551,15 @@ def test_one_tensor_in_place_of_a_list(function, axis):
     assert infer.infer(model, fnet.Spec(x.shape))[0].shape == y.shape
 
 
+def test_the_coefficients_of_a_polynomial_may_all_be_numbers():
+    x = np.arange(24, dtype="float32").reshape(1, 4, 6)
+    found = config("math.polyval", {})
+    calls = [["_CONSTANT_VALUE", -1, number, {"x": ["x", 0, 0]}] for number in (2.0, -1.0, 0.5)]
+    found["config"]["layers"][1]["inbound_nodes"] = [calls]
+    model = convert(modern(found), version=(2, 15), legacy=True).step
+    np.testing.assert_array_equal(model({}, x), (2 * x - 1) * x + 0.5)
+
+
 def test_an_operation_of_a_node_that_is_not_in_the_table_is_refused_by_name():
     layer = {"name": "f", "node_def": {"op": "Betainc", "input": ["x"], "attr": {}}, "constants": {}}
     found = config("", {}, class_name="TensorFlowOpLayer")

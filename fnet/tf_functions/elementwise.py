@@ -374,7 +374,7 @@ def add_n(inputs: Sequence[Array]) -> Array:
     return first
 
 
-@function(lambda coeffs, x: _sum_rule(coeffs if len(coeffs) == 1 else [*coeffs, x]), "math.polyval")
+@function(lambda coeffs, x: _sum_rule(coeffs if len(coeffs) == 1 else [*coeffs, x]), "math.polyval", sizes=("coeffs",))
 def polyval(coeffs: Sequence[Array], x: Array) -> Array:
     """The polynomial of `x` with the coefficients `coeffs`, the highest power first."""
     *coeffs, x = together(*coeffs, x)
