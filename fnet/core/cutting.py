@@ -208,8 +208,7 @@ class _Cut:
 
     def is_changed(self, name: str) -> bool:
         """Whether a node's step is itself cut, and returns a tuple of the needed values."""
-        inside = [rest for rest in (*self.fed.get(name, ()), *self.needed[name]) if rest is not None]
-        return bool(inside)
+        return any(rest is not None for rest in (*self.fed.get(name, ()), *self.needed[name]))
 
     def source(self, name: str, rest: str | None = None) -> str | Ref:
         """The source of a value in the part."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fnet.types import Array
 from params.assign.group_names import stored_layers, within
 from params.assign.weight_paths import Loaded, Slot, WeightMap, listing, warn_of_twins
 from params.convert.conversion import Converted
@@ -196,11 +195,7 @@ def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iter
 def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -> StoredArray:
     if a.shape[:-1] != array.shape[:-1] or b.shape != (a.shape[-1], array.shape[-1]):
         raise WeightsMismatch(f"{quoted(array.place)} {array.shape} has a low-rank update {a.shape} times {b.shape}")
-
-    def read() -> Array:
-        return np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype)
-
-    return dataclasses.replace(array, read=read)
+    return replace(array, read=lambda: np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype))
 
 
 def _short(name: str) -> tuple[str, str]:
@@ -239,8 +234,4 @@ def _from_theano(weight_map: WeightMap, arrays: Loaded) -> Loaded:
 
 def _reversed(array: StoredArray) -> StoredArray:
     axes = tuple(range(len(array.shape) - 2))
-
-    def read() -> Array:
-        return np.ascontiguousarray(np.flip(array.load(), axes))
-
-    return dataclasses.replace(array, read=read)
+    return replace(array, read=lambda: np.ascontiguousarray(np.flip(array.load(), axes)))

@@ -164,6 +164,7 @@ def _order(kind: str, options: Options) -> tuple[int, ...]:
 def torch_heads() -> Layout:
     """`torch.nn.MultiheadAttention(dim, heads, batch_first=True)`: the three projections in one matrix (3 dim, dim)."""
     parts = ("query_dense", "key_dense", "value_dense")
+    apart = heads_by_name({**{part: part for part in parts}, "output_dense": "out_proj"}, "weight", True)
 
     def there(params: Params, options: Options) -> Arrays:
         dims = {params[part]["kernel"].shape[0] for part in parts}
@@ -173,29 +174,20 @@ def torch_heads() -> Layout:
             raise ExportError(
                 f"the heads of PyTorch share one size: inputs {sorted(dims)}, heads {sorted(sizes)}, output {out}"
             )
-        (dim,) = dims
-        weights = [params[part]["kernel"].reshape(dim, dim).T for part in parts]
-        arrays = {"in_proj_weight": np.concatenate(weights)}
-        arrays["out_proj.weight"] = params["output_dense"]["kernel"].reshape(dim, dim).T
-        if "bias" in params["output_dense"]:
-            arrays["in_proj_bias"] = np.concatenate([params[part]["bias"].reshape(-1) for part in parts])
-            arrays["out_proj.bias"] = params["output_dense"]["bias"]
+        arrays = apart.there(params, options)
+        arrays["in_proj_weight"] = np.concatenate([arrays.pop(f"{part}.weight") for part in parts])
+        if "out_proj.bias" in arrays:
+            arrays["in_proj_bias"] = np.concatenate([arrays.pop(f"{part}.bias") for part in parts])
         return arrays
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
-        heads = options["num_heads"]
-        weight = arrays["in_proj_weight"]
-        dim = weight.shape[1]
-        params: Arrays = {
-            part: {"kernel": rows.T.reshape(dim, heads, -1)}
-            for part, rows in zip(parts, np.split(weight, 3), strict=True)
+        kinds = ("weight", "bias") if options["use_bias"] else ("weight",)
+        rows = {
+            f"{part}.{kind}": rows
+            for kind in kinds
+            for part, rows in zip(parts, np.split(arrays[f"in_proj_{kind}"], 3), strict=True)
         }
-        params["output_dense"] = {"kernel": arrays["out_proj.weight"].T.reshape(heads, -1, dim)}
-        if options["use_bias"]:
-            for part, row in zip(parts, np.split(arrays["in_proj_bias"], 3), strict=True):
-                params[part]["bias"] = row.reshape(heads, -1)
-            params["output_dense"]["bias"] = arrays["out_proj.bias"]
-        return params
+        return apart.back({**arrays, **rows}, options)
 
     return Layout(there, back)
 

@@ -84,12 +84,12 @@ def tensors(header: Mapping[str, Any], data: memoryview) -> Iterator[tuple[str, 
 def _entry(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
     """(dtype of the stored bytes, shape, begin, end) of a tensor."""
     match entry:
-        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)], **rest} if not rest:
-            sizes = [*shape, begin, end]
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)], **rest} if (
+            not rest and all(type(size) is int and size >= 0 for size in (*shape, begin, end))
+        ):
+            pass
         case _:
             raise CorruptFile(f"not a valid .safetensors file: tensor {quoted(name)} is {quoted(entry)}")
-    if not all(type(size) is int and size >= 0 for size in sizes):
-        raise CorruptFile(f"not a valid .safetensors file: tensor {quoted(name)} is {quoted(entry)}")
     if dtype not in DTYPES:
         raise CorruptFile(f"a tensor of {quoted(dtype)}")
     if len(shape) > MOST_AXES:
