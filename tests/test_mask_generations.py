@@ -280,6 +280,15 @@ def test_a_query_whose_mask_is_only_passed_on(each_backend):
     parity.assert_close(pooled({}, x), np.asarray(y)[:, :2].mean(1))
 
 
+def test_a_model_in_time_distributed_knows_which_times_are_hidden(each_backend):
+    """The product of hidden inputs is 0 in Keras 3; fnet gave the layer only masks of words in times."""
+    plus = bind(fnet.rescaling, scale=1.0, offset=1.0)
+    inner = fnet.graph({"a": (plus, "x"), "y": (fnet.multiply, ("a", "a"))}, inputs="x", outputs="y")
+    x = np.array([[[1.0, 2.0], [0.0, 0.0], [3.0, 4.0]]], "float32")
+    y = fnet.sequential(m=fnet.masking, t=bind(fnet.time_distributed, layer=inner))({}, x)
+    parity.assert_close(y, np.array([[[4.0, 9.0], [0.0, 0.0], [16.0, 25.0]]], "float32"))
+
+
 class Sums(keras.Layer):
     def call(self, inputs, mask=None):
         return inputs[0] + 2 * inputs[1]

@@ -160,17 +160,18 @@ def time_distributed(params: Params, x: Any, *, layer: Callable[..., Any], masks
     layer: any step; it runs once on (batch * time, ...), which gives the same values where it does not mix rows. A step
     that may mix rows runs on one time step after the other, as do recurrent layers with `stateful` at any depth in it,
     which keep their states, as in Keras. With masks="keras2" only the latter do: Keras 2 always runs the layer once.
-    params: {"layer": ...}. Mask: passed on unchanged; if it has more axes than (batch, time), as after an embedding of
-    (batch, time, words), the layer gets its slice of each time step. With masks="keras2" the output carries the output
-    mask of the layer, as (batch, time, words), or else the input mask as (batch, time), True for each time with a word;
-    so a layer over sentences masks the empty ones.
+    params: {"layer": ...}. Mask: passed on unchanged; a layer that uses masks, or a model, gets its slice of each time
+    step: (batch,), or (batch, words) after an embedding of (batch, time, words). With masks="keras2" the output carries
+    the output mask of the layer, as (batch, time, words), or else the input mask as (batch, time), True for each time
+    with a word; so a layer over sentences masks the empty ones.
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
     """
     values, mask = parted(x)
     batch, time = values.shape[:2]
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
-    inner_mask = mask if mask is not None and mask.ndim > 2 and (masks == "keras2" or _takes_mask(layer)) else None
+    gets_mask = mask is not None and (_takes_mask(layer) or (masks == "keras2" and mask.ndim > 2))
+    inner_mask = mask if gets_mask else None
     if infer.keeps_states(layer) or (masks == "keras3" and mixes_rows(layer)):
         y, _ = _in_turn(params.get("layer", EMPTY), values, inner_mask, layer, EMPTY)
         return masked(y, mask)
