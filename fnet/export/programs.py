@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,7 @@ def to_onnx(
     writing.require_format(path, ".onnx")
     from fnet.backend import jax_lowering
 
-    def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
-        return jax_lowering.onnx(f, specs, names, opset)
-
+    convert = partial(jax_lowering.onnx, opset=opset)
     return _write(model, params, path, input_shapes, convert, load_onnx)
 
 
@@ -55,10 +54,9 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
     writing.require_format(path, ".stablehlo")
     from fnet.backend import jax_lowering
 
-    def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
-        return jax_lowering.stablehlo(f, specs)
-
-    return _write(model, params, path, input_shapes, convert, load_stablehlo)
+    return _write(
+        model, params, path, input_shapes, lambda f, specs, _: jax_lowering.stablehlo(f, specs), load_stablehlo
+    )
 
 
 @needing("jax", "load_stablehlo")
@@ -189,12 +187,9 @@ def _write(
         if any(None in spec.shape[1:] for spec in specs):
             why = f"{why.splitlines()[0]}; sizes are free here: give them, (None, 100, 3), or in a shell --size 100"
         raise ExportError(why[:400]) from error
-    all_verdicts: list[Verdict] = []
-    for rows in ROWS:
-        x = drawn(takes, rows)
-        all_verdicts = [*all_verdicts, *_compared(model, params, x, program, load)]
+    batches = [_compared(model, params, drawn(takes, rows), program, load) for rows in ROWS]
     writing.write(path, program)
-    return all_verdicts
+    return [verdict for of_batch in batches for verdict in of_batch]
 
 
 def _compared(

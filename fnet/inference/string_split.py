@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fnet import tree
@@ -79,21 +80,14 @@ def _split_graph(model: Graph) -> tuple[Graph, Graph]:
             numeric_nodes.append((name, Node(numeric, Ref(name), node.params or name)))
         else:
             host_nodes.append((name, node))
-    numeric_names = {name for name, _ in numeric_nodes}
+    sources = {name: name if node.sources is None else node.sources for name, node in numeric_nodes}
     cut: dict[str, Any] = {}
-    numeric_nodes = [
-        (
-            name,
-            Node(
-                node.step,
-                _crossing(name if node.sources is None else node.sources, numeric_names - {name}, cut),
-                node.params,
-            ),
-        )
+    crossed = tuple(
+        (name, replace(node, sources=_crossing(sources[name], sources.keys() - {name}, cut)))
         for name, node in numeric_nodes
-    ]
-    outputs = _crossing(model.outputs, numeric_names, cut)
-    numeric_graph = Graph(tuple(numeric_nodes), FrozenDict({key: key for key in cut}), outputs)
+    )
+    outputs = _crossing(model.outputs, set(sources), cut)
+    numeric_graph = Graph(crossed, FrozenDict({key: key for key in cut}), outputs)
     return Graph(tuple(host_nodes), model.inputs, FrozenDict(cut)), numeric_graph
 
 
