@@ -24,7 +24,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops, xp
 from fnet.masks import Masked
-from fnet.strings import is_strings
+from fnet.strings import as_texts, is_strings, utf8
 from fnet.types import Array, Param, ParamTree, Spec
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -132,9 +132,9 @@ def _strong_name(value: Any) -> str:
 
 
 def together(*values: Any) -> list[Array]:
-    """`values` as arrays of one dtype, that of the first array among them; strings as they are."""
+    """`values` as arrays of one dtype, that of the first array among them; all strings as str, bytes too."""
     if is_strings(values):
-        return list(values)
+        return [as_texts(*utf8(value, "a function")) for value in values]
     name = next((name_of(leaf.dtype) for leaf in tree.leaves(values) if hasattr(leaf, "dtype")), None)
     return [tensor(value, name) for value in values]
 

@@ -101,6 +101,20 @@ def utf8(x: Any, layer: str) -> tuple[list[bytes], tuple[int, ...]]:
         return [_one(s, i, layer) for i, s in enumerate(items)], array.shape
 
 
+def as_texts(texts: list[bytes], shape: tuple[int, ...]) -> NumpyArray:
+    """UTF-8 bytes, the inverse of `utf8`, as an object array of str; those that are not UTF-8 stay bytes."""
+    y = np.empty(len(texts), object)
+    y[:] = [_decoded(text) for text in texts]
+    return y.reshape(shape)
+
+
+def _decoded(text: bytes) -> str | bytes:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
+
+
 def _one(item: Any, position: int, layer: str) -> bytes:
     if isinstance(item, bytes):
         return item

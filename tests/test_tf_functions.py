@@ -245,6 +245,21 @@ def test_patterns_that_python_would_read_otherwise_or_slowly_are_refused(pattern
         made("strings.regex_replace", {"pattern": pattern, "rewrite": ""}, shape=(None,), dtype="string")
 
 
+@pytest.mark.parametrize("kind", [object, str, bytes])
+def test_strings_are_equal_whether_bytes_or_not(kind):
+    """`upper` gives str; they were never equal to bytes."""
+    value = config("strings.upper", {}, shape=(None, 2), dtype="string")
+    for name, function in (("equal", "math.equal"), ("join", "__operators__.add")):
+        called = {"name": name, "trainable": True, "dtype": "float32", "function": function}
+        layer = {"class_name": "TFOpLambda", "config": called, "name": name}
+        value["config"]["layers"].append({**layer, "inbound_nodes": [["tf.f", 0, 0, {"y": ["x", 0, 0]}]]})
+    value["config"]["output_layers"] = [["equal", 0, 0], ["join", 0, 0]]
+    model = convert(modern(value), version=(2, 15), legacy=True).step
+    equal, joined = model({}, np.array([["A", "b"]], kind))
+    assert equal.tolist() == [[True, False]]
+    assert joined.tolist() == [["AA", "Bb"]]
+
+
 def test_strings_of_a_file(each_backend):
     model = made("strings.lower", {}, shape=(None, 2), dtype="string")
     assert (

@@ -17,24 +17,11 @@ from fnet.errors import InvalidInput
 from fnet.hashes import farmhash64, siphash64
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, reduced_shape
-from fnet.strings import utf8
+from fnet.strings import as_texts, utf8
 from fnet.tf_functions.rules import as_spec, function
 from fnet.types import Array, Axis, Positive, Spec
 
 Unit = Literal["BYTE", "UTF8_CHAR"]
-
-
-def _strings(texts: list[bytes], shape: Any) -> Array:
-    y = np.empty(len(texts), object)
-    y[:] = [_text(text) for text in texts]
-    return y.reshape(shape)
-
-
-def _text(text: bytes) -> str | bytes:
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text
 
 
 def _bytes(x: Any, name: str) -> Array:
@@ -53,7 +40,7 @@ def _of_text(x: Any) -> Spec:
 
 def _changed(x: Any, change: Callable[[bytes], bytes], name: str) -> Array:
     texts, shape = utf8(x, name)
-    return _strings([change(text) for text in texts], shape)
+    return as_texts([change(text) for text in texts], shape)
 
 
 def _cased(name: str, text: str, ascii_letters: Callable[[bytes], bytes], letters: Callable[[str], str]) -> Operation:
@@ -94,7 +81,7 @@ def substr(input: Array, pos: Array, len: Array, *, unit: Unit = "BYTE") -> Arra
     """`len` units from `pos` on, negative ones from the end; with a negative `len` all bytes, or no character."""
     x, starts, counts = np.broadcast_arrays(_bytes(input, "substr"), pos, len)
     parts = [_part(_units(t, unit), s, n) for t, s, n in zip(x.flat, starts.flat, counts.flat, strict=True)]
-    return _strings([part if isinstance(part, bytes) else part.encode() for part in parts], x.shape)
+    return as_texts([part if isinstance(part, bytes) else part.encode() for part in parts], x.shape)
 
 
 def _part(text: bytes | str, start: int, count: int) -> bytes | str:
@@ -148,7 +135,7 @@ def regex_replace(input: Array, *, pattern: str, rewrite: str, replace_global: b
     texts, shape = utf8(input, "regex_replace")
     search, count = _compiled(pattern), 0 if replace_global else 1
     changed = (search.sub(lambda _: rewrite, text.decode("utf-8", "replace"), count) for text in texts)
-    return _strings([text.encode() for text in changed], shape)
+    return as_texts([text.encode() for text in changed], shape)
 
 
 def _match_rule(input: Any, *, pattern: str) -> Spec:
@@ -176,7 +163,7 @@ def join(inputs: Sequence[Array], *, separator: str = "") -> Array:
     """The strings of several tensors (or single strings) joined, one of each."""
     rows = np.broadcast_arrays(*(_bytes(x, "join") for x in inputs))
     joined = map(separator.encode().join, zip(*(x.flat for x in rows), strict=True))
-    return _strings([*joined], rows[0].shape)
+    return as_texts([*joined], rows[0].shape)
 
 
 def _reduce_join_rule(inputs: Any, *, axis: Axis, keepdims: bool) -> Spec:
@@ -188,7 +175,7 @@ def reduce_join(inputs: Array, *, axis: int | None = None, keepdims: bool = Fals
     """The strings along `axis` (None: all) joined."""
     x = _bytes(inputs, "reduce_join")
     rows = x.reshape(1, -1) if axis is None else np.moveaxis(x, axis, -1)
-    y = _strings([*map(separator.encode().join, rows.reshape(-1, rows.shape[-1]))], rows.shape[:-1])
+    y = as_texts([*map(separator.encode().join, rows.reshape(-1, rows.shape[-1]))], rows.shape[:-1])
     kept = [1 if axis is None or i == axis % x.ndim else n for i, n in enumerate(x.shape)]
     return y.reshape(kept) if keepdims else y.reshape(()) if axis is None else y
 
@@ -243,4 +230,4 @@ def as_string(
     letter = "d" if kind in "iu" else "g" if shortest else "e" if scientific else "f"
     form = f"%{fill}{width if width > -1 else ''}{f'.{precision}' if precision > -1 else ''}{letter}"
     words = [str(n).lower() if kind == "b" else form % n for n in x.ravel().tolist()]
-    return _strings([word.encode() for word in words], x.shape)
+    return as_texts([word.encode() for word in words], x.shape)
