@@ -566,6 +566,12 @@ def test_one_tensor_in_place_of_a_list(function, axis):
     assert infer.infer(model, fnet.Spec(x.shape))[0].shape == y.shape
 
 
+def test_each_row_may_be_repeated_by_a_number_of_its_own(each_backend):
+    model = made("repeat", {"repeats": ["x", 0, 0], "axis": 0}, shape=(None,), dtype="int32")
+    assert infer.infer(model, infer.input_spec(model))[0].shape == (None,)
+    assert np.asarray(model({}, np.int32([2, 0, 3]))).tolist() == [2, 2, 3, 3, 3]
+
+
 def test_the_coefficients_of_a_polynomial_may_all_be_numbers():
     x = np.arange(24, dtype="float32").reshape(1, 4, 6)
     found = config("math.polyval", {})

@@ -240,7 +240,8 @@ def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
     spec = as_spec(x)
     flat = Spec((total(spec.shape),), spec.dtype) if axis is None else spec
     place = positive(axis or 0, len(flat.shape))
-    times = sizes_of(repeats)
+    one_each = isinstance(repeats, Spec) and repeats.shape == (None,)  # of an unknown number of entries
+    times = (None,) if one_each else sizes_of(repeats)
     size = flat.shape[place]
     if len(times) != 1 and size not in (None, len(times)):
         raise ValueError(f"{len(times)} repeats for {size} entries")
