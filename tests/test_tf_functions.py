@@ -237,12 +237,19 @@ def test_functions_of_strings_give_what_tensorflow_gives(each_backend, name, x, 
         assert_same(name, ours, theirs)
 
 
+NOT_RE2 = ["(a+)+b", "a*", "x|a?b?c?d", "[[:punct:]]", r"\pL", "a{9}", "^", "(?i)x", "a**", "["]
+
+
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+b", "a*", "a+b*c", "x|a?b?c?d", "[[:punct:]]", r"\pL", "a{9}", "^", "(?i)x", "a**", "["]
+    ("function", "options"),
+    [
+        *(("regex_replace", {"pattern": pattern, "rewrite": ""}) for pattern in [*NOT_RE2, "a+b*c"]),
+        *(("regex_full_match", {"pattern": pattern}) for pattern in [*NOT_RE2, "a+b*c+"]),
+    ],
 )
-def test_patterns_that_python_would_read_otherwise_or_slowly_are_refused(pattern):
+def test_patterns_that_python_would_read_otherwise_or_slowly_are_refused(function, options):
     with pytest.raises(UnsupportedLayer, match="pattern"):
-        made("strings.regex_replace", {"pattern": pattern, "rewrite": ""}, shape=(None,), dtype="string")
+        made(f"strings.{function}", options, shape=(None,), dtype="string")
 
 
 @pytest.mark.parametrize("kind", [object, str, bytes])
