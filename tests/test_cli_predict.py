@@ -160,6 +160,9 @@ def test_a_line_of_json_that_lacks_a_key_is_named_and_marked(folder, capsys, cap
         assert said in caplog.text
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--invalid", "raise") == (2, "")
     assert "x.jsonl, line 3 lacks b: {'a': 1, 'c': 3}; every line must be" in caplog.text
+    Path("n.jsonl").write_text('{"a": 1, "b": 2, "c": 3}\nnull\n')
+    assert run(capsys, "numbers.safetensors", "n.jsonl", "--invalid", "raise") == (2, "")
+    assert "n.jsonl, line 2 lacks a, b, c: None" in caplog.text
     Path("t.jsonl").write_text('{"id": 1, "text": "pelayanannya ramah"}\n{"id": 2}\n')
     assert [row["label"] is None for row in lines(capsys, TEXTS, "t.jsonl", "--keep", "id")] == [False, True]
 

@@ -90,6 +90,7 @@ def test_shapes_that_a_model_of_several_inputs_was_built_for():
     explained = fnet.explain(json.dumps(built).encode())
     assert (explained.inputs, explained.outputs) == ("float32[None, 3], float32[None, 4]", "float32[None, 7]")
     assert not explained.problems
+    assert fnet.load_keras(keras_zip(built, NO_WEIGHTS))[0]({}, [np.ones((2, 3)), np.ones((2, 4))]).shape == (2, 7)
     del built["build_config"]
     message = "Sequential 's' was saved before it was built, so the shapes of its inputs are unknown"
     assert message in fnet.explain(json.dumps(built).encode()).problems[0]
@@ -100,6 +101,15 @@ def test_shapes_that_a_model_of_several_inputs_was_built_for():
     del config["config"]["layers"][0]["config"]["batch_input_shape"]
     with pytest.raises(UnsupportedLayer, match=r"saved before it was built.* although it holds 2 arrays; call it once"):
         fnet.load_keras(legacy(config))
+
+
+def test_shapes_of_inputs_with_names_that_a_model_was_built_for():
+    layers = [{"module": None, "registered_name": "Own>Wider", "class_name": "Wider", "config": {"name": "wider"}}]
+    built = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    built["build_config"] = {"input_shape": {"few": [None, 3], "many": [None, 4]}}
+    wider = fnet.layer(shape=lambda x: (x["many"], {}), mask="drop")(lambda params, x: x["many"])
+    found = fnet.explain(keras_zip(built, NO_WEIGHTS), custom={"Own>Wider": wider})
+    assert (found.inputs, found.outputs) == ("float32[None, 3], float32[None, 4]", "float32[None, 4]")
 
 
 def test_sizes_after_a_refused_layer_are_not_guessed():

@@ -627,6 +627,8 @@ AT_ONE = {"strides": [1, 1, 1, 1], "rates": [1, 1, 1, 1], "padding": "SAME"}
     ("signal.stft", of_shape(2, 20_000), {"frame_length": 100, "frame_step": 10, "fft_length": 1024}),
     ("image.crop_and_resize", (PHOTO, of_shape(30, 4), np.zeros(30, "int32"), [50, 50]), {}),
     ("image.resize", (PHOTO, [300, 300]), {}),
+    ("image.resize", (PHOTO, [60, 900]), {}),
+    ("image.resize", (PHOTO, [300, 9000]), {"preserve_aspect_ratio": True}),
     ("image.resize_with_pad", PHOTO, {"target_height": 300, "target_width": 300}),
     ("image.extract_patches", PHOTO, {"sizes": [1, 3, 3, 1], **AT_ONE}),
     ("nn.local_response_normalization", of_shape(10, 10, 10, 8), {"depth_radius": 1000}),

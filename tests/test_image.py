@@ -85,6 +85,13 @@ def test_integers_stay_within_their_range():
     assert (y.min(), y.max()) == (0, 255)
 
 
+def test_the_contrast_of_images_that_are_nearly_flat_stays_within_the_range(each_backend):
+    """Its products are of 3e9, where float32 has steps of 256."""
+    flat = (200 + np.random.default_rng(0).integers(0, 3, (2, 5, 4, 3)) * 2**-16).astype("float32")
+    y = fnet.auto_contrast({}, flat)
+    assert (y.min(), y.max()) == (0, 255)
+
+
 def test_unknown_options_name_the_known_ones():
     x = np.zeros((1, 4, 4, 1), "float32")
     with pytest.raises(

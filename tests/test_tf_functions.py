@@ -481,6 +481,7 @@ OF_NUMBERS = ("reshape", "broadcast_to")
         ("nn.local_response_normalization", {"depth_radius": -1}),
         ("one_hot", {"depth": 2.5}),
         ("pad", {"paddings": [[1, 1]]}),
+        ("pad", {"paddings": [[0, 0], [0, -1], [0, 0]]}),
         ("reshape", {"shape": [5]}),
         ("reverse", {"axis": 3}),
         ("reverse", {"axis": [1, -2]}),

@@ -92,7 +92,7 @@ def recurrent(options: Recurrent, x: Sequence[str], classes: int) -> keras.Model
     vectorize = layers.TextVectorization(
         max_tokens=options.tokens, output_sequence_length=options.length, name="text_vectorization"
     )
-    vectorize.adapt(np.asarray(x, dtype=object))
+    vectorize.adapt(x)
     check_tokens(vectorize, x, options.tokens)
     if options.head == "last" and not options.ngrams:
         steps = [text, vectorize, *_reading(options), *_head(options.dropout, classes)]
@@ -168,7 +168,7 @@ def _linear(text: Any, known: Sequence[str], name: str, classes: int) -> Any:
     """
     layers = keras.layers
     weigh = layers.TextVectorization(20_000, output_mode="tf_idf", name=f"{name}_tf_idf", **NGRAMS[name])
-    weigh.adapt(np.asarray(known, dtype=object))
+    weigh.adapt(known)
     steps = [
         weigh,
         layers.UnitNormalization(name=f"{name}_unit"),

@@ -308,7 +308,7 @@ def norm(
     """The norm over one axis (of vectors) or two (of matrices); `axis=None`: over all axes, by default the 2-norm."""
     x = as_floats(x)
     axes = axes_of(axis, x.ndim)
-    if ord is None or (ord == "fro" and len(axes) == 2):
+    if ord is None:
         return xp.sqrt(xp.sum(xp.abs(x) ** 2, axis=axes, keepdims=keepdims))
     if len(axes) > 2:
         raise ValueError(f"norm takes one or two axes, got {axes}")
