@@ -452,6 +452,7 @@ def test_doctor_says_what_holds_the_machine_back(monkeypatch, capsys, tmp_path):
     fine = found(allowed=4, count=4, settable=True)
     assert not fine["processors"]["hinders"]
     assert not fine["threads"]["hinders"]
+    assert not found(allowed=4, count=2)["threads"]["hinders"]  # the host process says so, not a variable
     assert found(allowed=2, count=2)["processors"]["found"] == "2 of 4"
     assert found(allowed=2, count=2)["processors"]["hinders"]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -195,7 +195,9 @@ def test_states_of_bfloat16_can_be_carried(cell):
 @pytest.mark.parametrize("cell", ["simple_rnn_cell", "lstm_cell", "gru_cell"])
 def test_a_cell_computes_under_its_own_policy(cell):
     x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
-    wide, narrow = (fnet.bind(fnet.rnn, cell=fnet.bind(getattr(fnet, cell), units=3, dtype=d)) for d in (None, "float16"))
+    wide, narrow = (
+        fnet.bind(fnet.rnn, cell=fnet.bind(getattr(fnet, cell), units=3, dtype=d)) for d in (None, "float16")
+    )
     params = fnet.init(wide, 0, x.shape)
     y = narrow(params, x)
     np.testing.assert_array_equal(y, y.astype("float16"))

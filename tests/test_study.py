@@ -236,6 +236,17 @@ def test_the_files_of_finished_runs_are_compared_again(tiny, finished, tmp_path,
     assert "1 of 2 runs are finished and have their file" in caplog.text
 
 
+def test_a_layer_with_errors_that_are_no_numbers_is_the_worst():
+    from compare.studies import study
+
+    near, far, unknown = ({"fnet numpy": 1.0, "fnet jax": jax, "allowed": 2.0} for jax in (1.5, 3.0, None))
+    for layers, worst in (({"a": near, "b": far}, "b"), ({"a": far, "b": unknown, "c": near}, "b")):
+        assert study._without_layers({"rows": 3, "layers": layers}) == {
+            "rows": 3, "worst_layer": {"name": worst, **layers[worst]}
+        }  # fmt: skip
+    assert study._without_layers({"layers": {}}) == {"worst_layer": None}
+
+
 def test_a_second_process_in_one_folder_is_refused(tiny, tmp_path, caplog):
     (tmp_path / "results").mkdir()
     with locks.locked(tmp_path / "results"):
