@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import inspect
 import pkgutil
+from operator import attrgetter
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from fnet.core.options import option_names
 from fnet.core.rules import Rules
 from params.table.catalogue import catalogue
 from params.table.layers import LAYERS
+from params.table.tf_functions import FUNCTIONS
 from tests import telling
 from tests.cases import Case, all_cases
 from tests.cases.operations import CASES as OPERATIONS
@@ -89,6 +91,15 @@ def test_defaults_are_those_of_keras():
     others = [item for name, cls in classes.items() for item in _other_defaults(name, LAYERS[name].layer, cls)]
     others += [item for name, op in ops.items() for item in _other_defaults(name, getattr(operations, name), op)]
     assert others == []
+
+
+def test_defaults_are_those_of_tensorflow():
+    """Files leave out what a call does not give. None, theirs or ours, stands for what TensorFlow makes of it."""
+    import tensorflow as tf
+
+    known = {name: attrgetter(name)(tf) for name in FUNCTIONS if name != "math.approximate_equal"}
+    others = [item for name, theirs in known.items() for item in _other_defaults(name, FUNCTIONS[name], theirs)]
+    assert [item for item in others if None not in item] == []
 
 
 PROMISED = {
