@@ -135,7 +135,6 @@ def _split(model: Any, path: str) -> tuple[str, str | None]:
             if not isinstance(step, Model):
                 raise KeyError(f"{name!r} is a layer and has no steps inside, so there is no {path!r}")
             rest = path.removeprefix(f"{name}/")
-            _split(step, rest)
             return name, rest
     raise KeyError(f"no step {path!r}; {steps_like(str(path), steps)}")
 
