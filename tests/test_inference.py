@@ -177,6 +177,10 @@ def test_what_a_row_is_at_the_values_of_all_rows_is_not_by_row():
 
 OF_INPUTS = {
     "the input": (graph(inputs="x", x=bind(input_layer, shape=(None, 3)), outputs=("x", {"again": "x"})), 2),
+    "what a layer gives": (
+        graph(inputs="x", x=bind(input_layer, shape=(None, 3)), y=(fnet.relu, "x"), outputs=("y", {"again": "y"})),
+        2,
+    ),
     "a view of it": (sequential(takes=bind(input_layer, shape=(None, 3, 1)), flat=fnet.flatten), 1),
     "a constant": (
         graph(
