@@ -244,10 +244,15 @@ print([key for key, value in settings().items() if value != before[key]])
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("kind", "made"), [("float32", "float32"), ("float16", "float32"), ("int32", "float32")])
-def test_convolutions_compute_in_the_wider_float_and_integers_in_that_of_the_kernel(kind, made, each_backend):
+@pytest.mark.parametrize(("kind", "of_kernel", "made"), [
+    ("float32", "float32", "float32"), ("float16", "float32", "float32"), ("float32", "float16", "float32"),
+    ("int32", "float32", "float32"),
+])  # fmt: skip
+def test_convolutions_compute_in_the_wider_float_and_integers_in_that_of_the_kernel(
+    kind, of_kernel, made, each_backend
+):
     rng = np.random.default_rng(0)
-    x, kernel = rng.integers(-9, 9, (2, 5, 3)).astype(kind), rng.standard_normal((2, 3, 4)).astype("float32")
+    x, kernel = rng.integers(-9, 9, (2, 5, 3)).astype(kind), rng.standard_normal((2, 3, 4)).astype(of_kernel)
     y = np.asarray(ops.conv(x, kernel, strides=(1,), padding=((0, 0),), dilation=(1,)))
     exact = sum(x[:, i : i + 4].astype("float64") @ kernel[i].astype("float64") for i in range(2))
     assert y.dtype == made

@@ -303,6 +303,7 @@ RULES = [
     (tf.gather, {"axis": None, "batch_dims": 2}, (Y, Spec(Y.shape, "int32")), "axis 2 does not exist in 2 dimensions"),
     (tf.roll, {}, (Y, (1, 2), 1), r"one number is needed for each axis; got \(1, 2\), 1"),
     (tf.as_string, {}, {1}, r"^\{1\} is not a tensor"),
+    (fnet.contrast_limited_adaptive_histogram_equalization, {}, Spec((8, 8, 3), "string"), "strings"),
     (o.arange, {}, (Y,), "arange takes numbers; got"),
     (o.vander, {}, Y, r"vander takes a vector; got float32\[4, 5\]"),
     (o.ctc_decode, {"strategy": "greedy"}, (SEQUENCE, Spec((3,), "int32")), r"lengths of the shape \(batch,\); got"),

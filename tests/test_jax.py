@@ -113,9 +113,10 @@ def test_rows_are_shared_out_to_two_devices():
 def test_a_version_of_xla_without_an_option_compiles_all_the_same(monkeypatch):
     monkeypatch.setattr(jax_backend, "VECTORS", {"xla_cpu_no_such_option": "1"})
     x = np.arange(6, dtype="float32").reshape(2, 3)
-    for convolves in (False, True):
-        run = jax_backend.ahead(lambda x: x + 1, x, convolves=convolves)
-        np.testing.assert_array_equal(run(x), x + 1)
+    for given in (x, jax.numpy.asarray(x)):
+        for convolves in (False, True):
+            run = jax_backend.ahead(lambda x: x + 1, given, convolves=convolves)
+            np.testing.assert_array_equal(run(given), x + 1)
 
 
 def test_a_trace_around_predict_is_told_and_leaves_nothing_behind(tmp_path):

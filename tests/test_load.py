@@ -782,14 +782,16 @@ def test_subclasses_around_a_graph_load_once_the_caller_says_that_they_compute_i
     """At the root, where a GAN or a `train_step` puts them, inside a model and shared, and of Sequential."""
     x, y = vector(), vector()
     inner = Trainer(x, layers.Dense(4, activation="tanh")(Steps([layers.Dense(4), layers.Dense(4)])(x)), name="inner")
-    keras_model = Trainer(y, layers.Dense(2)(layers.Add()([inner(y), inner(inner(y))])))
+    minus = layers.Lambda(lambda x: -x, output_shape=(4,), name="minus")
+    keras_model = Trainer(y, layers.Dense(2)(layers.Add()([minus(inner(y)), inner(inner(y))])))
     fill(keras_model)
     keras_model.save(path := str(tmp_path / f"model{suffix}"))
-    for custom, name in (({}, "Trainer"), ({"Trainer": fnet.graph}, "tests>Steps")):
+    own = {"minus": fnet.operations.negative}
+    for custom, name in ((own, "Trainer"), ({**own, "Trainer": fnet.graph}, "tests>Steps")):
         with pytest.raises(UnsupportedLayer, match=rf"{name}' is a subclass of Model around a graph"):
             load_keras(path, custom=custom)
         assert any(name in why for why in fnet.explain(path, custom=custom).problems)
-    custom = dict.fromkeys(("Trainer", "tests>Steps", "others>Unused"), fnet.graph)
+    custom = dict.fromkeys(("Trainer", "tests>Steps", "others>Unused"), fnet.graph) | own
     model, params = load_keras(path, custom=custom)
     assert_like_keras(model, params, keras_model, X)
     assert not fnet.explain(path, custom=custom).problems

@@ -188,6 +188,15 @@ def test_a_text_model_runs_on_both_backends_and_says_how_to_jit_it():
             jax.jit(lambda p: model(p, texts))(params)
 
 
+@pytest.mark.parametrize(("x", "ids"), [
+    (np.float32([1.9, 2.0, 7, -1.2]), [1, 2, 0, 0]), (np.array([True, False]), [1, 0]), (np.uint8([1, 2, 3]), [1, 2, 0]),
+])  # fmt: skip
+def test_a_lookup_of_integers_takes_the_whole_part_of_any_number(x, ids):
+    """As in Keras."""
+    params = fnet.vocabulary_params(fnet.integer_lookup, [1, 2])
+    np.testing.assert_array_equal(fnet.integer_lookup(params, x), ids)
+
+
 def test_lookups_keep_64_bits_on_both_backends(each_backend):
     model = fnet.sequential(ids=bind(fnet.input_layer, shape=(None,), dtype="int64"), lookup=fnet.integer_lookup)
     params = {"lookup": fnet.vocabulary_params(fnet.integer_lookup, [7, 2**40 + 7])}

@@ -793,7 +793,7 @@ def test_what_is_not_there_is_refused(name, x, options, each_backend):
     ("gather_nd", (Y, np.int32([[0, -1]])), {}), ("scatter_nd", (np.int32([[-1]]), np.float32([1]), [3]), {}),
     ("tensor_scatter_nd_add", (Y[0], np.int32([[-1]]), np.float32([1])), {}),
     ("sparse_softmax_cross_entropy_with_logits", (np.int32([0, -1, 1]), Y), {}),
-    ("crop_and_resize", (IMAGE, np.float32([[0, 0, 1, 1]]), np.int32([-1]), [2, 2]), {}),
+    ("crop_and_resize", (IMAGE[..., :1], np.float32([[0, 0, 1, 1]]), np.int32([-1]), [2, 2]), {}),
 ], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
 def test_negative_places_are_none(name, x, options):
     with pytest.raises(fnet.InvalidInput, match="picks what is not there"):

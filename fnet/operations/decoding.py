@@ -77,7 +77,7 @@ def _blank_last(logs: Array, blank: int) -> Array:
 
 
 def _greedy(logits: Array, lengths: Array, blank: int, merge: bool) -> tuple[Array, Array]:
-    best = xp.argmax(logits, axis=-1).astype("int32")  # (batch, steps)
+    best = xp.argmax(logits, axis=-1)  # (batch, steps)
     within = xp.arange(best.shape[1])[None, :] < lengths[:, None]
     kept = within & (best != blank)
     if merge:

@@ -150,7 +150,7 @@ def _small(value: Any) -> Any:
 
 
 def _array(shape: Sequence[int], dtype: str) -> Any:
-    return ops.asarray(np.ones(shape, "U1")) if dtype == "string" else ops.cast(np.ones(shape, "float32"), dtype)
+    return np.ones(shape, "U1") if dtype == "string" else ops.cast(np.ones(shape, "float32"), dtype)
 
 
 def evaluated(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
