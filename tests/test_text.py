@@ -189,7 +189,8 @@ def test_a_text_model_runs_on_both_backends_and_says_how_to_jit_it():
 
 
 @pytest.mark.parametrize(("x", "ids"), [
-    (np.float32([1.9, 2.0, 7, -1.2]), [1, 2, 0, 0]), (np.array([True, False]), [1, 0]), (np.uint8([1, 2, 3]), [1, 2, 0]),
+    (np.float32([1.9, 2.0, 7, -1.2]), [1, 2, 0, 0]), (np.array([True, False]), [1, 0]),
+    (np.uint8([1, 2, 3]), [1, 2, 0]),
 ])  # fmt: skip
 def test_a_lookup_of_integers_takes_the_whole_part_of_any_number(x, ids):
     """As in Keras."""
