@@ -189,6 +189,7 @@ def test_the_command_line_says_parity_by_its_exit_status(folder, capsys, caplog)
     assert told["held"] is True
     assert told["rows"] == 20
     assert told["sides"]["fnet numpy"]["macro_f1"] == told["sides"]["Keras"]["macro_f1"]
+    assert {*told["layers"]["hidden"]} == {"fnet numpy", "Keras", "allowed", "magnitude"}
     page = folder / "report.html"
     wrong = ["--fnet", str(folder / "wrong.keras"), "--backends", "numpy", "--report", str(page)]
     assert compared(arguments(folder, *wrong)) == 1

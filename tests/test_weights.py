@@ -314,6 +314,15 @@ def draw(*shape, seed=0):
     return np.random.default_rng(sum(shape) + seed).standard_normal(shape).astype("float32")
 
 
+def test_layers_that_have_no_names_in_their_file_are_not_loaded_by_name():
+    model = fnet.sequential(dense=bind(dense, units=2))
+    params = fnet.init(model, 0, (None, 3))
+    data = hostile.dense_weights(name="")
+    np.testing.assert_array_equal(load_weights(data, model, params, (None, 3))["dense"]["kernel"], hostile.KERNEL)
+    with pytest.raises(WeightsMismatch, match="have no names in this file .*: load them in order"):
+        load_weights(data, model, params, (None, 3), by_name=True)
+
+
 def test_weights_by_name_and_those_that_fit():
     steps = {"a": bind(dense, units=4), "b": bind(dense, units=5), "c": bind(dense, units=2)}
     model = fnet.sequential(**steps)

@@ -274,6 +274,7 @@ AUDIO = [
     mel((2, 150), min_power=3.0),
     mel((2, 150), sequence_length=41),
     mel((2, 150), sequence_length=40, window=None),
+    mel((2, 150), num_mel_bins=3, sampling_rate=41, min_freq=1.0),
     mel((2, 150), top_db=10.0, ref_power=0.5, min_power=1e-4, sampling_rate=8000),
 ]
 

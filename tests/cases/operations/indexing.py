@@ -22,6 +22,7 @@ INDEXING = [
     *rows((o.take,), A((4, 5)), [0, 2], axis=0),
     *rows((o.take_along_axis,), A((4, 5)), A((4, 2), "int32", -5, 5), axis=1),
     *rows((o.take_along_axis,), A((4, 5)), A((1, 5), "int32", 0, 4), axis=0),
+    *rows((o.take_along_axis,), A((4, 5)), A((7,), "int32", -20, 20), axis=None),
     *rows((o.slice,), A((4, 5)), (1, 2), shape=(2, 3)),
     *rows((o.slice,), A((4, 5)), A((2,), "int32", 0, 2), shape=(2, 3)),
     *(row for shape in ((2, -1), (-1, 3)) for row in rows((o.slice,), A((4, 5)), (1, 2), shape=shape)),
