@@ -319,7 +319,7 @@ def test_layers_that_have_no_names_in_their_file_are_not_loaded_by_name():
     params = fnet.init(model, 0, (None, 3))
     data = hostile.dense_weights(name="")
     np.testing.assert_array_equal(load_weights(data, model, params, (None, 3))["dense"]["kernel"], hostile.KERNEL)
-    with pytest.raises(WeightsMismatch, match="have no names in this file .*: load them in order"):
+    with pytest.raises(WeightsMismatch, match=r"have no names in this file .*: load them in order"):
         load_weights(data, model, params, (None, 3), by_name=True)
 
 
