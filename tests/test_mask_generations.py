@@ -326,3 +326,26 @@ def test_the_mask_of_a_layer_of_ones_own_with_several_inputs(version, carries):
     else:
         model, params = load_keras(sums_of_a_model(version), custom={"sums": own})
         parity.assert_close(model(params, x), 3 * x.mean(1))
+
+
+class Pairs(keras.Layer):
+    def call(self, inputs):
+        return inputs[0] + 2 * inputs[1]
+
+
+@pytest.mark.parametrize("version", ["3.0.5", "3.3.3", "3.6.0", "3.11.0"])
+def test_the_mask_that_a_layer_of_ones_own_with_several_inputs_makes(version):
+    """A layer whose call takes no mask: `compute_mask` may make one of the values, in every version."""
+    a, b, i = (keras.Input((3, 2)) for _ in range(3))
+    inner = keras.Model([a, b], Pairs(name="pairs")([a, b]))
+    data = parity.saved(keras.Model(i, keras.layers.GlobalAveragePooling1D()(inner([i, i]))))
+    data = hostile.changed_zip(data, metadata={"keras_version": version})
+
+    @fnet.layer(shape=lambda x: (x[0], {}), mask="own")
+    def pairs(params, x):
+        first, second = map(values_of, x)
+        return masked(first + 2 * second, (first != 0).any(-1))
+
+    x = np.array([[[1, 2], [0, 0], [3, 4]]], "float32")
+    model, params = load_keras(data, custom={"pairs": pairs})
+    parity.assert_close(model(params, x), 3 * x[:, ::2].mean(1))

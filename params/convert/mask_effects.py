@@ -191,6 +191,8 @@ def _keep_given_mask_inside(
             "that it carries; Keras 3.0 to 3.10 took the latter here: build the model with one of the two masks"
         )
     several = source.class_name in OF_SEVERAL or (part.is_own and isinstance(sources, list | FrozenList | Mapping))
+    if part.is_own and rules_of(part.step).mask == "own" and not has_masks(tree.freeze(sources)):
+        several = False  # a layer whose call takes no masks makes its own
     if source.class_name in OF_SEVERAL:
         values = values[:1]
     carries = source.is_model or marks.carrying.intersection(values) or makes_mask(source, conversion)
