@@ -150,8 +150,11 @@ def taken(rule: Callable[..., Any], declared: Any, error: Exception) -> str:
     """For a message: what a layer takes, found by trying its shape rule; else the error that the rule ran into."""
     dtypes = ("string",) if declared.entrance.host else ("float32", "int32")
     named = () if declared.call is None else declared.call.arguments
-    for count, dtype, size in itertools.product(dict.fromkeys((len(named), 1, 2, 3, 4)), dtypes, (8, None)):
-        ranks = [rank for rank in range(RANKS) if _goes(rule, Spec((size,) * rank, dtype), count)]
+    counts = dict.fromkeys((len(named), 1, 2, 3, 4))
+    if all(_failure(rule, Spec((8, 8, 8)), count) == repr(error) for count in counts):  # whatever the input is
+        counts = {}
+    for count, dtype, size in itertools.product(counts, dtypes, (8, None)):
+        ranks = [rank for rank in range(RANKS) if _failure(rule, Spec((size,) * rank, dtype), count) is None]
         if ranks:
             least, most = ranks[0], ranks[-1]
             many = "any number of" if least == 0 else f"{least}" if least == most else f"{least} or more"
@@ -168,12 +171,13 @@ RANKS = 7
 """The numbers of axes below this are tried."""
 
 
-def _goes(rule: Callable[..., Any], spec: Spec, count: int) -> bool:
+def _failure(rule: Callable[..., Any], spec: Spec, count: int) -> str | None:
+    """What a shape rule raises for so many inputs."""
     try:
         rule(spec if count == 1 else (spec,) * count)
-    except (*FAILURES, NotImplementedError):
-        return False
-    return True
+    except (*FAILURES, NotImplementedError) as error:
+        return repr(error)
+    return None
 
 
 def _no_arrays(rules: Any, x: Any) -> str | None:
