@@ -44,8 +44,16 @@ def strip(x: Any) -> Any:
 
 
 def handed_on(x: Any, y: Any) -> Any:
-    """`y` with the masks of `x`, each output with that of the input in its place: what Keras does by default."""
+    """`y` with the masks of `x`, each output with that of the input in its place, dicts by sorted key: what Keras does
+    by default."""
     if isinstance(x, Masked) and not isinstance(y, tuple | list | dict):
         return Masked(y, x.mask)
-    masks = iter([mask_of(leaf) for leaf in tree.leaves(x)])
-    return tree.map(lambda leaf: masked(leaf, next(masks, None)), y)
+    masks = map(mask_of, tree.sorted_leaves(x))
+
+    def given(y: Any) -> Any:
+        if isinstance(y, dict):
+            by_key = {key: given(y[key]) for key in sorted(y)}
+            return {key: by_key[key] for key in y}
+        return tree.alike(y, map(given, y)) if isinstance(y, tuple | list) else masked(y, next(masks, None))
+
+    return given(y)

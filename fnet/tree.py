@@ -169,6 +169,15 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for item in (tree.values() if kind is dict else tree) for leaf in leaves(item)]
 
 
+def sorted_leaves(tree: Any) -> list[Any]:
+    """Leaves in Keras's order: dict entries by sorted key. None (an optional input left out) counts."""
+    if isinstance(tree, Mapping):
+        return [leaf for key in sorted(tree) for leaf in sorted_leaves(tree[key])]
+    if isinstance(tree, list | tuple):
+        return [leaf for item in tree for leaf in sorted_leaves(item)]
+    return [tree]
+
+
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """(leaves, the structure as a hashable value) of a tree. Fast for dicts of dicts of leaves, as most params are."""
     try:

@@ -409,7 +409,7 @@ def _is_text(node: ast.expr) -> bool:
 TELLING = [
     ("fnet/writing.py", "    os.fsync(number)\n\n\ndef _check", "\n\ndef _check"),
     ("fnet/core/parameters.py", "make(random.fold_in(rng, number), sizes)", "make(rng, sizes)"),
-    ("fnet/core/sources.py", "for key in sorted(values) for leaf in", "for key in values for leaf in"),
+    ("fnet/tree.py", "for key in sorted(tree) for leaf in", "for key in tree for leaf in"),
     ("fnet/backend/numpy_backend.py", "    c -= np.vecdot(c, weights)[:, None]", "    pass"),
     ("fnet/backend/jax_backend.py", "    c = c - mean(c, axes)", "    pass"),
     ("fnet/layers/quantized.py", "list(_pieces(equation, q, kernel))", "[ops.einsum(equation, q, kernel)]"),

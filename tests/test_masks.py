@@ -174,6 +174,42 @@ def test_masking_marks_and_clears_the_steps_of_its_value(each_backend_slowly):
     np.testing.assert_array_equal(np.asarray(y.values), [[[0, 0], [2, 1], [0, 0]]])
 
 
+@keras.saving.register_keras_serializable("tests")
+class Doubled(keras.layers.Layer):
+    """Twice each of its inputs, with Keras's default for masks."""
+
+    supports_masking = True
+
+    def call(self, x):
+        return keras.tree.map_structure(lambda a: 2.0 * a, x)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Difference(Doubled):
+    def call(self, x):
+        return x["q"] - x["p"]
+
+
+@pytest.mark.parametrize("order", ["qp", "pq"])
+@pytest.mark.parametrize("hidden", ["q", "p"])
+def test_masks_of_dicts_are_handed_on_by_sorted_key(order, hidden):
+    a, b = keras.Input((4, 3)), keras.Input((4, 3))
+    values = {key: keras.layers.Masking()(a) if key == hidden else b for key in order}
+    twice = Doubled()(values)
+    ends = [keras.layers.SimpleRNN(2)(x) for x in (Difference()(values), twice["q"], twice["p"])]
+    made = keras.Model([a, b], ends)
+    own = {
+        "tests>Doubled": fnet.layer(shape=lambda x: (x, {}), mask="keep")(
+            lambda params, x: tree.map(lambda a: 2 * a, x)
+        ),
+        "tests>Difference": fnet.layer(shape=lambda x: (x["q"], {}), mask="keep")(lambda params, x: x["q"] - x["p"]),
+    }
+    model, params = fnet.from_keras(made, custom=own)
+    given = [np.where(np.arange(4)[:, None] < 2, X[:, :4], 0), X[:, 2:]]
+    for y, theirs in zip(model(params, given), made(given), strict=True):
+        parity.assert_close(y, theirs)
+
+
 def test_numbers_above_a_half_hide_nothing_in_a_softmax():
     mask = np.float32([[0.5, 0.51, 1, 0.49]])
     y = fnet.softmax({}, Masked(np.zeros((1, 4), "float32"), mask)).values

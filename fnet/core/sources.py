@@ -114,21 +114,12 @@ def feed(inputs: Any, x: Any) -> dict[str, Any]:
         raise InvalidInput(f"missing inputs: {', '.join(map(repr, missing))}; got {describe(x)}")
     if isinstance(inputs, Mapping) and list(inputs) != sorted(inputs):
         raise InvalidInput(f"the inputs have names and no order: give a dict with {', '.join(map(repr, inputs))}")
-    flat_names, flat_values = sorted_leaves(inputs), sorted_leaves(x)
+    flat_names, flat_values = tree.sorted_leaves(inputs), tree.sorted_leaves(x)
     if len(flat_names) != len(flat_values):
         raise InvalidInput(
             f"the model takes {len(names)} inputs, {', '.join(names)}; got {len(flat_values)}: {describe(x)}"
         )
     return dict(zip(flat_names, flat_values, strict=True))
-
-
-def sorted_leaves(values: Any) -> list[Any]:
-    """Leaves in Keras's order: dict entries by sorted key. None (an optional input left out) counts."""
-    if isinstance(values, Mapping):
-        return [leaf for key in sorted(values) for leaf in sorted_leaves(values[key])]
-    if isinstance(values, list | tuple):
-        return [leaf for item in values for leaf in sorted_leaves(item)]
-    return [values]
 
 
 def describe(value: Any) -> str:

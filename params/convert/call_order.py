@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from fnet.core.sources import references, sorted_leaves
+from fnet.core.sources import references
+from fnet.tree import sorted_leaves
 
 Node = TypeVar("Node", bound=Hashable)
 
