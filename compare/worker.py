@@ -123,7 +123,6 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     import fnet
     from fnet import backend, tree
     from fnet.core.compose import input_names
-    from fnet.core.sources import sorted_leaves
     from fnet.inference.labels import middle
 
     model, params = _loaded(Path(job["model"]), custom)
@@ -135,7 +134,8 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays = {f"output {i}": leaf for i, leaf in enumerate(tree.leaves(y))}
     if job["layer_rows"]:
         for name, value in fnet.activations(model, params, structured(takes, head(rows, job["layer_rows"]))).items():
-            arrays |= {f"layer {name} {i}": leaf for i, leaf in enumerate(sorted_leaves(value))}  # as Keras lists them
+            listed = enumerate(tree.sorted_leaves(value))  # as Keras lists them
+            arrays |= {f"layer {name} {i}": leaf for i, leaf in listed}
     facts = {
         "backend": backend.name(),
         "middle": middle(model),
