@@ -14,6 +14,7 @@ from absl.testing import parameterized
 import fnet
 from fnet import backend, tree
 from fnet.backend import jax_backend, ops
+from fnet.core import parameters
 
 MODEL = fnet.sequential(
     conv=fnet.bind(fnet.conv2d, filters=4, kernel_size=3, padding="same", activation="relu"),
@@ -117,6 +118,14 @@ def test_a_version_of_xla_without_an_option_compiles_all_the_same(monkeypatch):
         for convolves in (False, True):
             run = jax_backend.ahead(lambda x: x + 1, given, convolves=convolves)
             np.testing.assert_array_equal(run(given), x + 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_numbers_that_are_none_are_found_in_params_of_any_float(dtype):
+    """NumPy has no kind of its own for bfloat16."""
+    leaf = jax.numpy.full(2, np.nan, dtype)
+    assert parameters.faulty(("dense", "kernel"), leaf) is not None
+    assert parameters.faulty(("dense", "kernel"), jax.numpy.ones(2, dtype)) is None
 
 
 def test_a_trace_around_predict_is_told_and_leaves_nothing_behind(tmp_path):

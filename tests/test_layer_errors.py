@@ -348,6 +348,14 @@ def test_a_wrong_structure_is_told_with_what_is_taken(step, x, said):
         infer.trace(bind(step), x)
 
 
+def test_params_of_other_options_are_told_as_such():
+    """The message was about an input with an axis of one size of the kernel, which nobody gave."""
+    wrong = {"kernel": np.ones((3, 3, 1, 5), "float32")}
+    said = r"conv2d got \(1, 6, 6, 1\), for which it would need a kernel of \(3, 3, 1, 4\), and it has \(3, 3, 1, 5\)"
+    with pytest.raises(fnet.InvalidInput, match=said):
+        fnet.conv2d(wrong, np.ones((1, 6, 6, 1), "float32"), filters=4, kernel_size=3, use_bias=False)
+
+
 def test_a_rule_that_fails_for_any_input_is_not_tried_with_all_of_them():
     """The search cost 140 times what reading the options of a layer of 2,000 cells did."""
     tried = []

@@ -225,6 +225,14 @@ def test_what_is_not_the_same_after_pooling_stays_before_it(why):
     assert fnet.optimize(model, {"c": params})[0] == model
 
 
+def test_a_kernel_in_the_form_of_other_tiles_is_refused():
+    kernel, x = np.ones((16, 1, 4), "float32"), np.ones((1, 6, 6, 1), "float32")
+    with pytest.raises(
+        fnet.InvalidInput, match=r"winograd_conv2d got .* need a kernel of \(36, 1, .*it has \(16, 1, 4\)"
+    ):
+        fnet.winograd_conv2d({"kernel": kernel}, x, use_bias=False, tile=4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize(

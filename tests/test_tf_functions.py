@@ -161,6 +161,13 @@ def test_what_no_file_holds_is_what_tensorflow_gives(each_backend_slowly, name, 
     assert_same(name, ours(**_named_arguments(FUNCTIONS[name], {}, options)), theirs)
 
 
+@pytest.mark.parametrize("name", ["keras.activations.relu", "keras.backend.relu"])
+def test_the_slope_of_a_relu_has_two_names(name):
+    x = np.float32([-4, -1, 0, 3])
+    for option in ("alpha", "negative_slope"):
+        np.testing.assert_array_equal(FUNCTIONS[name]({}, x, **{option: 0.5}), [-2, -0.5, 0, 3])
+
+
 def test_one_array_is_the_first_argument_whatever_its_rows(each_backend):
     x = np.int32([[3, 1, 2]])
     assert np.asarray(FUNCTIONS["reverse"]({}, x, axis=[1])).tolist() == [[2, 1, 3]]
@@ -171,16 +178,16 @@ def test_one_array_is_the_first_argument_whatever_its_rows(each_backend):
     assert step({}, x).shape == fnet.infer(step, (fnet.Spec((3,)),))[0].shape == (1, 3)
 
 
-@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(("batch", "dtype"), [(False, "float32"), (True, "float32"), (True, "int32")])
 @pytest.mark.parametrize(("window", "step", "padding"), [(2, 2, "VALID"), ((3, 2), (1, 2), "SAME")])
-def test_the_places_of_maxima_are_those_of_tensorflow(each_backend, batch, window, step, padding):
+def test_the_places_of_maxima_are_those_of_tensorflow(each_backend, batch, dtype, window, step, padding):
     import tensorflow as tf
 
     how = {"ksize": window, "strides": step, "padding": padding, "include_batch_in_index": batch}
-    x = np.round(X * 2)  # with ties
+    x = np.round(X * 2 - 9).astype(dtype)  # with ties, below what padding could be
     takes = fnet.bind(FUNCTIONS["nn.max_pool_with_argmax"], **how)
     for spec, ours, theirs in zip(
-        fnet.infer(takes, fnet.Spec(x.shape))[0], takes({}, x), tf.nn.max_pool_with_argmax(x, **how), strict=True
+        fnet.infer(takes, fnet.Spec(x.shape, dtype))[0], takes({}, x), tf.nn.max_pool_with_argmax(x, **how), strict=True
     ):
         assert_same(how, ours, theirs.numpy())
         assert spec.shape == ours.shape

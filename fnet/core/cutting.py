@@ -134,8 +134,7 @@ def _split(model: Any, path: str) -> tuple[str, str | None]:
         if isinstance(path, str) and path.startswith(f"{name}/"):
             if not isinstance(step, Model):
                 raise KeyError(f"{name!r} is a layer and has no steps inside, so there is no {path!r}")
-            rest = path.removeprefix(f"{name}/")
-            return name, rest
+            return name, path.removeprefix(f"{name}/")
     raise KeyError(f"no step {path!r}; {steps_like(str(path), steps)}")
 
 

@@ -220,18 +220,25 @@ def _wrong_shapes(name: str, rule: Callable[..., Any], params: Params, x: Any, e
         )
         return next(wrong, None)
 
+    def suits(spec: Any) -> bool:
+        """Whether the params are those for an input like `spec`, which the rule may refuse for another reason."""
+        try:
+            return wrong_param(spec) is None
+        except FAILURES:
+            return False
+
     spec = tree.map(lambda leaf: Spec(tuple(leaf.shape), name_of(leaf.dtype)), x)
     try:
         wrong = wrong_param(spec)
-        if wrong is None:
-            return None
-        others = _others(spec, {size for shape in shape_at.values() for size in shape})
-        takes = next((other for other in others if not wrong_param(other)), None)
     except InvalidInput as other:  # the rule says itself what does not fit
         return str(other)
     except FAILURES as other:  # the rule knows no such input, or lacks an option that a call takes from its params
         clearer = in_words_of_python(error) and not in_words_of_python(other)
         return f"{name} does not take {describe(x)}: {other}" if clearer or not hasattr(x, "shape") else None
+    if wrong is None:
+        return None
+    others = _others(spec, {size for shape in shape_at.values() for size in shape})
+    takes = next(filter(suits, others), None)
     known = "" if takes is None else f" takes {(None, *tree.leaves(takes)[0].shape[1:])} with these params;"
     shapes = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
     return f"{name}{known} got {shapes}, for which it would need {wrong}"
