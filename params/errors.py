@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 LONGEST = 400
@@ -68,20 +68,20 @@ DAMAGE = (MemoryError, RecursionError, struct.error, zlib.error, ArithmeticError
 """What reading damaged bytes can raise: ModelFileErrors, and errors of Python itself."""
 
 
-@contextmanager
-def retold(kinds: tuple[type[Exception], ...], clear: Callable[[Exception], Exception]) -> Iterator[None]:
+class Retold(AbstractContextManager[None]):
     """Errors of these kinds in a `with` block are replaced by the result of `clear`, which may be the error itself."""
-    try:
-        yield
-    except kinds as error:
-        if (clearer := clear(error)) is error:
-            raise
-        raise clearer from error
+
+    def __init__(self, kinds: tuple[type[Exception], ...], clear: Callable[[Exception], Exception]) -> None:
+        self._kinds, self._clear = kinds, clear
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, *place: object) -> None:
+        if isinstance(error, self._kinds) and (clearer := self._clear(error)) is not error:
+            raise clearer from error
 
 
 def reading(label: str) -> AbstractContextManager[None]:
     """Errors of `DAMAGE` in a `with` block become ModelFileErrors that name the file."""
-    return retold(DAMAGE, partial(in_file, label))
+    return Retold(DAMAGE, partial(in_file, label))
 
 
 def in_file(label: str, error: Exception) -> ModelFileError:

@@ -18,7 +18,7 @@ from fnet.layers import own_name
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.generations import Version
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, quoted, retold
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, Retold, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, tuples
 from params.table.entry import OF_MODELS, Entry
 from params.table.layers import class_of
@@ -192,7 +192,7 @@ def over_batch_axes(step: Any, x: Any) -> Any:
 
 def named(source: KerasObject, own: bool = False) -> AbstractContextManager[None]:
     """Errors of rules and options become typed ones that name the layer. own: whether it is one of the caller."""
-    return retold(BROKEN, functools.partial(of_layer, source, own=own))
+    return Retold(BROKEN, functools.partial(of_layer, source, own=own))
 
 
 def of_layer(source: KerasObject, error: Exception, own: bool = False) -> ModelFileError:
@@ -211,7 +211,7 @@ def of_layer(source: KerasObject, error: Exception, own: bool = False) -> ModelF
 
 def of_file(label: str) -> AbstractContextManager[None]:
     """Errors that a config causes become typed ones that name the file."""
-    return retold((*BROKEN, MemoryError), functools.partial(_of_file, label))
+    return Retold((*BROKEN, MemoryError), functools.partial(_of_file, label))
 
 
 def _of_file(label: str, error: Exception) -> ModelFileError:

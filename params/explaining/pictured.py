@@ -9,7 +9,7 @@ from typing import Any
 from fnet.pictures.layout import TooLarge
 from fnet.pictures.plot import Picture, plot
 from fnet.writing import is_saved
-from params.errors import LimitExceeded, UnsupportedLayer, quoted, reading, retold
+from params.errors import LimitExceeded, Retold, UnsupportedLayer, quoted, reading
 from params.explaining.explanation import opened
 from params.explaining.stored import open_stored
 from params.file.model_file import Limits
@@ -44,4 +44,4 @@ def picture(
 
 def drawing(label: str) -> AbstractContextManager[None]:
     """The error about a model that is too large to draw becomes one of the file."""
-    return retold((TooLarge,), lambda error: LimitExceeded(f"{label} cannot be drawn: {error}"))
+    return Retold((TooLarge,), lambda error: LimitExceeded(f"{label} cannot be drawn: {error}"))

@@ -18,7 +18,7 @@ import functools
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import prod
 from operator import itemgetter
@@ -66,7 +66,8 @@ class Buffer:
         if address in self._entered:
             raise CorruptFile(f"the {what} at byte {address} is used twice")
         self._entered.add(address)
-        self.signature(address, signature)
+        if signature:
+            self.signature(address, signature)
 
     def take(self, at: int, count: int) -> memoryview:
         """`count` bytes from `at`."""
@@ -98,9 +99,14 @@ def check_sum(data: bytes | memoryview, stored: int, at: int) -> None:
 def unpack(layout: str, data: bytes | memoryview, at: int = 0) -> tuple[int, ...]:
     """Little-endian integers at `at`, with the bounds checked."""
     try:
-        return struct.unpack_from(f"<{layout}", data, at)
+        return _unpacker(layout)(data, at)
     except struct.error as error:
         raise CorruptFile("a structure ends before its fields do") from error
+
+
+@functools.cache
+def _unpacker(layout: str) -> Callable[..., tuple[int, ...]]:
+    return struct.Struct(f"<{layout}").unpack_from
 
 
 def utf8(data: bytes | memoryview, what: str) -> str:

@@ -402,7 +402,7 @@ def _slice_part(value: Any) -> int | None:
 
 def _require_spec(shape: Any, dtype: Any) -> None:
     """Refuse a tensor of a graph with an invalid shape or dtype. The real ones follow from the layers."""
-    if not is_shape(shape) or dtype not in (*FLOATS, *OTHER_DTYPES):
+    if not is_shape(shape) or (dtype not in FLOATS and dtype not in OTHER_DTYPES):
         raise CorruptFile(f"a tensor of the shape {quoted(shape)} and the dtype {quoted(dtype)}")
 
 
@@ -415,7 +415,11 @@ def _are_shapes(value: Any) -> bool:
 
 def is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
     """Whether a JSON value is a list of sizes; null is an unknown size."""
-    return isinstance(value, list | tuple) and all(d is None or (type(d) is int and d >= 0) for d in value)
+    return isinstance(value, list | tuple) and all(map(_is_size, value))
+
+
+def _is_size(value: Any) -> bool:
+    return value is None or (type(value) is int and value >= 0)
 
 
 def above_one(sizes: Any) -> bool:

@@ -30,7 +30,7 @@ from params.file.strict_json import as_object, parse, parse_object
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-INTEGER = r"0|[1-9][0-9]{0,8}"
+_is_number = re.compile(r"0|[1-9][0-9]{0,8}").fullmatch
 
 
 def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> ModelFile:
@@ -195,12 +195,13 @@ def _groups(root: hdf5.Group, *, complete: bool = True) -> Iterator[tuple[str, V
             if group.datasets:
                 raise CorruptFile(f"array {quoted(next(iter(group.datasets.values())).path)} is in no `vars` group")
         elif path.partition("/")[0] != "optimizer":
-            numbers = sorted(int(name) for name in group.datasets if re.fullmatch(INTEGER, name))
+            numbered = {int(name): array for name, array in group.datasets.items() if _is_number(name)}
+            numbers = sorted(numbered)
             if complete and numbers != list(range(len(numbers))):
                 raise WeightsMismatch(f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing")
-            named = {name: array for name, array in group.datasets.items() if not re.fullmatch(INTEGER, name)}
-            arrays = tuple(_array(group.datasets[str(n)]) for n in numbers)
-            yield path, Variables(group.text("name"), arrays, {name: _array(item) for name, item in named.items()})
+            named = {name: _array(array) for name, array in group.datasets.items() if not _is_number(name)}
+            arrays = tuple(_array(numbered[n]) for n in numbers)
+            yield path, Variables(group.text("name"), arrays, named)
 
 
 def _array(dataset: hdf5.Dataset) -> StoredArray:

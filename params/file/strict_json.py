@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ HOLDING = ("layers", "cells", "cell", "layer", "backward_layer")
 """Keys of a layer, or a list of layers, each of which counts two against `Limits.layers`: itself and a call."""
 CALLS = "inbound_nodes"
 """The key of the calls of a layer; all but the first count one each."""
+_COUNTED_OR_DROPPED = frozenset((*UNREAD, *HOLDING, CALLS))
 
 
 def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False) -> Any:
@@ -46,12 +48,15 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
         text = data if isinstance(data, str) else str(data, json.detect_encoding(bytes(data[:4])))
     except UnicodeDecodeError as error:
         raise CorruptFile(f"{what} is not {error.encoding.upper()} text: {error}") from error
-    _check_size(text, what, limits)
+    pairs = _check_size(text, what, limits)
+    objects = _Objects(limits)
     constant = float if nonfinite else _constant
     try:
         value = json.loads(
-            text, object_pairs_hook=_Objects(limits), parse_constant=constant, parse_float=_finite, parse_int=_integer
+            text, object_hook=objects.count, parse_constant=constant, parse_float=_finite, parse_int=_integer
         )
+        if objects.pairs != pairs:
+            json.loads(text, object_pairs_hook=_unique)
     except LimitExceeded:
         raise
     except json.JSONDecodeError as error:
@@ -95,8 +100,10 @@ def as_object(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def _check_size(text: str, what: str, limits: Limits) -> None:
-    """Check the number of values and the nesting before parsing, which takes memory for each and recurses."""
+def _check_size(text: str, what: str, limits: Limits) -> int:
+    """How many keys the objects have. Checks the number of values and the nesting before parsing, which takes memory
+    for each and recurses.
+    """
     bare = re.sub(_STRING, "", text) if "\\" in text else "".join(text.split('"')[::2])
     opened, closed = (bare.count(a) + bare.count(b) for a, b in ("[{", "]}"))
     values = opened + bare.count(",")
@@ -107,20 +114,24 @@ def _check_size(text: str, what: str, limits: Limits) -> None:
     levels = np.frombuffer(bare.encode("utf-8", "replace").translate(_LEVELS, _NO_BRACKETS), np.int8)
     if levels.cumsum(dtype=np.int32).max(initial=0) > limits.depth:
         raise LimitExceeded(f"{what} is nested deeper than the {limits.depth} levels of `Limits.depth`")
+    return bare.count(":")
 
 
 class _Objects:
-    """Builds the objects of one text: refuses duplicate keys, counts layers, drops `UNREAD`."""
+    """The objects of one text: counts their keys and their layers, drops `UNREAD`."""
 
     def __init__(self, limits: Limits) -> None:
+        self.pairs = 0
         self.most = self.left = limits.layers
 
-    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            counts = Counter(key for key, _ in pairs)
-            twice = counts.most_common(1)[0][0]
-            raise ValueError(f"key {quoted(twice)} appears twice")
+    def count(self, members: dict[str, Any]) -> dict[str, Any]:
+        """An object of the text. One that has a key twice has fewer keys than the text."""
+        self.pairs += len(members)
+        if not _COUNTED_OR_DROPPED.isdisjoint(members):
+            self._count(members)
+        return members
+
+    def _count(self, members: dict[str, Any]) -> None:
         if "class_name" in members:
             for key in UNREAD:
                 members.pop(key, None)
@@ -131,7 +142,13 @@ class _Objects:
             self.left -= max(0, len(members[CALLS]) - 1)
         if self.left < 0:
             raise LimitExceeded(f"more than the {self.most} layers and calls that `Limits.layers` allows")
-        return members
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    """Raise ValueError for an object that has a key twice."""
+    twice, count = max(Counter(key for key, _ in pairs).items(), key=itemgetter(1), default=("", 0))
+    if count > 1:
+        raise ValueError(f"key {quoted(twice)} appears twice")
 
 
 class _Refused(ValueError):

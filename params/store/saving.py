@@ -31,7 +31,7 @@ from fnet.inference.labels import require_labels
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes
 from fnet.types import Params
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading, retold
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, Retold, WeightsMismatch, quoted, reading
 from params.file.containers import content
 from params.file.model_file import Limits, allowed
 from params.file.strict_json import parse
@@ -301,7 +301,7 @@ def _check(model: Any, params: Params, limits: Limits) -> None:
 
 def as_file_errors() -> AbstractContextManager[None]:
     """Errors in a `with` block become those of a file with an inconsistent model, or params that do not fit."""
-    return retold(FAILURES, _as_file_error)
+    return Retold(FAILURES, _as_file_error)
 
 
 def _as_file_error(error: Exception) -> Exception:
