@@ -1203,7 +1203,10 @@ def test_progress_is_seen_while_rows_are_computed(folder, monkeypatch):
     assert b"2 of 5 rows" in seen[-1]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (200, "3:20 min"), (7500, "2:05 h")])
+@pytest.mark.parametrize(("seconds", "text"), [
+    (0.4, "0 s"), (59, "59 s"), (60, "1:00 min"), (200, "3:20 min"), (3599, "59:59 min"), (3600, "1:00 h"),
+    (7500, "2:05 h"),
+])  # fmt: skip
 def test_the_time_that_is_left_is_read_at_a_glance(seconds, text):
     assert cli.predict._duration(seconds) == text
 

@@ -274,6 +274,15 @@ def test_stablehlo_is_read_and_called_again(name, tmp_path):
 
 
 @pytest.mark.slow
+def test_an_onnx_file_has_the_version_of_the_operators_that_is_asked_for(tmp_path):
+    onnx, _ = pytest.importorskip("onnx"), pytest.importorskip("jax2onnx")
+    model, params = small()
+    for options, version in (({}, 21), ({"opset": 18}, 18)):
+        fnet.to_onnx(model, params, tmp_path / "m.onnx", **options)
+        assert [item.version for item in onnx.load(tmp_path / "m.onnx").opset_import if not item.domain] == [version]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_onnx_runs_in_onnx_runtime(name, tmp_path):
     pytest.importorskip("jax2onnx")

@@ -11,7 +11,7 @@ import pytest
 
 import fnet
 from fnet.core import infer
-from params import ModelFileError, load_keras
+from params import LimitExceeded, ModelFileError, load_keras
 from params.convert import functional
 from params.convert.conversion import Conversion
 from params.file.keras_objects import Names
@@ -131,6 +131,15 @@ def test_a_layer_in_wrappers_is_converted_once_at_any_depth(wrapper, monkeypatch
     with contextlib.suppress(ModelFileError):
         load_keras(packed(nested(5, LSTM, WRAPPERS[wrapper])))
     assert len(set(seen)) == len(seen) == 5
+
+
+def test_as_many_arrays_as_is_said_come_from_the_calls_of_a_file(monkeypatch):
+    data = packed(chain(3))
+    monkeypatch.setattr(functional, "MOST_OUTPUTS", 3)
+    load_keras(data)
+    monkeypatch.setattr(functional, "MOST_OUTPUTS", 2)
+    with pytest.raises(LimitExceeded, match="the calls of layers give more than 2 arrays"):
+        load_keras(data)
 
 
 def test_layers_that_wait_for_one_another_come_in_the_order_of_the_file():

@@ -99,6 +99,19 @@ def test_channels_first_and_options_of_the_normalization(each_backend):
     parity.assert_close(fast(values, x), model(params, x))
 
 
+@pytest.mark.parametrize(("data_format", "axis"), [("channels_last", 4), ("channels_last", -1), ("channels_first", 2)])
+def test_a_normalization_after_further_batch_axes_is_folded(data_format, axis):
+    conv = bind(conv2d, filters=4, kernel_size=3, batch_axes=2, data_format=data_format)
+    model = sequential(c=conv, n=bind(batch_normalization, axis=axis))
+    params, x = drawn(model, (2, 5, 6, 5))
+    fast, values = fnet.optimize(model, params)
+    assert fast.names == ("n",)
+    parity.assert_close(fast(values, x), model(params, x))
+    for other in (1, 3):
+        other_axis = sequential(c=conv, n=bind(batch_normalization, axis=other))
+        assert fnet.optimize(other_axis, drawn(other_axis, (2, 5, 6, 5))[0])[0] == other_axis
+
+
 CONV = bind(conv2d, filters=3, kernel_size=3, padding="same")
 STAY = {
     "another axis": sequential(c=CONV, n=bind(batch_normalization, axis=1)),

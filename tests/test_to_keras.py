@@ -16,7 +16,7 @@ from fnet.layers.wrappers import mixes_rows
 from params import load_keras
 from params.file.hdf5 import open_file
 from params.store import hdf5_writer
-from params.store.keras_config import NOT_READ
+from params.store.keras_config import NOT_READ, UNREAD
 from params.store.keras_file import keras_bytes
 from params.store.meaning import difference, meaning
 from params.store.spelling import CLASSES
@@ -459,6 +459,17 @@ def outputs_of(keras, model, x):
 
     feed = tree.map(lambda a: tf.constant(a.astype(object) if a.dtype.kind in "US" else a), x)
     return [np.asarray(y) for y in keras.tree.flatten(model(feed, training=False))]
+
+
+@pytest.mark.parametrize("name", [name for name in UNREAD if name.startswith("random_")])
+def test_an_augmentation_is_written_as_one_that_changes_nothing(name):
+    import keras
+
+    step = getattr(fnet, name)
+    data = keras_bytes(fnet.sequential(y=step), {}, (None, 4, 4, 3))
+    written = json.loads(zipfile.ZipFile(io.BytesIO(data)).read("config.json"))["config"]["layers"][-1]
+    x = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(keras.saving.deserialize_keras_object(written)(x, training=True), x, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -211,6 +211,65 @@ def test_text_models_take_strings(reviews, tmp_path):
     assert train.probabilities(model, reviews.test.x).shape == (24, 3)
 
 
+BUILT = {
+    "convolutional": (
+        {"filters": (2, 4), "kernels": (5, 3), "dense": 6, "dropout": 0.25, "pooling": "average"},
+        {
+            "rescaling": {"scale": 1 / 255, "offset": 0.0},
+            "conv_1": {"filters": 2, "kernel_size": (5, 5), "padding": "same", "activation": "relu"},
+            "pool_1": {"pool_size": (2, 2)},
+            "conv_2": {"filters": 4, "kernel_size": (3, 3), "padding": "same", "activation": "relu"},
+            "pool_2": {"pool_size": (2, 2)},
+            "flatten": {},
+            "dense": {"units": 6, "activation": "relu"},
+            "dropout": {"rate": 0.25},
+            "probabilities": {"units": 3, "activation": "softmax"},
+        },
+    ),
+    "normalized": (
+        {"filters": (2,), "batch_norm": True, "global_pooling": True},
+        {
+            "rescaling": {},
+            "conv_1": {"filters": 2, "kernel_size": (3, 3), "padding": "same", "use_bias": False},
+            "norm_1": {},
+            "relu_1": {"activation": "relu"},
+            "pool_1": {"pool_size": (2, 2)},
+            "mean": {},
+            "probabilities": {"units": 3, "activation": "softmax"},
+        },
+    ),
+    "n-grams": (
+        {"layers": 0, "ngrams": True},
+        {
+            "words_tf_idf": {"output_mode": "tf_idf", "max_tokens": 20_000, "split": "whitespace", "ngrams": None},
+            "words_unit": {},
+            "words_scale": {"scale": 40.0},
+            "words_dropout": {"rate": 0.3},
+            "words": {"units": 3, "use_bias": False},
+            "characters_tf_idf": {"max_tokens": 20_000, "split": "character", "ngrams": (3, 4, 5)},
+            "characters_unit": {},
+            "characters_scale": {"scale": 40.0},
+            "characters_dropout": {"rate": 0.3},
+            "characters": {"units": 3, "use_bias": False},
+            "logits": {},
+            "probabilities": {},
+        },
+    ),
+}
+"""{model: (its options, {layer: what its config says})}."""
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_a_model_has_the_layers_that_its_options_say(name, reviews, digits):
+    options, expected = BUILT[name]
+    of = reviews if "ngrams" in options else digits
+    model = models.build(architectures.options("rnn" if of is reviews else "cnn", **options), of.train.x, 3)
+    configs = {layer.name: layer.get_config() for layer in model.layers if layer.name not in ("text", "pixels")}
+    assert set(configs) == set(expected)
+    for layer, said in expected.items():
+        assert {key: configs[layer][key] for key in said} == said, layer
+
+
 @pytest.mark.slow
 def test_an_interrupted_text_model_with_every_branch_is_the_same(reviews, tmp_path):
     small = {"units": 3, "layers": 1, "tokens": 40, "length": 6, "embedding": 4, "embedding_dropout": 0.5}

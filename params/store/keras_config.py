@@ -52,7 +52,11 @@ UNREAD = {
     "max_num_bounding_boxes": ("max_number",),
 }
 """{layer: arguments that Keras requires and inference does not need}: they are written as 0, or as in `NEUTRAL`."""
-NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
+NEUTRAL = {
+    "random_posterization": [8, 8], "random_saturation": [0.5, 0.5], "random_sharpness": [0.5, 0.5],
+    "max_num_bounding_boxes": 1,
+}  # fmt: skip
+"""{layer: what changes nothing in training}, where that is not 0."""
 
 WRITTEN_AS_NONE = {"rms_norm": ("scale",)}
 """{operation: optional tensors that Keras requires by name}: they are written as None where they are missing."""
