@@ -101,7 +101,7 @@ def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
     narrow = numbers.dtype.kind == "i" and numbers.size and array.dtype.name == "int32"
     if narrow and not -(1 << 31) <= numbers.min() <= numbers.max() < 1 << 31:
         raise OverflowError(f"{numbers} is beyond int32, in which an operation takes whole numbers")
-    return array if dtype is None or array.dtype.name == dtype else ops.cast(array, dtype)
+    return array if dtype is None else ops.cast(array, dtype)
 
 
 def promoted(*values: Any) -> list[Any]:

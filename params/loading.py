@@ -110,12 +110,12 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
     """The config of one file with the arrays of another."""
     if file.config is None and weights.format == "json":
         raise CorruptFile(f"{file.label} has the weights, {weights.label} the config: load_keras(config, weights=...)")
-    version = file.keras_version if file.keras_version != UNSAID else weights.keras_version or UNSAID
+    version = None if file.keras_version == UNSAID else file.keras_version
     return replace(
         weights,
         label=f"{file.label} with {weights.label}",
         config=file.config,
-        keras_version=version or weights.keras_version,
+        keras_version=version or weights.keras_version or file.keras_version,
         assets={**weights.assets, **file.assets},
         legacy=file.legacy,
         two_files=True,

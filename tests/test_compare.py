@@ -637,6 +637,7 @@ def test_a_tie_is_relative_to_the_scores_and_no_wider_than_the_yardstick():
             measured = measuring.Measured(rows, [exact], [exact], "float32", 0.0)
             found = measured.side("fnet", measuring.Run([np.array([exact[0, ::-1], exact[1]])]))
             assert [(d.row, d.tie) for d in found.differing] == [(0, tie)]
+            np.testing.assert_allclose(found.differing[0].margin, scale * margin)
             assert bool(measured.problems(found, measured.side("Keras", measuring.Run([exact])))) is not tie
             assert found.agreement == 0.5
 

@@ -140,6 +140,13 @@ def test_sizes_that_only_the_params_tell_are_written():
         assert read[name] == model[name]
 
 
+def test_a_sequential_in_a_wrapper_need_not_say_what_it_takes():
+    inside = fnet.sequential(d=bind(fnet.dense, units=2), e=bind(fnet.dense, units=3))
+    model = fnet.sequential(each=bind(fnet.time_distributed, layer=inside))
+    read, _ = load_keras(keras_bytes(model, fnet.init(model, 0, (None, 4, 3)), (None, 4, 3)))
+    assert read["each"] == model["each"]
+
+
 def test_the_size_of_a_vocabulary_is_that_of_its_tokens():
     step = bind(fnet.string_lookup, output_mode="one_hot", vocabulary_size=3)
     model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="string"), y=step)

@@ -283,6 +283,20 @@ def test_a_config_of_keras_3_has_the_age_that_it_or_its_weights_say():
     assert load_keras(config, weights=whole)[0] == model == load_keras(said, weights=weights)[0] != newest
 
 
+@pytest.mark.parametrize("version", ["2.7.0", "2.15.0"])
+def test_a_config_of_keras_2_without_a_version_has_the_age_of_its_weights(version):
+    """Up to 2.7 Resizing gives float32 under any policy."""
+    place = {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 4, 4, 1]}}
+    policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+    options = {"name": "y", "dtype": policy, "height": 2, "width": 2, "interpolation": "bilinear"}
+    layers = [place, {"class_name": "Resizing", "config": options}]
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    whole = hostile.legacy(config, [("y",)], lambda file: file.attrs.modify("keras_version", version))
+    model, _ = load_keras(json.dumps(config).encode(), weights=whole)
+    assert model == load_keras(whole)[0]
+    assert model["y"].dtype == {"2.7.0": "float32", "2.15.0": "mixed_float16"}[version]
+
+
 @pytest.mark.parametrize("archive", sorted(FOLDER.glob("*-3.*.zip")), ids=named)
 def test_the_keys_of_a_config_tell_its_age(archive):
     """A config of `model.to_json()` has no version: models of 3.0 to 3.3 ran by the rules of the newest Keras."""

@@ -316,7 +316,7 @@ def _matrix(name: str, text: str, rows: Sequence[Sequence[float]]) -> Operation:
 
     def apply(images: Array) -> Array:
         x = tensor(images)
-        return xp.matmul(x, tensor(np.asarray(rows), x.dtype.name))
+        return xp.matmul(x, tensor(rows, x.dtype.name))
 
     return function(_colours_rule, f"image.{name}")(named(name, text, apply))
 
