@@ -6,12 +6,13 @@ import json
 import math
 import re
 from collections import Counter
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from params.errors import CorruptFile, LimitExceeded, quoted
+from params.errors import CorruptFile, LimitExceeded, Retold, quoted
 from params.file.model_file import Limits
 
 LARGEST = 1 << 64
@@ -48,28 +49,28 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
         text = data if isinstance(data, str) else str(data, json.detect_encoding(bytes(data[:4])))
     except UnicodeDecodeError as error:
         raise CorruptFile(f"{what} is not {error.encoding.upper()} text: {error}") from error
-    pairs = _check_size(text, what, limits)
-    objects = _Objects(limits)
+    keys, objects = _check_size(text, what, limits), _Objects(limits)
     constant = float if nonfinite else _constant
-    try:
+    with Retold((ValueError,), partial(_refusal, text, what)):
         value = json.loads(
             text, object_hook=objects.count, parse_constant=constant, parse_float=_finite, parse_int=_integer
         )
-        if objects.pairs != pairs:
-            json.loads(text, object_pairs_hook=_unique)
-    except LimitExceeded:
-        raise
-    except json.JSONDecodeError as error:
-        raise CorruptFile(f"{what} is not JSON: {error}") from error
-    except _Refused as error:
-        raise CorruptFile(f"{what}{_place(text, error.token)}: {error}") from error
-    except ValueError as error:
-        raise CorruptFile(f"{what}: {error}") from error
+        if objects.keys != keys:
+            json.loads(text, object_pairs_hook=_require_unique)
     if "\\u" in text and re.search(_SURROGATE, text):
         _check_text(value, what)
     if (count := runs(value)) > limits.layers:
         raise LimitExceeded(f"{what}: layers run {count} times, more than the {limits.layers} of `Limits.layers`")
     return value
+
+
+def _refusal(text: str, what: str, error: Exception) -> Exception:
+    """An error of the parser as one that names the text and the place in it."""
+    if isinstance(error, LimitExceeded):
+        return error
+    if isinstance(error, json.JSONDecodeError):
+        return CorruptFile(f"{what} is not JSON: {error}")
+    return CorruptFile(f"{what}{_place(text, error.token) if isinstance(error, _Refused) else ''}: {error}")
 
 
 def runs(item: Any) -> int:
@@ -121,12 +122,12 @@ class _Objects:
     """The objects of one text: counts their keys and their layers, drops `UNREAD`."""
 
     def __init__(self, limits: Limits) -> None:
-        self.pairs = 0
+        self.keys = 0
         self.most = self.left = limits.layers
 
     def count(self, members: dict[str, Any]) -> dict[str, Any]:
         """An object of the text. One that has a key twice has fewer keys than the text."""
-        self.pairs += len(members)
+        self.keys += len(members)
         if not _COUNTED_OR_DROPPED.isdisjoint(members):
             self._count(members)
         return members
@@ -144,7 +145,7 @@ class _Objects:
             raise LimitExceeded(f"more than the {self.most} layers and calls that `Limits.layers` allows")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> None:
+def _require_unique(pairs: list[tuple[str, Any]]) -> None:
     """Raise ValueError for an object that has a key twice."""
     twice, count = max(Counter(key for key, _ in pairs).items(), key=itemgetter(1), default=("", 0))
     if count > 1:
