@@ -419,7 +419,11 @@ def is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
 
 
 def _is_size(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 0)
+    return value is None or _is_index(value)
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def above_one(sizes: Any) -> bool:
@@ -446,7 +450,7 @@ def is_triple(value: Any) -> bool:
         isinstance(value, list)
         and len(value) == 3
         and isinstance(value[0], str)
-        and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value[1:])
+        and all(map(_is_index, value[1:]))
     )
 
 

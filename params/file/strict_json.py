@@ -23,7 +23,7 @@ UNREAD = ("compile_config", "training_config")
 _STRING = r'(?s)"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)'
 """A string, or the rest of an input that ends inside one, so that scanning takes linear time."""
 _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+_UNMARKED = bytes(set(range(256)) - set(b'[{]},:"'))
 _TOKEN = r'(?s)"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++'
 _SURROGATE = r"\\u[dD][89a-fA-F]"
 
@@ -105,17 +105,25 @@ def _check_size(text: str, what: str, limits: Limits) -> int:
     """How many keys the objects have. Checks the number of values and the nesting before parsing, which takes memory
     for each and recurses.
     """
-    bare = re.sub(_STRING, "", text) if "\\" in text else "".join(text.split('"')[::2])
-    opened, closed = (bare.count(a) + bare.count(b) for a, b in ("[{", "]}"))
-    values = opened + bare.count(",")
+    marks = _marks(text)
+    opened, closed = (marks.count(a) + marks.count(b) for a, b in (b"[{", b"]}"))
+    values = opened + marks.count(b",")
     if 2 * values > limits.steps:
         raise LimitExceeded(f"{what} has {values} values, each two steps; `Limits.steps` allows {limits.steps}")
     if opened != closed:
         raise CorruptFile(f"{what} is not JSON: {opened} brackets open, {closed} close")
-    levels = np.frombuffer(bare.encode("utf-8", "replace").translate(_LEVELS, _NO_BRACKETS), np.int8)
+    levels = np.frombuffer(marks.translate(_LEVELS, b",:"), np.int8)
     if levels.cumsum(dtype=np.int32).max(initial=0) > limits.depth:
         raise LimitExceeded(f"{what} is nested deeper than the {limits.depth} levels of `Limits.depth`")
-    return bare.count(":")
+    return marks.count(b":")
+
+
+def _marks(text: str) -> bytes:
+    """The brackets, commas and colons of JSON that are in no string."""
+    if "\\" in text:
+        text = re.sub(_STRING, "", text)
+    marks = text.encode("utf-8", "replace").translate(None, _UNMARKED).replace(b'""', b"")
+    return b"".join(marks.split(b'"')[::2])
 
 
 class _Objects:
