@@ -12,6 +12,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +93,12 @@ def _init(cls: type, frozen: bool) -> Callable[..., None]:
         value = field.name
         if field.default_factory is not MISSING:
             value = f"make_{value}() if {value} is missing else {value}"
-        body.append(f"put(self, {field.name!r}, {value})" if frozen else f"self.{field.name} = {value}")
+        slot = getattr(cls, field.name, None)
+        if frozen and isinstance(slot, MemberDescriptorType):  # half the time of `put`
+            names[f"put_{field.name}"] = slot.__set__
+            body.append(f"put_{field.name}(self, {value})")
+        else:
+            body.append(f"put(self, {field.name!r}, {value})" if frozen else f"self.{field.name} = {value}")
     body += ["self.__post_init__()"] if hasattr(cls, "__post_init__") else []
     code = f"def __init__({', '.join(head)}):\n " + "\n ".join(body or ["pass"])
     exec(code, names)
