@@ -446,12 +446,7 @@ def is_call(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def is_triple(value: Any) -> bool:
     """Whether a JSON value is the history of a tensor."""
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and isinstance(value[0], str)
-        and all(map(_is_index, value[1:]))
-    )
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and all(map(_is_index, value[1:]))
 
 
 def histories(value: Any) -> Iterator[list[Any]]:
