@@ -132,11 +132,11 @@ def _strong_name(value: Any) -> str:
 
 
 def together(*values: Any) -> list[Array]:
-    """`values` as arrays of one dtype, that of the first array among them; all strings as str, bytes too."""
+    """`values` as arrays of one dtype, that of the first array among them, or of the first number; strings as str."""
     if is_strings(values):
         return [as_texts(*utf8(value, "a function")) for value in values]
-    name = next((name_of(leaf.dtype) for leaf in tree.leaves(values) if hasattr(leaf, "dtype")), None)
-    return [tensor(value, name) for value in values]
+    arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")] or [tensor(value) for value in values[:1]]
+    return [tensor(value, name_of(arrays[0].dtype)) for value in values]
 
 
 def floating(*values: Any) -> list[Array]:

@@ -13,7 +13,7 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import copies
-from fnet.dtypes import is_complex, is_float, saturated, tensor, together
+from fnet.dtypes import is_complex, is_float, is_integral, saturated, tensor, together
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, broadcast, named
 from fnet.shapes import broadcast_shapes, joined, shape_of
@@ -33,8 +33,8 @@ def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None =
     return function(rule, *names, rows=True, room=copies(more))(named(name, text, apply))
 
 
-def _keras(operation: Operation) -> Callable[[Array], Array]:
-    return lambda x: operation({}, x)
+def _keras(operation: Operation) -> Callable[..., Array]:
+    return lambda *xs: operation({}, xs if len(xs) > 1 else xs[0])
 
 
 def _broadcast(x: Any, y: Any) -> Any:
@@ -182,7 +182,13 @@ def elu(features: Array, *, alpha: float = 1.0) -> Array:
     return ACTIVATIONS["elu"](tensor(features), alpha)
 
 
-@function(same_rule, "nn.leaky_relu", rows=True)
+def _leaky_rule(x: Any, *, alpha: float = 1.0, negative_slope: float = 0.0) -> Spec:
+    """Integers become floats where there is a slope."""
+    spec = same_rule(x)
+    return Spec(spec.shape, "float32") if is_integral(spec.dtype) and (alpha or negative_slope) else spec
+
+
+@function(lambda features: _leaky_rule(features), "nn.leaky_relu", rows=True)
 def leaky_relu(features: Array, *, alpha: float = 0.2) -> Array:
     """x above 0, alpha * x below."""
     x = tensor(features)
@@ -203,7 +209,7 @@ def silu(features: Array, *, beta: float = 1.0) -> Array:
     return ACTIVATIONS["silu"](x) if beta == 1 else x * ACTIVATIONS["sigmoid"](beta * x)
 
 
-@function(same_rule, "keras.activations.relu", "keras.backend.relu", rows=True)
+@function(_leaky_rule, "keras.activations.relu", "keras.backend.relu", rows=True)
 def relu_with_limits(
     x: Array, *, alpha: float = 0.0, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Array:
@@ -233,7 +239,7 @@ _QUOTIENTS = {
 """{integer dtype: the dtype of its quotients}."""
 
 
-def _truediv_rule(x: Any, y: Any) -> Spec:
+def truediv_rule(x: Any, y: Any) -> Spec:
     dtype = dtype_like(x, y)
     return Spec(_broadcast(x, y), _QUOTIENTS.get(dtype, dtype))
 
@@ -243,20 +249,21 @@ def squares(x: Array) -> Array:
     return x * xp.conj(x) if is_complex(x) else x * x
 
 
-@function(_truediv_rule, "math.truediv", "math.divide")
+@function(truediv_rule, "math.truediv", "math.divide")
 def truediv(x: Array, y: Array) -> Array:
     """x / y; float64 for integers of 32 bits and more, float32 for smaller ones."""
-    return _quotient(*together(x, y))
+    return quotient(*together(x, y))
 
 
-@function(_truediv_rule, "math.divide_no_nan")
+@function(truediv_rule, "math.divide_no_nan")
 def divide_no_nan(x: Array, y: Array) -> Array:
     """x / y as `truediv` has it, 0 where y is 0."""
     x, y = together(x, y)
-    return _unless_zero(y, _quotient(x, y))
+    return _unless_zero(y, quotient(x, y))
 
 
-def _quotient(x: Array, y: Array) -> Array:
+def quotient(x: Array, y: Array) -> Array:
+    """x / y of one dtype, as `truediv` has it."""
     dtype = _QUOTIENTS.get(x.dtype.name, x.dtype.name)
     return xp.true_divide(tensor(x, dtype), tensor(y, dtype))
 
@@ -318,8 +325,8 @@ logical_xor = binary("logical_xor", "Either x or y.", "logical_xor", "math.logic
 bitwise_and = binary("bitwise_and", "The bits that both have.", "bitwise_and", "bitwise.bitwise_and")
 bitwise_or = binary("bitwise_or", "The bits that either has.", "bitwise_or", "bitwise.bitwise_or")
 bitwise_xor = binary("bitwise_xor", "The bits that exactly one has.", "bitwise_xor", "bitwise.bitwise_xor")
-left_shift = binary("left_shift", "x * 2^y.", "left_shift", "bitwise.left_shift")
-right_shift = binary("right_shift", "floor(x / 2^y).", "right_shift", "bitwise.right_shift")
+left_shift = binary("left_shift", "x * 2^y.", _keras(operations.left_shift), "bitwise.left_shift")
+right_shift = binary("right_shift", "floor(x / 2^y).", _keras(operations.right_shift), "bitwise.right_shift")
 
 
 @function(lambda x, y: Spec(_broadcast(x, y), "bool"), "math.approximate_equal")

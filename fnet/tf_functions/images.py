@@ -47,8 +47,8 @@ def _aspect(shape: Shape, size: Sequence[int | None]) -> tuple[int | None, int |
     height, width, high, wide = shape[-3], shape[-2], size[0], size[1]
     if height is None or width is None or high is None or wide is None:
         return None, None
-    scale = min(high / height, wide / width)
-    return round(scale * height), round(scale * width)
+    scale = min(np.float32(high) / np.float32(height), np.float32(wide) / np.float32(width))
+    return round(scale * np.float32(height)), round(scale * np.float32(width))
 
 
 def _resize_rule(images: Any, size: Any, *, method: str, preserve_aspect_ratio: bool) -> Spec:
@@ -56,8 +56,7 @@ def _resize_rule(images: Any, size: Any, *, method: str, preserve_aspect_ratio: 
     if len(sizes) != 2:
         raise ValueError(f"images of the size {sizes}: two numbers are expected")
     high, wide = _aspect(spec.shape, sizes) if preserve_aspect_ratio else (sizes[0], sizes[1])
-    kept = method == "nearest" or (spec.shape[-3:-1] == (high, wide) and high is not None and wide is not None)
-    return Spec(_sized(spec.shape, high, wide), spec.dtype if kept else "float32")
+    return Spec(_sized(spec.shape, high, wide), spec.dtype if method == "nearest" else "float32")
 
 
 def _resize_room(x: Sequence[Any], *, preserve_aspect_ratio: bool) -> tuple[int, int]:
@@ -84,7 +83,7 @@ def resize(
     if preserve_aspect_ratio:
         high, wide = (n or 0 for n in _aspect(x.shape, (high, wide)))
     y = image.resize(x, (high, wide), method, antialias)
-    return y if method == "nearest" or y is x else tensor(y, "float32")
+    return y if method == "nearest" else tensor(y, "float32")
 
 
 def _box_rule(image: Any, *offsets: Any, target_height: int, target_width: int) -> Spec:
@@ -153,9 +152,7 @@ def resize_with_pad(
     size = np.array(x.shape[-3:-1], "float32")
     size = size / np.max(size / target)
     (high, wide), (top, left) = np.floor(size).astype(int), np.floor((target - size) / 2).clip(0).astype(int)
-    y = tensor(
-        resize({}, (x, [high, wide]), method=method, antialias=antialias), None if method == "nearest" else "float32"
-    )
+    y = resize({}, (x, [high, wide]), method=method, antialias=antialias)
     return pad_to_bounding_box(
         {}, y, offset_height=top, offset_width=left, target_height=target_height, target_width=target_width
     )
@@ -405,8 +402,9 @@ def adjust_saturation(image: Array, *, saturation_factor: float) -> Array:
 
 
 def _hue(x: Array, delta: float) -> Array:
-    hsv = _to_hsv(x)
-    return _to_rgb(xp.stack([xp.mod(hsv[..., 0] + delta, 1), hsv[..., 1], hsv[..., 2]], axis=-1))
+    hue = xp.mod(_to_hsv(x)[..., 0] + delta, 1)
+    low, high = xp.min(x, axis=-1, keepdims=True), xp.max(x, axis=-1, keepdims=True)
+    return low + (high - low) * _to_rgb(xp.stack([hue, xp.ones_like(hue), xp.ones_like(hue)], axis=-1))
 
 
 @function(same_rule, "image.adjust_hue")

@@ -305,8 +305,9 @@ def conv_transpose(
     sizes = spatial(ints(output_shape), rank, data_format)
     require_made(*sizes)
     full = operations.conv_transpose({}, (x, kernel), **{**how, "data_format": "channels_last"})
-    for axis, (size, window, step) in enumerate(zip(sizes, kernel.shape, how["strides"], strict=False), start=1):
-        before = same_padding(size, window, step)[0] if padding.upper() == "SAME" else 0
+    each = zip(sizes, kernel.shape, how["strides"], how["dilation_rate"], strict=False)
+    for axis, (size, window, step, gap) in enumerate(each, start=1):
+        before = same_padding(size, gap * (window - 1) + 1, step)[0] if padding.upper() == "SAME" else 0
         full = _window(full, axis, before, size)
     return xp.moveaxis(full, -1, 1) if _first(data_format) else full
 

@@ -20,7 +20,7 @@ from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.reductions import instead_of_nan
 from fnet.operations.rules import Operation, named
 from fnet.shapes import joined, reduced_shape
-from fnet.tf_functions.elementwise import squares, truncated
+from fnet.tf_functions.elementwise import quotient, squares, truediv_rule, truncated
 from fnet.tf_functions.rules import (
     REAL,
     Sizes,
@@ -197,17 +197,17 @@ def argsort(values: Array, *, axis: int = -1, direction: str = "ASCENDING", stab
     return ops.cast(xp.argsort(x if direction == "ASCENDING" else _falling(x), axis=axis, stable=True), "int32")
 
 
-def _top_rule(x: Any, k: Any = 1) -> Any:
+def _top_rule(x: Any, k: Any = 1, *, sorted: bool) -> Any:  # noqa: A002 - TensorFlow's name
     if (count := known(k)) is not None:
-        return rule_of(operations.top_k, x, k=count, sorted=True)
+        return rule_of(operations.top_k, x, k=count, sorted=sorted)
     shape = (*x.shape[:-1], None)
     return Spec(shape, x.dtype), Spec(shape, "int32")
 
 
 @function(_top_rule, "math.top_k", sizes=("k",))
-def top_k(x: Array, k: Sizes = 1) -> tuple[Array, Array]:
+def top_k(x: Array, k: Sizes = 1, *, sorted: bool = True) -> tuple[Array, Array]:  # noqa: A002
     """(the k largest of the last axis, their int32 positions), the largest first; equal entries keep their order."""
-    values, places = operations.top_k({}, x, k=number(k))
+    values, places = operations.top_k({}, x, k=number(k), sorted=sorted)
     return values, places
 
 
@@ -257,14 +257,20 @@ def _segment_rule(data: Any, segment_ids: Any, num_segments: Any) -> Spec:
     return Spec((known(num_segments), *data.shape[len(ids) :]), data.dtype)
 
 
-def _segments(name: str, reduce: Callable[[Array, Array, int], Array]) -> Operation:
+def _mean_rule(data: Any, segment_ids: Any, num_segments: Any) -> Spec:
+    return Spec(_segment_rule(data, segment_ids, num_segments).shape, truediv_rule(data, data).dtype)
+
+
+def _segments(
+    name: str, reduce: Callable[[Array, Array, int], Array], rule: Callable[..., Spec] = _segment_rule
+) -> Operation:
     def apply(data: Array, segment_ids: Array, num_segments: Sizes) -> Array:
         data, ids = tensor(data), tensor(segment_ids)
         rows = data.reshape((ids.size, *data.shape[ids.ndim :]))
         return reduce(rows, ids.reshape(-1), number(num_segments, each=math.prod(rows.shape[1:])))
 
     text = f"{name.rpartition('_')[2]} of the entries of `data` with the same id."
-    return function(_segment_rule, f"math.{name}", sizes=("num_segments",))(named(name, text, apply))
+    return function(rule, f"math.{name}", sizes=("num_segments",))(named(name, text, apply))
 
 
 def _by_id(operation: Operation) -> Callable[[Array, Array, int], Array]:
@@ -280,7 +286,9 @@ def _sizes(rows: Array, ids: Array, count: int) -> Array:
 
 
 unsorted_segment_sum = _segments("unsorted_segment_sum", _segment_sum)
-unsorted_segment_mean = _segments("unsorted_segment_mean", lambda r, i, n: _segment_sum(r, i, n) / _sizes(r, i, n))
+unsorted_segment_mean = _segments(
+    "unsorted_segment_mean", lambda r, i, n: quotient(_segment_sum(r, i, n), _sizes(r, i, n)), _mean_rule
+)
 unsorted_segment_sqrt_n = _segments(
     "unsorted_segment_sqrt_n", lambda r, i, n: _segment_sum(r, i, n) / xp.sqrt(_sizes(r, i, n))
 )

@@ -29,6 +29,7 @@ from fnet.shapes import (
     stretched,
     total,
 )
+from fnet.tf_functions.elementwise import quotient, truediv_rule
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -353,13 +354,13 @@ def numbers(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None 
 def _linspace_rule(start: Any, stop: Any, num: Any, *, axis: int) -> Spec:
     y = broadcast_shapes(as_spec(start).shape, as_spec(stop).shape)
     place = axis if axis >= 0 else len(y) + 1 + axis
-    return Spec((*y[:place], known(num), *y[place:]), dtype_like(start, stop))
+    return Spec((*y[:place], known(num), *y[place:]), truediv_rule(start, stop).dtype)
 
 
 @function(_linspace_rule, "linspace", sizes=("num",))
 def linspace(start: Array, stop: Array, num: Sizes, *, axis: int = 0) -> Array:
-    """`num` equally spaced numbers from `start` to `stop` on a new axis."""
-    start, stop = together(start, stop)
+    """`num` equally spaced numbers from `start` to `stop` on a new axis; float64 from integers, as in `truediv`."""
+    start, stop = (quotient(x, xp.ones_like(x)) for x in together(start, stop))
     return as_tensor(xp.linspace(start, stop, number(num, each=start.size * stop.size), axis=axis), start.dtype.name)
 
 

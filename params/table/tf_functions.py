@@ -41,7 +41,7 @@ ORDER = {"compat.v1.math.in_top_k": ("predictions", "targets")}
 """{function: its tensors in the order of its call}, where the function here has another."""
 
 WITHOUT_EFFECT = frozenset({
-    "name", "validate_indices", "use_cudnn_on_gpu", "sorted", "shift", "preferred_dtype", "dtype_hint", "var",
+    "name", "validate_indices", "use_cudnn_on_gpu", "shift", "preferred_dtype", "dtype_hint", "var",
     "message", "data", "summarize", "partition_strategy", "seed", "grad_a", "grad_b", "grad_x",
 })  # fmt: skip
 """Arguments that change no value."""
@@ -122,7 +122,7 @@ def _named_arguments(function: Any, own: dict[str, str], call: dict[str, Any]) -
         if name == "window_fn":
             raise UnsupportedLayer("a call with window_fn=, a Python function")
         default = name in DEFAULTS and getattr(value, "value", value) == DEFAULTS[name]
-        if value is not None and (name in legal or not (default or name in WITHOUT_EFFECT)):
+        if (value is not None or name == "slice_spec") and (name in legal or not (default or name in WITHOUT_EFFECT)):
             arguments[name] = value
     if "slice_spec" in arguments and not references(arguments["slice_spec"]):
         arguments["key"] = with_slices(arguments.pop("slice_spec"))
