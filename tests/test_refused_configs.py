@@ -504,6 +504,14 @@ REFUSED = {
         CorruptFile,
         "the input 'dense' is not an InputLayer",
     ),
+    "input_not_listed": (
+        lambda: functional(
+            {**node({**input_entry(3), "config": {**input_entry(3)["config"], "name": "second"}}), "inbound_nodes": []},
+            node(DENSE, tensor("second")),
+        ),
+        CorruptFile,
+        "'dense' reads 'second', which is neither an input nor an earlier node; known here: input_layer",
+    ),
     "no_outputs": (
         lambda: functional(node(DENSE, tensor("input_layer")), output_layers=3),
         CorruptFile,

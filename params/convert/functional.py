@@ -150,17 +150,16 @@ def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
 
 
 def _connected(build: _Building) -> Converted:
-    """The graph of all nodes between the inputs and outputs of the model, without inputs that nothing reads."""
+    """The graph of the nodes between the inputs and outputs of the model, without input layers that are not listed."""
     source, conversion = build.source, build.conversion
     inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
-    for name in references(inputs):
+    listed = dict.fromkeys(references(inputs))
+    for name in listed:
         if build.layers.get(name, source).class_name != "InputLayer":
             raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
     outputs = _unpacked(_ends(build, source.config.get("output_layers"), "output_layers"))
-    read = references([outputs, *(node[1] for node in build.nodes.values() if isinstance(node, tuple))])
-    unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(read)
-    names = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
-    nodes = {name: build.nodes[name] for name in names}
+    nodes = {name: build.nodes[name] for name in _order(build, outputs)}
+    nodes = {name: node for name, node in nodes.items() if isinstance(node, tuple) or name in listed}
     marks = Marks(tuple(references(inputs)))
     if source is not conversion.root:
         marks.carrying.update(marks.inputs)
