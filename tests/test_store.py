@@ -735,6 +735,18 @@ def test_arrays_that_load_keras_refuses_are_refused(tmp_path, name):
             fnet.check(DENSE, {"d": {"kernel": other}})
 
 
+def test_only_a_constant_of_a_graph_may_be_infinite(tmp_path):
+    offset = (bind(fnet.constant, shape=(1, 2)), ())
+    nodes = {"offset": offset, "value": (bind(fnet.dense, units=2), "x"), "y": (fnet.add, ("value", "offset"))}
+    model = fnet.graph(nodes, inputs="x", outputs="y")
+    kernel, mask = np.ones((3, 2), "float32"), np.array([[0, -np.inf]], "float32")
+    weights = {"value": {"kernel": kernel, "bias": np.zeros(2, "float32")}, "offset": {"value": mask}}
+    fnet.check(model, weights, (None, 3))
+    params.save(tmp_path / "m", model, weights)
+    with pytest.raises(fnet.InvalidParams, match="value/kernel: holds NaN or infinity"):
+        fnet.check(model, {**weights, "value": {**weights["value"], "kernel": kernel * np.inf}}, (None, 3))
+
+
 def test_a_negative_variance_is_refused(tmp_path):
     model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), n=fnet.batch_normalization)
     weights = fnet.init(model, 0)

@@ -93,7 +93,7 @@ def faulty(path: Path, leaf: Array) -> str | None:
 
     A `constant` of a graph may hold any number: masks that are added have -inf.
     """
-    if (leaf.dtype.kind != "f" and "float" not in leaf.dtype.name) or not leaf.size or path[-1] == "value":
+    if "float" not in leaf.dtype.name or not leaf.size or path[-1] == "value":
         return None
     numbers = ops.to_numpy(leaf)
     if not np.isfinite(numbers).all():
