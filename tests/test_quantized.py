@@ -201,6 +201,16 @@ def test_quantized_tables_both_ways(scheme, tied, size):
     )
 
 
+def test_tables_of_keras_3_2_have_a_scale_for_each_column():
+    """With as many rows as columns nothing but the version tells: taken for those of rows they are off by 0.9."""
+    ids = keras.Input((5,), dtype="int32")
+    model = quantize(randomized(keras.Model(ids, layers.Embedding(6, 6)(ids))), SCHEMES["int8"]())
+    data = parity.saved(model)
+    load_keras(hostile.changed_zip(data, metadata={"keras_version": "3.3.3"}))
+    with pytest.raises(UnsupportedLayer, match=r"Embedding 'embedding.*a scale for each column, as Keras 3\.2 did"):
+        load_keras(hostile.changed_zip(data, metadata={"keras_version": "3.2.1"}))
+
+
 def transformer():
     ids = keras.Input((6,), dtype="int32")
     x = layers.Embedding(11, 9, mask_zero=True)(ids)

@@ -20,6 +20,8 @@ UNSCALED = ("TimeDistributed", "SpectralNormalization")
 
 ROWS_SHARE_BYTES = ("Dense", "EinsumDense")
 """Classes whose kernels of 4 bits held two rows in a byte to 3.13, and whose inputs were quantized by default."""
+TABLES_HAVE_ROW_SCALES: Version = (3, 3)
+"""The first Keras that gave each row of an Embedding its own scale."""
 
 
 def quantization(source: KerasObject, version: Version) -> str | None:
@@ -36,6 +38,11 @@ def quantization(source: KerasObject, version: Version) -> str | None:
     if how is None:
         return None
     mode, _ = how
+    if version < TABLES_HAVE_ROW_SCALES and source.class_name == "Embedding":
+        raise UnsupportedLayer(
+            f"{source.label} is quantized with a scale for each column, as Keras 3.2 did; fnet knows a scale for each "
+            "row: quantize the model with Keras 3.3 or later"
+        )
     if not isinstance(mode, str):
         raise CorruptFile(f"{source.label} has the quantization mode {quoted(mode)}")
     bits, _, block = mode.partition("/")
