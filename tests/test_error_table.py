@@ -29,6 +29,12 @@ X, Y, SEQUENCE, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 3)), Spec((2,
 FEWER = Spec((2, 4, 3))
 HEADS, GROUPED = {"num_heads": 2, "key_dim": 2}, {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1}
 REVERSED = {"input_dim": 5, "output_dim": 3, "reverse": True}
+ADAPTIVE = (fnet.adaptive_average_pooling2d, fnet.adaptive_max_pooling2d)
+POOLS = [
+    *((f, {"output_size": 2}) for f in ADAPTIVE),
+    (fnet.global_average_pooling2d, {}),
+    (fnet.global_max_pooling2d, {}),
+]
 
 RULES = [
     (o.concatenate, {"axis": 1}, (Spec((2, 3)), Spec((4, 3))), "differ outside of axis 1"),
@@ -343,12 +349,23 @@ RULES = [
         "max_pool_with_argmax with data_format='NCHW'",
     ),
     (tf.numbers, {}, (Y,), "range takes numbers, not"),
+    *(
+        (f, options, Spec((2, 0, 4, 1)), r"2d has nothing to pool: the spatial axes are \(0, 4\)")
+        for f, options in POOLS
+    ),
+    (fnet.global_max_pooling1d, {}, Spec((2, 0, 4)), r"1d has nothing to pool: the spatial axes are \(0,\)"),
+    *((f, {"filters": 2}, IMAGE, "needs kernel_size=, as in") for f in (fnet.conv2d, fnet.conv2d_transpose)),
+    *((o.corrcoef, {}, Spec((3, 4), kind), f"corrcoef of {kind}, whose mean") for kind in ("int64", "uint64")),
+    *((o.argpartition, {"kth": 4, "axis": axis}, Y, r"kth=4 reaches beyond \(4, 5\)") for axis in (1, -1)),
+    (o.argpartition, {"kth": 0, "axis": -1}, SEQUENCE, r"kth=0 reaches beyond \(2, 5, 3\)"),
     (tf.lower, {}, Y, "strings are expected; got float32"),
     (tf.resize, {}, (IMAGE, (2, 2, 2)), "two numbers are expected"),
 ]
 TAKEN = [
     (fnet.reversible_embedding, REVERSED, Spec((2, None)), (2, 5)),
     (fnet.reversible_embedding, {**REVERSED, "reverse": False}, Y, (4, 5, 3)),
+    *((o.argpartition, {"kth": kth, "axis": axis}, Y, (4, 5)) for kth, axis in ((3, 1), (3, -1), (4, 0), (9, 0))),
+    (o.argpartition, {"kth": 30, "axis": None}, Y, (20,)),
     (tf.gather, {"axis": 1, "batch_dims": 1}, (SEQUENCE, Spec((2,), "int32")), (2, 3)),
     (tf.gather, {"axis": 2, "batch_dims": -1}, (SEQUENCE, Spec((2,), "int32")), (2, 5, 2)),
     *((o.top_k, {"k": k, "sorted": False}, Y, (4, k)) for k in (1, 5)),
@@ -414,6 +431,20 @@ CALLS = [
         "merge_mode 'max'; use",
     ),
     (fnet.lstm, {"units": 2}, np.ones((3, 0, 4)), r"needs at least one time step; got shape \(3, 0, 4\)"),
+    (fnet.time_distributed, {"layer": fnet.relu}, np.ones((2, 0, 3)), r"at least one time step; got shape \(2, 0, 3\)"),
+    (
+        fnet.mel_spectrogram,
+        {"window": "blackman"},
+        np.zeros((1, 2000)),
+        "window 'blackman': hann and hamming are known",
+    ),
+    (o.arange, {}, (0, 3, 0), "numbers from 0 to 3 in steps of 0 never end"),
+    (
+        o.slice,
+        {"shape": (2, 2)},
+        (np.ones((3, 3)), np.array([2, 0])),
+        r"of \(2, 2\) at \(2, 0\) is not inside \(3, 3\)",
+    ),
     (fnet.string_lookup, {}, np.ones((2, 3)), r"takes strings; got float64\[2, 3\]"),
     (fnet.string_lookup, {}, np.array(["a", None], object), "item 1 is None of type NoneType; replace missing texts"),
     (fnet.string_lookup, {}, np.array(["a", "\ud800"], object), "item 1 is not valid Unicode"),

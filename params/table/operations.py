@@ -182,8 +182,7 @@ def in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
         if names[0].startswith("*"):
             return tuple(call.values())
         values = list(call.values()) if set(call) - set(names) else [call.get(name) for name in names]
-        while values and values[-1] is None:
-            values.pop()
-        return tuple(values)
+        filled = max((place for place, value in enumerate(values, 1) if value is not None), default=0)
+        return tuple(values[:filled])
 
     return arrange
