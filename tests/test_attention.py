@@ -263,3 +263,10 @@ def test_half_floats_by_hand_of_a_row_whose_keys_are_all_hidden(name, each_backe
     y = step({}, (query, fnet.Masked(value, mask)))
     assert y.dtype == "float16"
     np.testing.assert_allclose(np.asarray(y), layer([query, value], mask=[None, mask]), atol=2e-3)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_scale_that_would_broadcast_is_refused(size, each_backend):
+    x, params = np.ones((1, 2, 4), "float32"), {"scale": np.ones(size, "float32")}
+    with pytest.raises(fnet.InvalidInput, match=rf"would need a scale of \(4,\), and it has \({size},\)"):
+        fnet.additive_attention(params, (x, x))

@@ -349,6 +349,7 @@ RULES = [
         "max_pool_with_argmax with data_format='NCHW'",
     ),
     (tf.numbers, {}, (Y,), "range takes numbers, not"),
+    (fnet.rnn, {"cell": bind(fnet.dense, units=2)}, SEQUENCE, "a cell gives .output, states.; this one gives float32"),
     *(
         (f, options, Spec((2, 0, 4, 1)), r"2d has nothing to pool: the spatial axes are \(0, 4\)")
         for f, options in POOLS

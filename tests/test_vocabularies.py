@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fnet
+from fnet.layers import vocabulary
 from params import ModelFileError, load_keras
 from params.assign.options_from_arrays import boundaries
 from params.errors import UnsupportedLayer, WeightsMismatch
@@ -121,6 +122,16 @@ LISTS = {
     "ngrams": ("TextVectorization", {"vocabulary": ["a"], "ngrams": [0]}, "ngrams"),
     "max_tokens_small": ("StringLookup", {"vocabulary": ["a"], "max_tokens": 1}, "max_tokens"),
 }  # fmt: skip
+
+
+def test_as_many_weights_are_filled_up_as_is_said(monkeypatch):
+    monkeypatch.setattr(vocabulary, "MOST_COLUMNS", 3)
+    most, more = (
+        fnet.bind(fnet.string_lookup, output_mode="tf_idf", max_tokens=n, pad_to_max_tokens=True) for n in (3, 4)
+    )
+    np.testing.assert_array_equal(fnet.vocabulary_params(most, ["a"], [2.0])["idf_weights"], [2, 2, 0])
+    with pytest.raises(ValueError, match="weights for 4 columns; at most 3 are filled up"):
+        fnet.vocabulary_params(more, ["a"], [2.0])
 
 
 @pytest.mark.parametrize("name", LISTS)
