@@ -24,7 +24,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops, xp
 from fnet.masks import Masked
-from fnet.strings import as_texts, is_strings, utf8
+from fnet.strings import as_texts, first_of, is_strings, utf8
 from fnet.types import Array, Param, ParamTree, Spec
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -79,8 +79,10 @@ def dtype_of(value: Any) -> str:
 
 
 def tensor(value: Any, dtype: str | None = None) -> Array:
-    """`value` as an array: Python numbers and lists of them become `dtype`, else int32, float32 or bool."""
+    """`value` as an array: Python numbers and lists of them become `dtype`, else int32, float32, bool; strings stay."""
     if not hasattr(value, "dtype"):
+        if isinstance(first_of(value), str | bytes):
+            return as_texts(*utf8(value, "a tensor"))
         if not isinstance(value, list | tuple) or not any(hasattr(item, "dtype") for item in value):
             wraps = type(value) is int and dtype == "int32"
             return _of_numbers(np.asarray(value).astype(dtype) if wraps else np.asarray(value), dtype)

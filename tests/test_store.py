@@ -526,6 +526,7 @@ BROKEN_FILES = {
     "bind parts": (packed(model={"bind": ["dense"]}), CorruptFile, "not the list"),
     "options no list": (packed(model={"bind": ["dense", 3, None]}), CorruptFile, "not the list"),
     "float": (packed(model=step(["units", {"float": "1"}])), CorruptFile, "'1' is no float in a model"),
+    "text": (packed(model=step(["units", {"text": 1}])), CorruptFile, "1 is no text in a model"),
     "activation": (packed(model=step(["activation", {"activation": "evil"}])), CorruptFile, "no activation"),
     "option no name": (packed(model=step([3, 1])), CorruptFile, "3 is not the name of an option"),
     "input shape": (packed(model={"bind": ["input_layer", [["shape", 3]], None]}), CorruptFile, "'shape' = 3"),

@@ -290,6 +290,50 @@ def test_strings_are_equal_whether_bytes_or_not(kind):
     assert joined.tolist() == [["AA", "Bb"]]
 
 
+OF_TEXTS = np.array([["ab", "é"], ["", "x"]], object)
+JOINED, SIDE = {"separator": "-"}, {"axis": 1}
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "expected"),
+    [
+        ("math.equal", [["x", 0, 0, {"y": "ab"}]], [[True, False], [False, False]]),
+        ("math.not_equal", [["x", 0, 0, {"y": ["", "x"]}]], [[True, True], [False, False]]),
+        (
+            "math.equal",
+            [["x", 0, 0, {"y": [{"class_name": "__bytes__", "value": text} for text in ("ab", "x")]}]],
+            [[True, False], [False, True]],
+        ),
+        ("__operators__.add", [["x", 0, 0, {"y": "ü"}]], [["abü", "éü"], ["ü", "xü"]]),
+        (
+            "concat",
+            [[["x", 0, 0, SIDE], [[["_CONSTANT_VALUE", -1, "-", SIDE]], [["_CONSTANT_VALUE", -1, "+", SIDE]]]]],
+            [["ab", "é", "-"], ["", "x", "+"]],
+        ),
+        (
+            "strings.join",
+            [[["_CONSTANT_VALUE", -1, "a", JOINED], ["x", 0, 0, JOINED]]],
+            [["a-ab", "a-é"], ["a-", "a-x"]],
+        ),
+    ],
+)
+def test_strings_among_the_arguments_of_a_call(tmp_path, function, call, expected):
+    """As Keras 2 wrote `tf.equal(x, "ab")`, and as our own files have it."""
+    value = config(function, {}, shape=(None, 2), dtype="string")
+    value["config"]["layers"][-1]["inbound_nodes"] = call
+    model = convert(modern(value), version=(2, 15), legacy=True).step
+    fnet.save(tmp_path / "m.safetensors", model, {})
+    for each in (model, fnet.load(tmp_path / "m.safetensors")[0]):
+        for texts in (OF_TEXTS, np.strings.encode(OF_TEXTS.astype(str), "utf8")):
+            assert each({}, texts).tolist() == expected
+
+
+def test_a_string_among_numbers_is_refused():
+    for function, kwargs in (("math.add", {"y": "a"}), ("clip_by_value", {"clip_value_min": "a", "clip_value_max": 1})):
+        with pytest.raises(CorruptFile, match="the string b'a' among numbers"):
+            made(function, kwargs)
+
+
 def test_strings_of_a_file(each_backend):
     model = made("strings.lower", {}, shape=(None, 2), dtype="string")
     assert (

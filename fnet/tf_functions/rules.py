@@ -26,7 +26,8 @@ from fnet.core.rules import Call, layer, rules_of
 from fnet.dtypes import tensor, together
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, borrowing, named, operation
-from fnet.shapes import require_made, total
+from fnet.shapes import require_made, shape_of, total
+from fnet.strings import is_strings
 from fnet.types import Params, Shape, Spec
 
 HOME = "fnet.tf_functions"
@@ -161,6 +162,9 @@ def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[...
         if not slices and any(isinstance(item, dict) for item in inputs):
             raise ValueError(f"no tensors: {inputs!r:.90}")
         outputs = shape(*inputs, **{name: chosen[name] for name in options})
+        texts = [leaf for leaf in tree.leaves(inputs) if isinstance(leaf, bytes)]
+        if texts and not any(getattr(leaf, "dtype", "") == "string" for leaf in tree.leaves((inputs, outputs))):
+            raise ValueError(f"the string {texts[0]!r:.60} among numbers")
         return _with_numbers(outputs, f, inputs, chosen)
 
     return asking(rule, f)
@@ -285,6 +289,8 @@ def as_spec(x: Any) -> Spec:
         items = [as_spec(item) for item in x]
         return Spec((len(items), *items[0].shape), dtype_like(*items))
     beyond = isinstance(x, int) and not -(1 << 31) <= x < 1 << 31
+    if is_strings(x):
+        return Spec(shape_of(x), "string")
     array = tensor(x, "int64" if beyond else None)
     few = array.dtype.name in ("int32", "int64") and array.ndim < 2 and array.size <= _FEW
     return Spec(tuple(array.shape), array.dtype.name, tuple(np.asarray(array).reshape(-1).tolist()) if few else None)

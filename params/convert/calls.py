@@ -162,6 +162,8 @@ def _options_and_sources(
     if unknown:
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument unknown to fnet")
     for key, value in sources.items():
+        if entry.call is not None:
+            sources[key] = value = tree.map(_text, value)
         _no_text(value, label, index=key in legal or key in entry.literal)
         if key in ("mask", "initial_state"):
             _require_tensors(value, key, label)
@@ -218,6 +220,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_plain(item) for item in value)
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _text(leaf: Any) -> Any:
+    """A string among the sources of a function of TensorFlow, as bytes, since a str is the name of a node."""
+    return leaf.value.encode() if isinstance(leaf, Literal) and isinstance(leaf.value, str) else leaf
 
 
 def _no_text(value: Any, label: str, index: bool) -> None:

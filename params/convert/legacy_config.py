@@ -52,8 +52,8 @@ OLD_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """{layer of Keras 2: values of keys that its config may lack, and that Keras 3 has other defaults for}."""
 
-ELLIPSIS = {"class_name": "__ellipsis__"}
-"""How Keras 2 wrote `...` in a key."""
+PLAIN = ("__ellipsis__", "__bytes__")
+"""Objects that Keras 2 wrote without a config: `...` in a key, strings of arrays."""
 KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
 """Layers whose first argument stays a list if it was one."""
 
@@ -330,7 +330,8 @@ def _call(call: Any, first: dict[str, int], kept: bool) -> Any:
         if isinstance(value, list) and len(value) == 4 and value[0] == "_CONSTANT_VALUE":
             kwargs.update(value[3] if isinstance(value[3], dict) else {})
             return value[2]
-        return {**ELLIPSIS, "config": {}} if value == ELLIPSIS else each_item(convert, value)
+        special = isinstance(value, dict) and value.get("class_name") in PLAIN
+        return {**value, "config": value} if special else each_item(convert, value)
 
     converted = convert(call)
     args = converted[0] if isinstance(converted, list) and len(converted) == 1 and not kept else converted

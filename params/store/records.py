@@ -1,9 +1,9 @@
 """Models as JSON: records (`bind`, `sequential`, `graph`) and back, through a closed dictionary of layers.
 
 Numbers, texts, booleans and null stand for themselves and lists for lists; everything else is an object with one
-key that says what it is: {"tuple": [...]}, {"dict": [[key, value], ...]}, {"layer": "flatten"} for a bare function,
-{"bind": ["dense", [[option, value], ...], policy]}, {"sequential": [[name, step], ...]}, {"graph": [nodes, inputs,
-outputs]}. Nothing in a file is looked up anywhere but in these dictionaries.
+key that says what it is: {"tuple": [...]}, {"dict": [[key, value], ...]}, {"text": "..."} for bytes, {"layer":
+"flatten"} for a bare function, {"bind": ["dense", [[option, value], ...], policy]}, {"sequential": [[name, step],
+...]}, {"graph": [nodes, inputs, outputs]}. Nothing in a file is looked up anywhere but in these dictionaries.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ WRITERS: dict[type, Callable[[Any, Mapping[Callable[..., Any], str]], Any]] = {
     masked_by: lambda v, names: {"masked_by": _all((v.values, v.mask), names)},
     slice: lambda v, names: {"slice": _all((v.start, v.stop, v.step), names)},
     FrozenSlice: lambda v, names: {"slice": _all((v.start, v.stop, v.step), names)},
+    bytes: lambda v, names: {"text": v.decode()},
     FrozenList: _all,
     tuple: lambda v, names: {"tuple": _all(v, names)},
     Mapping: lambda v, names: {"dict": _pairs(v, names)},
@@ -227,6 +228,12 @@ def _decode_at(parts: Any, layers: Layers) -> Ref:
     return Ref(node, tuple(path))
 
 
+def _decode_text(text: Any, layers: Layers) -> bytes:
+    if not isinstance(text, str):
+        raise CorruptFile(f"{quoted(text)} is no text in a model")
+    return text.encode()
+
+
 READERS: dict[str, Callable[[Any, Layers], Any]] = {
     "layer": _layer,
     "bind": _decode_bind,
@@ -240,5 +247,6 @@ READERS: dict[str, Callable[[Any, Layers], Any]] = {
     "dict": lambda parts, layers: FrozenDict(freeze(_decode_pairs(parts, layers))),
     "float": lambda parts, layers: _of(NONFINITE, parts, "float"),
     "ellipsis": lambda parts, layers: Ellipsis,
+    "text": _decode_text,
 }
 """{kind: how it is read}."""
