@@ -43,17 +43,22 @@ def strip(x: Any) -> Any:
     return tree.map(values_of, x) if isinstance(x, tuple | list | dict) else x
 
 
-def handed_on(x: Any, y: Any) -> Any:
-    """`y` with the masks of `x`, each output with that of the input in its place, dicts by sorted key: what Keras does
-    by default."""
+def handed_on(x: Any, y: Any, in_place: bool = True) -> Any:
+    """`y` with the masks of `x`, as Keras does by default: an output that is one of the inputs keeps the mask of that,
+    each other takes that of the input in its place, dicts by sorted key; without `in_place` none."""
     if isinstance(x, Masked) and not isinstance(y, tuple | list | dict):
-        return Masked(y, x.mask)
-    masks = map(mask_of, tree.sorted_leaves(x))
+        return Masked(y, x.mask) if in_place or y is x.values else y
+    inputs = tree.sorted_leaves(x)
+    masks = map(mask_of, inputs if in_place else ())
+    own = {id(leaf.values): leaf.mask for leaf in inputs if isinstance(leaf, Masked)}
 
     def given(y: Any) -> Any:
         if isinstance(y, dict):
             by_key = {key: given(y[key]) for key in sorted(y)}
             return {key: by_key[key] for key in y}
-        return tree.alike(y, map(given, y)) if isinstance(y, tuple | list) else masked(y, next(masks, None))
+        if isinstance(y, tuple | list):
+            return tree.alike(y, map(given, y))
+        mask = next(masks, None)
+        return masked(y, own.get(id(y), mask))
 
     return given(y)

@@ -328,6 +328,17 @@ def test_the_mask_of_a_layer_of_ones_own_with_several_inputs(version, carries):
         parity.assert_close(model(params, x), 3 * x.mean(1))
 
 
+@pytest.mark.parametrize("version", ["3.3.3", "3.10.0"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_input_that_a_layer_of_ones_own_gives_has_its_own_mask(version, place):
+    """In Keras a mask is an attribute of the array, whatever the rules of layers say (run: 3.3.3, 3.15.1)."""
+    x = np.array([[[1, 2], [0, 0], [3, 4]]], "float32")
+    own = fnet.layer(shape=lambda x: (x[place], {}), mask="keep")(lambda params, x: x[place])
+    model, params = load_keras(sums_of_a_model(version), custom={"sums": own})
+    seen = place == 0 or version == "3.10.0"  # from 3.4 on an array without a mask takes that of the first input
+    parity.assert_close(model(params, x), x[:, ::2].mean(1) if seen else x.mean(1))
+
+
 class Pairs(keras.Layer):
     def call(self, inputs):
         return inputs[0] + 2 * inputs[1]

@@ -190,6 +190,26 @@ class Difference(Doubled):
         return x["q"] - x["p"]
 
 
+@keras.saving.register_keras_serializable("tests")
+class Turned(Doubled):
+    """Its inputs the other way round, the first of them doubled."""
+
+    def call(self, x):
+        return x[1], 2.0 * x[0]
+
+
+@pytest.mark.parametrize("hidden", [(0,), (1,), (0, 1)])
+def test_an_output_that_is_an_input_keeps_the_mask_of_that(hidden):
+    inputs = keras.Input((4, 3)), keras.Input((4, 3))
+    values = [keras.layers.Masking()(x) if place in hidden else x for place, x in enumerate(inputs)]
+    made = keras.Model(inputs, [keras.layers.SimpleRNN(2)(x) for x in Turned()(values)])
+    own = fnet.layer(shape=lambda x: ((x[1], x[0]), {}), mask="keep")(lambda params, x: (x[1], 2 * x[0]))
+    model, params = fnet.from_keras(made, custom={"tests>Turned": own})
+    given = [np.where(np.arange(4)[:, None] < 2, X[:, :4], 0), np.where(np.arange(4)[:, None] < 3, X[:, 2:], 0)]
+    for y, theirs in zip(model(params, given), made(given), strict=True):
+        parity.assert_close(y, theirs)
+
+
 @pytest.mark.parametrize("order", ["qp", "pq"])
 @pytest.mark.parametrize("hidden", ["q", "p"])
 def test_masks_of_dicts_are_handed_on_by_sorted_key(order, hidden):

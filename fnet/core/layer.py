@@ -31,6 +31,9 @@ MOST_AXES, MOST_SIZE = 64, (1 << 63) - 1
 """The most axes of a NumPy array, and the largest size of one: a dozen operations can multiply sizes to numbers whose
 arithmetic never ends."""
 
+WHATEVER_THE_LAYER = ("drop", "same")
+"""The mask rules that `bind` takes as `masks`, for layers without such an option."""
+
 REMEMBERED = 64
 """For how many input shapes a layer remembers the result of its shape rule: a deep model repeats its layers."""
 
@@ -45,9 +48,9 @@ class Bound:
 
     @functools.cached_property
     def rules(self) -> Rules:
-        """What the layer declares; with masks="drop" that it loses masks. Raises TypeError for what is not a layer."""
-        declared = rules_of(self.function)
-        return replace(declared, mask="drop") if self.options.get("masks") == "drop" else declared
+        """What the layer declares, but for masks="drop" and "same". Raises TypeError for what is not a layer."""
+        declared, masks = rules_of(self.function), self.options.get("masks")
+        return replace(declared, mask=masks) if masks in WHATEVER_THE_LAYER else declared
 
     @functools.cached_property
     def own_options(self) -> dict[str, Any]:
@@ -210,7 +213,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
 
     Equal and hashable by value, picklable; its repr is the call that makes it. Every layer also takes `dtype=`, the
     Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...), and, unless it has an option
-    `masks` of its own, `masks="drop"`, to lose a mask whatever its rule, as a Lambda of Keras does.
+    `masks` of its own, `masks="drop"`, to lose a mask whatever its rule, as a Lambda of Keras does, or "same", to lose
+    it but where an output is one of the inputs.
 
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """
@@ -222,7 +226,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     if not callable(function):
         raise TypeError(f"bind takes a layer; got {function!r:.80}")
     legal = option_names(function)
-    wrong = [key for key, item in options.items() if key not in (*legal, "dtype") and (key, item) != ("masks", "drop")]
+    everywhere = [("masks", rule) for rule in WHATEVER_THE_LAYER]
+    wrong = [key for key, item in options.items() if key not in (*legal, "dtype") and (key, item) not in everywhere]
     if wrong:
         known = ", ".join(dict.fromkeys((*legal, "dtype")))
         raise TypeError(f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {known}")

@@ -79,9 +79,10 @@ class Rules:
     Keras's names (see docs/howto-files.md).
 
     shape: (x: Spec or tree of Spec, *, options) -> (output Spec tree, {param name: Param}).
-    mask: "keep" passes the mask on, except in layers bound with masks="keras2", "drop" loses it; "own": the function
-    gets `Masked` values and returns them. None acts as "keep" unless bound with masks="drop", as `load_keras` does for
-    a Lambda; it warns where a mask comes to another function of the caller that says nothing.
+    mask: "keep" passes the mask on, except in layers bound with masks="keras2", "drop" loses it; "same" loses it but
+    where an output is the input itself, as layers of Keras without `supports_masking` do; "own": the function gets
+    `Masked` values and returns them. None acts as "keep" unless bound with masks="drop", as `load_keras` does for a
+    Lambda; it warns where a mask comes to another function of the caller that says nothing.
     floats: the layer computes in floats: integer and boolean inputs become floats first, of the dtype of its params
     or float32 without any, as in Keras's promotion. Masks passed by name stay as they are.
     children: options -> {params key: step}, for wrappers around other layers.
@@ -106,12 +107,12 @@ class Rules:
     in_predict: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if self.mask not in (None, "keep", "drop", "own"):
-            raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop' or 'own'")
+        if self.mask not in (None, "keep", "drop", "own", "same"):
+            raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop', 'same' or 'own'")
 
     def keeps_mask(self, options: Mapping[str, Any]) -> bool:
         """Whether a layer with these options passes the mask on."""
-        return self.mask in (None, "keep") and options.get("masks") != "keras2"
+        return self.mask in (None, "keep", "same") and options.get("masks") != "keras2"
 
 
 def layer(
@@ -159,7 +160,7 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
         if rules.mask == "own" or not isinstance(x, CARRIERS):
             return function(params, x, **options)
         y = function(params, strip(x), **options)
-        return handed_on(x, y) if rules.keeps_mask(options) else y
+        return handed_on(x, y, rules.mask != "same") if rules.keeps_mask(options) else y
     except (*FAILURES, NotImplementedError) as error:
         if (clear := diagnosed(function, rules, options, params, x, error)) is error:
             raise

@@ -130,7 +130,8 @@ def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Con
     if not conversion.masked or not (3, 0) <= conversion.version < CALLS_HAND_MASKS_ON:
         return step, sources
     if not source.is_model and rules_of(step).mask != "own":
-        return step, unmasked(tree.freeze(sources))
+        own = _hands_none_on(part, sources, conversion)
+        return bind(step, masks="same") if own else step, unmasked(tree.freeze(sources))
     attends = source.class_name in OF_SEVERAL and conversion.version >= MERGES_SEE_MASKS
     if not (attends and isinstance(sources, list | tuple)):
         return step, sources
@@ -138,6 +139,14 @@ def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Con
     if not isinstance(query, masked_by) or query.mask is not None:
         return step, sources
     return bind(step, hides_queries=False), [query.values, *others]
+
+
+def _hands_none_on(part: Converted, sources: Any, conversion: Conversion) -> bool:
+    """Whether a layer of one's own has several inputs in a file of Keras 3.0 to 3.3: only outputs that are inputs have
+    masks there."""
+    if conversion.version >= MERGES_SEE_MASKS or not (part.is_own and isinstance(sources, list | FrozenList | Mapping)):
+        return False
+    return rules_of(part.step).mask != "own"
 
 
 def losing_cast(part: Converted, spec: Any, conversion: Conversion) -> Bound | None:
@@ -190,6 +199,8 @@ def _keep_given_mask_inside(
             f"{source.label} uses the mask of an input that was given a mask, or None, in a call next to the one "
             "that it carries; Keras 3.0 to 3.10 took the latter here: build the model with one of the two masks"
         )
+    if _hands_none_on(part, sources, conversion):
+        return
     several = source.class_name in OF_SEVERAL or (part.is_own and isinstance(sources, list | FrozenList | Mapping))
     if part.is_own and rules_of(part.step).mask == "own" and not has_masks(tree.freeze(sources)):
         several = False  # a layer whose call takes no masks makes its own
