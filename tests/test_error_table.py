@@ -349,6 +349,7 @@ RULES = [
         "max_pool_with_argmax with data_format='NCHW'",
     ),
     (tf.numbers, {}, (Y,), "range takes numbers, not"),
+    (fnet.string_lookup, {"invert": True, "oov_token": None}, Spec((2,), "int64"), "unknown ids need an oov_token"),
     (fnet.rnn, {"cell": bind(fnet.dense, units=2)}, SEQUENCE, "a cell gives .output, states.; this one gives float32"),
     *(
         (f, options, Spec((2, 0, 4, 1)), r"2d has nothing to pool: the spatial axes are \(0, 4\)")

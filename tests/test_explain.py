@@ -174,6 +174,17 @@ def test_after_many_refused_calls_no_others_are_looked_for(monkeypatch):
     assert found.problems[-1] == "5 layers are refused, and perhaps more: no others were looked for"
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_layers_of_a_sequential_whose_inputs_do_not_fit_are_told_by_name(inside):
+    layers = [hostile.entry("Conv2D", "conv", filters=2, kernel_size=[2, 2]), dense_entry()]
+    if inside:
+        layers = [{**sequential_config(), "config": {"name": "inner", "layers": layers}}]
+    found = fnet.explain(file(sequential_config(input_entry(3), *layers)))
+    (refused,) = [step for step in found.steps if step.status == "refused"]
+    assert (refused.path, refused.keras) == ("inner/conv" if inside else "conv", "Conv2D")
+    assert "Conv2D 'conv': conv2d takes 4 axes" in refused.note
+
+
 def test_a_refused_layer_that_somebody_gives_a_function_for_is_none():
     value = config("cnn")
     layer(value, "re_lu")["class_name"] = "Lambda"
