@@ -13,6 +13,7 @@ import fnet
 from fnet import ExportError, bind, operations, tf_functions, tree
 from fnet.core.sources import masked_by
 from fnet.layers.wrappers import mixes_rows
+from fnet.rewrites.folding import KERNELS
 from params import load_keras
 from params.file.hdf5 import open_file
 from params.store import hdf5_writer
@@ -145,6 +146,31 @@ def test_a_sequential_in_a_wrapper_need_not_say_what_it_takes():
     model = fnet.sequential(each=bind(fnet.time_distributed, layer=inside))
     read, _ = load_keras(keras_bytes(model, fnet.init(model, 0, (None, 4, 3)), (None, 4, 3)))
     assert read["each"] == model["each"]
+
+
+@pytest.mark.parametrize("bias", [{}, {"use_bias": False}], ids=str)
+@pytest.mark.parametrize("name", [name for name in KERNELS if not name.startswith("depthwise")])
+def test_the_size_of_a_kernel_is_written_where_no_option_says_it(name, bias):
+    rank = sum(int(letter) for letter in name if letter.isdigit())
+    given = {**bias, **({"kernel_size": 2} if rank else {})}
+    sized = {"filters" if rank else "units": 3}
+    whole, bare = (fnet.sequential(y=bind(getattr(fnet, name), **given, **more)) for more in (sized, {}))
+    shape = (None, *(5,) * rank, 4)
+    params = fnet.init(whole, 0, shape)
+    read, _ = load_keras(keras_bytes(bare, params, shape))
+    assert read["y"] == whole["y"]
+
+
+def test_sizes_of_a_table_are_written_and_options_of_a_layer_of_ones_own_are_left_alone():
+    @fnet.layer(shape=lambda x, *, units: (x, {"kernel": fnet.Param(x.shape[-1:])}))
+    def own(params, x, *, units=None):
+        return x * params["kernel"]
+
+    whole = fnet.sequential(x=bind(fnet.embedding, input_dim=5, output_dim=3), own=own)
+    params = fnet.init(whole, 0, (None, 4))
+    bare, custom = fnet.sequential(x=fnet.embedding, own=own), {"mine>Own": own}
+    read, _ = load_keras(keras_bytes(bare, params, (None, 4), custom=custom), custom=custom)
+    assert (read["x"], read["own"]) == (whole["x"], bind(own))
 
 
 def test_the_size_of_a_vocabulary_is_that_of_its_tokens():

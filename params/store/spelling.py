@@ -6,7 +6,7 @@ Options for rules of other versions are left out where they change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,12 @@ from fnet.core import infer
 from fnet.core.compose import Graph, Sequential, graph, with_each
 from fnet.core.layer import Bound, bind, name_of
 from fnet.core.model import Model, Node
-from fnet.core.options import option_names
 from fnet.core.sources import Ref, at, feed, mapped
 from fnet.dtypes import is_integral
 from fnet.errors import ExportError
+from fnet.layers import own_name
 from fnet.layers.basic import constant
+from fnet.rewrites.folding import KERNELS
 from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params, Spec
 from params.convert.mask_effects import has_masks
@@ -45,14 +46,6 @@ RECURRENT = frozenset(
 
 MAKE_NO_MASKS = {*CLASSES, constant}
 """Layers that make no masks, except those in `makes_masks`."""
-
-SIZES: dict[str, Callable[[Params], Any]] = {
-    "units": lambda p: p["recurrent_kernel"].shape[0] if "recurrent_kernel" in p else p["kernel"].shape[-1],
-    "filters": lambda p: p["recurrent_kernel"].shape[-2] if "recurrent_kernel" in p else p["bias"].shape[0],
-    "input_dim": lambda p: p["embeddings"].shape[0],
-    "output_dim": lambda p: p["embeddings"].shape[1],
-}
-"""{option that may be missing: its value by the params of the layer}."""
 
 
 def spelled(model: Any, params: Params, takes: Any) -> Any:
@@ -202,9 +195,9 @@ def _without_idle_ages(bound: Bound, alone: bool, integers: bool) -> Bound:
 def _complete(bound: Bound, params: Params) -> Bound:
     """A layer, and the steps inside it, with the sizes of its params as options."""
     options = dict(bound.options)
-    for key in SIZES.keys() & option_names(bound.function).keys():
-        if options.get(key) is None and params:
-            options[key] = int(SIZES[key](params))
+    for key, size in _sizes(own_name(bound.function), params) if params else ():
+        if options.get(key) is None:
+            options[key] = size
     for key, value in options.items():
         if isinstance(value, Bound):
             options[key] = _complete(value, params.get(key, {}))
@@ -213,6 +206,14 @@ def _complete(bound: Bound, params: Params) -> Bound:
     if bound.function is fnet.rnn and isinstance(options["cell"], tuple):
         options["cell"] = bind(fnet.stacked_rnn_cells, cells=options["cell"])
     return Bound(bound.function, tree.freeze(options), bound.dtype)
+
+
+def _sizes(layer: str, params: Params) -> Iterable[tuple[str, int]]:
+    """The options of a layer that may be missing where its params tell them."""
+    if layer in ("embedding", "reversible_embedding"):
+        return zip(("input_dim", "output_dim"), params["embeddings"].shape, strict=True)
+    name, axes = KERNELS.get(layer, ("", ()))
+    return [("units" if layer == "dense" else "filters", params[name].shape[axes[0]])] if len(axes) == 1 else []
 
 
 def _by_element(sources: Any, specs: Mapping[str, Any]) -> Any:
