@@ -43,13 +43,14 @@ def strip(x: Any) -> Any:
     return tree.map(values_of, x) if isinstance(x, tuple | list | dict) else x
 
 
-def handed_on(x: Any, y: Any, in_place: bool = True) -> Any:
+def handed_on(x: Any, y: Any, rule: str | None = None) -> Any:
     """`y` with the masks of `x`, as Keras does by default: an output that is one of the inputs keeps the mask of that,
-    each other takes that of the input in its place, dicts by sorted key; without `in_place` none."""
+    each other takes that of the input in its place, dicts by sorted key. Of several arguments (rule "first") only the
+    inputs in the first have places, by the rule "same" none."""
     if isinstance(x, Masked) and not isinstance(y, tuple | list | dict):
-        return Masked(y, x.mask) if in_place or y is x.values else y
+        return Masked(y, x.mask) if rule != "same" or y is x.values else y
     inputs = tree.sorted_leaves(x)
-    masks = map(mask_of, inputs if in_place else ())
+    masks = map(mask_of, () if rule == "same" else tree.sorted_leaves(x[0]) if rule == "first" else inputs)
     own = {id(leaf.values): leaf.mask for leaf in inputs if isinstance(leaf, Masked)}
 
     def given(y: Any) -> Any:

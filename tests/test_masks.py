@@ -210,6 +210,24 @@ def test_an_output_that_is_an_input_keeps_the_mask_of_that(hidden):
         parity.assert_close(y, theirs)
 
 
+@keras.saving.register_keras_serializable("tests")
+class OfTwo(Doubled):
+    def call(self, first, second):
+        return 2.0 * first, 2.0 * second
+
+
+@pytest.mark.parametrize("hidden", [(0,), (1,), (0, 1)])
+def test_of_several_arguments_the_mask_of_the_first_is_handed_on(hidden):
+    inputs = keras.Input((4, 3)), keras.Input((4, 3))
+    values = [keras.layers.Masking()(x) if place in hidden else x for place, x in enumerate(inputs)]
+    made = keras.Model(inputs, [keras.layers.SimpleRNN(2)(x) for x in OfTwo()(*values)])
+    own = fnet.layer(shape=lambda x: (x, {}), mask="keep")(lambda params, x: (2 * x[0], 2 * x[1]))
+    model, params = fnet.from_keras(made, custom={"tests>OfTwo": own})
+    given = [np.where(np.arange(4)[:, None] < 2, X[:, :4], 0), np.where(np.arange(4)[:, None] < 3, X[:, 2:], 0)]
+    for y, theirs in zip(model(params, given), made(given), strict=True):
+        parity.assert_close(y, theirs)
+
+
 @pytest.mark.parametrize("order", ["qp", "pq"])
 @pytest.mark.parametrize("hidden", ["q", "p"])
 def test_masks_of_dicts_are_handed_on_by_sorted_key(order, hidden):

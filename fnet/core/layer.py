@@ -17,7 +17,7 @@ from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.diagnosis import FAILURES, in_words_of_python, taken
 from fnet.core.options import misfit, option_names
-from fnet.core.rules import Rules, apply, rules_of, undecorated
+from fnet.core.rules import HANDED_ON, Rules, apply, rules_of, undecorated
 from fnet.core.sources import describe
 from fnet.errors import InvalidInput, OutOfMemory
 from fnet.masks import strip
@@ -31,7 +31,7 @@ MOST_AXES, MOST_SIZE = 64, (1 << 63) - 1
 """The most axes of a NumPy array, and the largest size of one: a dozen operations can multiply sizes to numbers whose
 arithmetic never ends."""
 
-WHATEVER_THE_LAYER = ("drop", "same")
+WHATEVER_THE_LAYER = ("drop", *HANDED_ON)
 """The mask rules that `bind` takes as `masks`, for layers without such an option."""
 
 REMEMBERED = 64
@@ -48,7 +48,7 @@ class Bound:
 
     @functools.cached_property
     def rules(self) -> Rules:
-        """What the layer declares, but for masks="drop" and "same". Raises TypeError for what is not a layer."""
+        """What the layer declares, or what `masks` says. Raises TypeError for what is not a layer."""
         declared, masks = rules_of(self.function), self.options.get("masks")
         return replace(declared, mask=masks) if masks in WHATEVER_THE_LAYER else declared
 
@@ -214,7 +214,7 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     Equal and hashable by value, picklable; its repr is the call that makes it. Every layer also takes `dtype=`, the
     Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...), and, unless it has an option
     `masks` of its own, `masks="drop"`, to lose a mask whatever its rule, as a Lambda of Keras does, or "same", to lose
-    it but where an output is one of the inputs.
+    it but where an output is one of the inputs, or "first", to keep that of the first of several arguments.
 
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """

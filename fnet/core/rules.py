@@ -53,6 +53,9 @@ class Rounding:
     gives: Callable[..., str | None] | None = None
 
 
+HANDED_ON = ("same", "first")
+"""The rules by which fewer masks are kept (`fnet.masks.handed_on`)."""
+
 ANY, AS_POLICY, OF_FLOATS = Entrance(), Rounding(), Rounding(gives=lambda: "of floats")
 
 
@@ -107,12 +110,12 @@ class Rules:
     in_predict: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if self.mask not in (None, "keep", "drop", "own", "same"):
+        if self.mask not in (None, "keep", "drop", "own", *HANDED_ON):
             raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop', 'same' or 'own'")
 
     def keeps_mask(self, options: Mapping[str, Any]) -> bool:
         """Whether a layer with these options passes the mask on."""
-        return self.mask in (None, "keep", "same") and options.get("masks") != "keras2"
+        return self.mask in (None, "keep", *HANDED_ON) and options.get("masks") != "keras2"
 
 
 def layer(
@@ -160,7 +163,7 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
         if rules.mask == "own" or not isinstance(x, CARRIERS):
             return function(params, x, **options)
         y = function(params, strip(x), **options)
-        return handed_on(x, y, rules.mask != "same") if rules.keeps_mask(options) else y
+        return handed_on(x, y, rules.mask) if rules.keeps_mask(options) else y
     except (*FAILURES, NotImplementedError) as error:
         if (clear := diagnosed(function, rules, options, params, x, error)) is error:
             raise

@@ -39,7 +39,7 @@ def trace_masks(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> 
                 outcomes[place] = "?"
                 return y
         elif declared.keeps_mask(bound.options):
-            y = handed_on(x, y, declared.mask != "same")
+            y = handed_on(x, y, declared.mask)
         after = _has_mask(y)
         if before or after:
             gone = "used" if declared.mask == "own" else "lost"
