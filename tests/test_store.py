@@ -19,6 +19,7 @@ import fnet
 import params
 from fnet import at, bind, cli, constants, graph, layer, masked_by, operations, sequential, tree, writing
 from fnet.core.rules import rules_of
+from fnet.dtypes import FLOATS
 from fnet.inference.device import is_value
 from fnet.sklearn import FnetClassifier
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
@@ -746,6 +747,13 @@ def test_only_a_constant_of_a_graph_may_be_infinite(tmp_path):
     params.save(tmp_path / "m", model, weights)
     with pytest.raises(fnet.InvalidParams, match="value/kernel: holds NaN or infinity"):
         fnet.check(model, {**weights, "value": {**weights["value"], "kernel": kernel * np.inf}}, (None, 3))
+
+
+@pytest.mark.parametrize("policy", [*FLOATS, "mixed_float16", "mixed_bfloat16"])
+def test_every_dtype_policy_is_saved(policy, tmp_path):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2, dtype=policy))
+    params.save(tmp_path / "m", model, fnet.init(model, 0))
+    assert params.load(tmp_path / "m")[0] == model
 
 
 def test_a_negative_variance_is_refused(tmp_path):

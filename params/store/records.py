@@ -28,7 +28,6 @@ from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
 
 Layers = Mapping[str, Callable[..., Any]]
 
-POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -188,13 +187,11 @@ def _layer(name: Any, layers: Layers) -> Callable[..., Any]:
 
 def _decode_bind(parts: Any, layers: Layers) -> Bound:
     name, options, policy = _list(parts, 3)
-    if policy is not None and policy not in POLICIES:
-        raise CorruptFile(f"{quoted(policy)} is not a dtype policy")
     named = _decode_pairs(options, layers)
     if wrong := [key for key in named if not isinstance(key, str)]:
         raise CorruptFile(f"{quoted(wrong[0])} is not the name of an option")
     bound = bind(_layer(name, layers), **named)
-    return Bound(bound.function, bound.options, policy)
+    return bound if policy is None else bind(bound, dtype=policy)
 
 
 def _unknown(name: Any) -> str:
