@@ -277,7 +277,10 @@ def require_no_strings(*specs: Any) -> None:
     """Raise ValueError for Specs of strings, which a layer with float params cannot take."""
     for spec in specs:
         if isinstance(spec, Spec) and spec.dtype == "string":
-            raise ValueError(f"numbers are expected, not strings; got {spec}")
+            raise ValueError(
+                f"numbers are expected, not strings; got {spec}. A layer of one's own that takes strings says so: "
+                "@fnet.layer(shape=..., entrance=fnet.Entrance(host=True))"
+            )
 
 
 def of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:

@@ -214,7 +214,8 @@ def _warn_of_masks(model: Any, custom: Mapping[str, Any], label: str) -> None:
         warn(
             f"{label}: a mask comes to {', '.join(map(quoted, unsaid))} and is passed on. Keras loses it at "
             "layers of one's own without supports_masking: say what yours does, "
-            '@fnet.layer(shape=..., mask="drop") or mask="keep"'
+            '@fnet.layer(shape=..., mask="drop") or mask="keep"; mask="own" where layers inside it are attention, '
+            "recurrent or pooling layers: Keras hides there what the mask hides"
         )
 
 

@@ -111,6 +111,72 @@ def test_a_wrong_order_of_equal_shapes_is_never_taken_in_silence(archive):
     assert said[0].filename == __file__
 
 
+# --- layers that hold layers ----------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("tests")
+class Encoder(keras.layers.Layer):
+    """Does not support masks, but the layers in it read the one that its input carries."""
+
+    def __init__(self, units, initializer="he_normal", **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.initializer = units, keras.initializers.get(initializer)
+        self.attention = keras.layers.MultiHeadAttention(2, units)
+        self.norm = keras.layers.LayerNormalization()
+        self.feed = keras.Sequential([keras.layers.Dense(5, "relu"), keras.layers.Dense(units)])
+        self.lstm = keras.layers.LSTM(units, return_sequences=True)
+
+    def call(self, x):
+        return self.feed(self.norm(self.lstm(x) + self.attention(x, x)))
+
+    def get_config(self):
+        return super().get_config() | {
+            "units": self.units, "initializer": keras.initializers.serialize(self.initializer)
+        }  # fmt: skip
+
+
+def encoder_parts(*, units):
+    return {
+        "attention": fnet.bind(fnet.multi_head_attention, num_heads=2, key_dim=units),
+        "norm": fnet.layer_normalization,
+        "feed": fnet.sequential(
+            dense=fnet.bind(fnet.dense, units=5, activation="relu"), dense_1=fnet.bind(fnet.dense, units=units)
+        ),
+        "lstm": fnet.bind(fnet.lstm, units=units, return_sequences=True),
+    }
+
+
+def encoder_rule(x, *, units, initializer):
+    assert initializer == "he_normal"
+    inputs = {"attention": (x, x)}
+    return x, {name: fnet.infer(part, inputs.get(name, x))[1] for name, part in encoder_parts(units=units).items()}
+
+
+def encoder_layer(children):
+    @fnet.layer(shape=encoder_rule, mask="own", children=children)
+    def encoder(params, x, *, units, initializer):
+        parts = encoder_parts(units=units)
+        attended = parts["attention"](params["attention"], (x, x)).values
+        y = parts["norm"](params["norm"], parts["lstm"](params["lstm"], x).values + attended)
+        return parts["feed"](params["feed"], y)
+
+    return encoder
+
+
+def test_children_of_a_layer_of_ones_own_have_the_places_and_order_of_keras(tmp_path):
+    """The cell of an LSTM was not found; gamma and beta are in no doubt. The initializer is its name."""
+    keras_model, rows = masked_at(Encoder(3), tmp_path / "m.keras")
+    rng = np.random.default_rng(0)
+    keras_model.set_weights([rng.normal(size=w.shape).astype("f") for w in keras_model.get_weights()])
+    keras_model.save(tmp_path / "m.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model, params = load_keras(tmp_path / "m.keras", custom={"tests>Encoder": encoder_layer(encoder_parts)})
+    np.testing.assert_allclose(fnet.predict(model, params, rows), keras_model.predict(rows, verbose=0), atol=1e-6)
+    with pytest.raises(WeightsMismatch, match=r"lstm/kernel .*lstm/cell/vars/0"):
+        load_keras(tmp_path / "m.keras", custom={"tests>Encoder": encoder_layer(None)})
+
+
 # --- one layer replaced by its name ---------------------------------------------------------------
 
 
@@ -167,6 +233,7 @@ def test_what_becomes_of_a_mask_at_a_layer_of_ones_own_is_said(step, tmp_path):
         answers.append(fnet.predict(model, params, rows))
         assert [w.filename for w in said] == ([] if rule else [__file__])
     assert "a mask comes to 'l' and is passed on" in str(said[0].message)
+    assert 'mask="own" where layers inside it are attention' in str(said[0].message)
     assert np.abs(answers[1] - answers[0]).max() > 1e-3
     np.testing.assert_array_equal(answers[1], answers[2])
     x = keras.Input((4,))

@@ -243,11 +243,27 @@ def stored_at(file: WeightTree, slot: Slot) -> Variables:
 
 
 def _warn_of_twins(weight_map: WeightMap, arrays: Loaded) -> None:
-    """Warn where the arrays of a custom layer could be confused: groups number them and do not name them."""
-    custom = {owner for owner in {slot.owner for slot in weight_map.slots} if owner.is_own}
-    own = ((slot.group, slot) for slot in weight_map.slots if slot.path is not None and slot.owner in custom)
+    """Warn where the arrays of a custom layer could be confused: groups number them and do not name them. Layers of
+    fnet that it declares as its `children` have them in Keras's order."""
+    sure = {owner: _layers_of_fnet(owner.step) for owner in {slot.owner for slot in weight_map.slots} if owner.is_own}
+    own = (
+        (slot.group, slot)
+        for slot in weight_map.slots
+        if slot.path is not None
+        and slot.owner in sure
+        and slot.group.removeprefix(f"{slot.home}/").split("/")[0] not in sure[slot.owner]
+    )
     for slots in grouped(own).values():
         warn_of_twins(slots[0].owner.source.label, [(slot.name, arrays[slot.path]) for slot in slots if slot.path])
+
+
+def _layers_of_fnet(step: Any) -> set[str]:
+    """The children of a step that are layers of fnet, also inside."""
+    return {
+        name
+        for name, child in infer.children(step)
+        if all(class_of(layer.function) for layer in infer.layers_in(child))
+    }
 
 
 def fitting(

@@ -16,7 +16,7 @@ from params.convert.conversion import Conversion
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
+from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy, snake_case
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
@@ -222,7 +222,10 @@ class _Values(NamedTuple):
         raise wrong(f"{self.source.label} has the option {quoted(key)} = {value}; it must be finite")
 
     def serialized(self, key: str, value: dict[str, Any]) -> Any:
-        """A serialized object: a literal that JSON lacks, a dtype policy, or a layer."""
+        """A serialized object: a literal that JSON lacks, a dtype policy, the name of what only training reads, or a
+        layer."""
+        if self.own and f"_{key}".endswith(TRAINING_ONLY):
+            return snake_case(value["class_name"])
         if value["class_name"].startswith("__"):
             constant = literal(value)
             return self.read(key, constant.tolist()) if hasattr(constant, "tolist") else constant
