@@ -129,7 +129,8 @@ def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Con
     source = part.source
     if not conversion.masked or not (3, 0) <= conversion.version < CALLS_HAND_MASKS_ON:
         return step, sources
-    if not source.is_model and rules_of(step).mask != "own":
+    normalizes = part.entry.layer is fnet.batch_normalization and not step.options.get("training")
+    if normalizes or (not source.is_model and rules_of(step).mask != "own"):
         own = _hands_none_on(part, sources, conversion)
         return bind(step, masks="same") if own else step, unmasked(tree.freeze(sources))
     attends = source.class_name in OF_SEVERAL and conversion.version >= MERGES_SEE_MASKS
