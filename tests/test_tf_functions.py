@@ -304,6 +304,7 @@ JOINED, SIDE = {"separator": "-"}, {"axis": 1}
             [["x", 0, 0, {"y": [{"class_name": "__bytes__", "value": text} for text in ("ab", "x")]}]],
             [[True, False], [False, True]],
         ),
+        ("zeros_like", [["x", 0, 0, {}]], [["", ""], ["", ""]]),
         ("__operators__.add", [["x", 0, 0, {"y": "ü"}]], [["abü", "éü"], ["ü", "xü"]]),
         (
             "concat",
@@ -449,6 +450,10 @@ def test_none_as_a_whole_key_is_a_new_axis():
         4,
         6,
     )
+
+
+def test_the_older_name_of_an_argument():
+    assert _named_arguments(FUNCTIONS["image.crop_and_resize"], {}, {"box_ind": [0]}) == {"box_indices": [0]}
 
 
 def test_a_slice_has_its_three_parts_and_a_range_is_of_numbers():

@@ -29,6 +29,7 @@ from fnet.shapes import (
     stretched,
     total,
 )
+from fnet.strings import is_strings
 from fnet.tf_functions.elementwise import quotient, truediv_rule
 from fnet.tf_functions.rules import (
     Sizes,
@@ -316,7 +317,19 @@ def _made(name: str) -> Operation:
 
 
 zeros, ones = _made("zeros"), _made("ones")
-zeros_like = same_in_keras(operations.zeros_like, "x", "dtype", "zeros_like", "keras.backend.zeros_like")
+
+
+@function(
+    lambda x, *, dtype: Spec(as_spec(x).shape, dtype or as_spec(x).dtype), "zeros_like", "keras.backend.zeros_like"
+)
+def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
+    """Zeros of the shape of `x`; empty strings of strings."""
+    x = as_tensor(x)
+    return (
+        np.full(x.shape, "", object) if dtype is None and is_strings(x) else operations.zeros_like({}, x, dtype=dtype)
+    )
+
+
 ones_like = same_in_keras(operations.ones_like, "x", "dtype", "ones_like", "keras.backend.ones_like")
 
 

@@ -29,6 +29,7 @@ RENAMED = {
     "filter": "filters",
     "stride": "strides",
     "rate": "dilations",
+    "box_ind": "box_indices",
     "dilation_rate": "dilations",
     "window_shape": "ksize",
 }
