@@ -211,6 +211,19 @@ def test_tables_of_keras_3_2_have_a_scale_for_each_column():
         load_keras(hostile.changed_zip(data, metadata={"keras_version": "3.2.1"}))
 
 
+def test_a_kernel_of_keras_3_2_without_a_bias():
+    """Keras 3.2 numbered its scales 2, whether there was a bias or not."""
+    model = quantize(model_of((6,), lambda: layers.Dense(3, use_bias=False)), SCHEMES["int8"]())
+    data = parity.saved(model)
+    weights = io.BytesIO(hostile.members_of(data)["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        file.move("layers/dense/vars/1", "layers/dense/vars/2")
+    data = hostile.changed_zip(data, weights=weights.getvalue(), metadata={"keras_version": "3.2.1"})
+    x = np.random.default_rng(0).standard_normal((4, 6)).astype("float32")
+    ours, params = load_keras(data)
+    parity.assert_close(ours(params, x), model(x))
+
+
 def transformer():
     ids = keras.Input((6,), dtype="int32")
     x = layers.Embedding(11, 9, mask_zero=True)(ids)
