@@ -311,3 +311,14 @@ def test_a_cell_of_ones_own(each_backend):
     for t in range(6):
         h = (X[:, t] + h) / 2
     parity.assert_close(fnet.rnn({}, X, cell=mean_cell), h.astype("float32"))
+
+
+@pytest.mark.parametrize("call", [lambda step, params, x: step(params, x), fnet.predict], ids=["call", "predict"])
+def test_each_time_of_a_stateful_layer_begins_with_the_states_of_the_one_before(call):
+    inside = bind(fnet.lstm, units=3)
+    step = bind(fnet.time_distributed, layer=bind(inside, stateful=True))
+    model = fnet.sequential(t=step)
+    params = fnet.init(model, 0, (2, 5, 4, 6))
+    x = np.random.default_rng(0).standard_normal((2, 5, 4, 6)).astype("float32")
+    whole = bind(inside, return_sequences=True)(params["t"]["layer"], x.reshape(2, 20, 6))
+    np.testing.assert_allclose(call(model, params, x), whole[:, 3::4], atol=1e-6)
