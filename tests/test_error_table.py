@@ -349,6 +349,8 @@ RULES = [
         "max_pool_with_argmax with data_format='NCHW'",
     ),
     (tf.numbers, {}, (Y,), "range takes numbers, not"),
+    (o.concatenate, {"axis": 1}, (Y, SEQUENCE), r"\(4, 5\), \(2, 5, 3\) have different numbers of axes"),
+    (o.slice, {"shape": (1, 1)}, (SEQUENCE, Spec((2,), "int32")), "2 start indices and a block of 2 axes for float32"),
     (fnet.string_lookup, {"invert": True, "oov_token": None}, Spec((2,), "int64"), "unknown ids need an oov_token"),
     (fnet.rnn, {"cell": bind(fnet.dense, units=2)}, SEQUENCE, "a cell gives .output, states.; this one gives float32"),
     *(
