@@ -305,6 +305,13 @@ JOINED, SIDE = {"separator": "-"}, {"axis": 1}
             [[True, False], [False, True]],
         ),
         ("zeros_like", [["x", 0, 0, {}]], [["", ""], ["", ""]]),
+        ("math.count_nonzero", [["x", 0, 0, {"axis": 1}]], [2, 1]),
+        ("pad", [["x", 0, 0, {"paddings": [[0, 0], [1, 0]]}]], [["", "ab", "é"], ["", "", "x"]]),
+        (
+            "pad",
+            [["x", 0, 0, {"paddings": [[0, 0], [0, 1]], "constant_values": "q"}]],
+            [["ab", "é", "q"], ["", "x", "q"]],
+        ),
         ("__operators__.add", [["x", 0, 0, {"y": "ü"}]], [["abü", "éü"], ["ü", "xü"]]),
         (
             "concat",

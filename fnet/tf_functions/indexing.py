@@ -19,7 +19,7 @@ from fnet.dtypes import tensor as as_tensor
 from fnet.operations.indexing import block, block_spec, from_front, require_both, scattered
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, fit, joined, positive, require_places, shape_of
-from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of
+from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of, zero_of
 from fnet.types import Array, Shape, Spec
 
 UNKNOWN = "unknown"
@@ -276,8 +276,8 @@ def _scatter_nd_rule(indices: Any, updates: Any, shape: Any) -> Spec:
 @function(_scatter_nd_rule, "scatter_nd", sizes=("shape",))
 def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
     """Zeros of `shape` with `updates` added at `indices` (..., depth); updates at equal indices add up."""
-    updates = as_tensor(updates)
-    return scattered(xp.zeros(tuple(ints(shape, each=1)), updates.dtype), indices, updates, "add")
+    updates, zero = together(updates, zero_of(updates))
+    return scattered(xp.full(tuple(ints(shape, each=1)), zero, updates.dtype), indices, updates, "add")
 
 
 def _scatter(name: str, text: str, by: str) -> Operation:

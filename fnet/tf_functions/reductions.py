@@ -15,7 +15,7 @@ import numpy as np
 from fnet import operations
 from fnet.backend import ops, xp
 from fnet.core.room import size as bytes_of
-from fnet.dtypes import is_complex, is_float, tensor
+from fnet.dtypes import is_complex, is_float, tensor, together
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.reductions import instead_of_nan
 from fnet.operations.rules import Operation, named
@@ -32,6 +32,7 @@ from fnet.tf_functions.rules import (
     rule_of,
     same_in_keras,
     same_rule,
+    zero_of,
 )
 from fnet.types import Array, Axis, Spec
 
@@ -120,8 +121,8 @@ def _count_rule(x: Any, *, axis: Axis, keepdims: bool, dtype: str) -> Spec:
 
 @function(_count_rule, "math.count_nonzero")
 def count_nonzero(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str = "int64") -> Array:
-    """How many entries are not 0."""
-    return ops.cast(xp.sum(xp.not_equal(tensor(x), 0), axis=axis, keepdims=keepdims), dtype)
+    """How many entries are not 0, or not the empty string."""
+    return ops.cast(xp.sum(xp.not_equal(*together(x, zero_of(x))), axis=axis, keepdims=keepdims), dtype)
 
 
 @function(lambda value: Spec((), "float32"), "math.zero_fraction")

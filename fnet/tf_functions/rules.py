@@ -302,6 +302,11 @@ def dtype_like(*values: Any) -> str:
     return str(arrays[0].dtype) if arrays else as_spec(values[0]).dtype
 
 
+def zero_of(x: Any) -> Any:
+    """What counts as 0 in a tensor: the empty string among strings."""
+    return "" if is_strings(x) else 0
+
+
 def same_rule(x: Any, *rest: Any) -> Spec:
     """The rule of functions that keep shape and dtype."""
     spec = as_spec(x)

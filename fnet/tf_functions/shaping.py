@@ -283,7 +283,8 @@ def pad(tensor: Array, paddings: Sizes, constant_values: Any = 0, *, mode: str =
     how: Any = mode.lower()
     if how != "constant":
         return xp.pad(x, pairs, mode=how)
-    return xp.pad(x, pairs, constant_values=as_tensor(constant_values, x.dtype.name))
+    x, fill = together(x, "" if is_strings(x) and not is_strings(constant_values) else constant_values)
+    return xp.pad(x, pairs, constant_values=fill)
 
 
 def _broadcast_rule(x: Any, shape: Any) -> Spec:
