@@ -608,6 +608,17 @@ def test_what_training_moves_comes_first_in_a_layer_of_ones_own(ending, tmp_path
     np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-6)
 
 
+def test_a_rule_that_does_not_say_what_training_moves_is_told_how():
+    """Names do not tell the kernels of two layers of a model inside apart; statistics are last in the file."""
+    first, mean, last = {"kernel": Param((4,))}, {"moving_mean": Param((2,))}, {"kernel": Param((3,))}
+    rule = {"net": {"dense": first, "batch_normalization": mean, "dense_1": last}}
+    own = fnet.layer(shape=lambda x: (x, rule))(lambda params, x: x * params["net"]["dense"]["kernel"])
+    sizes = {"dense_4/kernel": 4, "dense_5/kernel": 3, "batch_normalization/moving_mean": 2}
+    data = custom_file(*((f"s/sequential/{name}:0", draw(size)) for name, size in sizes.items()))
+    with pytest.raises(WeightsMismatch, match=r"expected 'moving_mean' but the file has .*dense_5.*trainable=False"):
+        load_keras(data, custom={"Shifted": own})
+
+
 @pytest.mark.parametrize("by_name", [False, True])
 def test_boundaries_of_a_discretization_are_no_arrays_of_a_legacy_file(by_name, tmp_path):
     """One that was adapted, in Keras 2, has an array there; one whose boundaries are in its config has none."""
