@@ -177,6 +177,48 @@ def test_children_of_a_layer_of_ones_own_have_the_places_and_order_of_keras(tmp_
         load_keras(tmp_path / "m.keras", custom={"tests>Encoder": encoder_layer(None)})
 
 
+@keras.saving.register_keras_serializable("tests")
+class Looked(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.lookup, self.vectors = keras.layers.StringLookup(), keras.layers.Embedding(5, 2)
+
+    def call(self, x):
+        return self.vectors(self.lookup(x))
+
+
+def lookup_parts():
+    return {"lookup": fnet.string_lookup, "vectors": fnet.bind(fnet.embedding, input_dim=5, output_dim=2)}
+
+
+def looked_rule(x):
+    ids, table = fnet.infer(fnet.string_lookup, x)
+    y, vectors = fnet.infer(lookup_parts()["vectors"], ids)
+    return y, {"lookup": table, "vectors": vectors}
+
+
+@fnet.layer(shape=looked_rule, children=lookup_parts, entrance=fnet.Entrance(host=True))
+def looked(params, x):
+    return lookup_parts()["vectors"](params["vectors"], fnet.string_lookup(params["lookup"], x))
+
+
+def test_a_lookup_in_a_layer_of_ones_own_has_the_vocabulary_of_the_file(tmp_path):
+    import tensorflow as tf
+
+    step, rows = Looked(name="l"), np.array([["b", "a"], ["c", "?"]])
+    step.lookup.adapt(["b", "b", "a", "c", "c", "c"])
+    x = keras.Input((2,), dtype="string")
+    keras_model = keras.Model(x, step(x))
+    keras_model.save(tmp_path / "m.keras")
+    expected = keras_model.predict(tf.constant(rows), verbose=0)
+    for words in (None, {"l/lookup": ["c", "b", "a"]}):
+        model, params = load_keras(tmp_path / "m.keras", custom={"l": looked}, vocabulary=words)
+        np.testing.assert_array_equal(fnet.predict(model, params, rows), expected)
+    assert np.ptp(expected, axis=(0, 1)).min() > 0
+    with pytest.raises(ModelFileError, match=r"takes strings says so: @fnet.layer\(shape=..., entrance"):
+        load_keras(tmp_path / "m.keras", custom={"l": fnet.layer(shape=looked_rule)(looked.__wrapped__)})
+
+
 # --- one layer replaced by its name ---------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.layer import Bound
+from fnet.core.layer import Bound, bind
 from fnet.errors import warn
 from fnet.records import NamedTuple, dataclass
 from fnet.types import Param, ParamTree
@@ -118,14 +118,18 @@ class WeightMap:
     def _add_layer(self, layer: _Layer, expected: ParamTree) -> None:
         """Add the tables of a layer, its own arrays, and those of its parts, first of the parts without params."""
         entry, source = layer.entry, layer.owner.source
-        if entry.tables is not None:
-            vocabulary = self.vocabularies(layer.group, source.name)
-            self._preset(layer.path, entry.tables(source.config, vocabulary, layer.step))
+        self._add_table(layer, source.name, source.config)
         self._add_arrays(layer, expected, None if entry.arrays is None else list(entry.arrays(source.config)))
         for name, part in layer.owner.parts.items():
             if name not in expected and _stores(part):
                 self.add(part, {}, (*layer.path, name), layer.frozen)
         self._add_inside(layer, expected)
+
+    def _add_table(self, layer: _Layer, name: str, config: dict[str, Any]) -> None:
+        """Add the table of a lookup, which is in the config or in a file of its own."""
+        if layer.entry.tables is not None:
+            vocabulary = self.vocabularies(layer.group, name)
+            self._preset(layer.path, layer.entry.tables(config, vocabulary, bind(layer.step)))
 
     def _add_arrays(self, layer: _Layer, expected: ParamTree, names: list[str] | None = None) -> None:
         """Add the arrays of a layer itself. names: those in the file, where they are not its params; they take
@@ -161,6 +165,8 @@ class WeightMap:
             entry = entry_of(steps[name]) if name in steps else Entry(layer.entry.layer, groups=below)
             group = join(layer.group, place_of(groups, name))
             sub_layer = layer._replace(step=steps.get(name), entry=entry, group=group, path=path)
+            place = f"{layer.owner.source.name}/{name}"
+            self._add_table(sub_layer, place, {"name": place})
             self._add_arrays(sub_layer, inner)
             self._add_inside(sub_layer, inner)
 
