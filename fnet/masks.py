@@ -46,12 +46,15 @@ def strip(x: Any) -> Any:
 def handed_on(x: Any, y: Any, rule: str | None = None) -> Any:
     """`y` with the masks of `x`, as Keras does by default: an output that is one of the inputs keeps the mask of that,
     each other takes that of the input in its place, dicts by sorted key. Of several arguments (rule "first") only the
-    inputs in the first have places, by the rule "same" none."""
+    inputs in the first have places, by the rule "same" none. By the rule "place", that of Keras 2, outputs keep masks
+    only where all have one, or no input is in their place; there a tuple is several arguments."""
     if isinstance(x, Masked) and not isinstance(y, tuple | list | dict):
         return Masked(y, x.mask) if rule != "same" or y is x.values else y
     inputs = tree.sorted_leaves(x)
-    masks = map(mask_of, () if rule == "same" else tree.sorted_leaves(x[0]) if rule == "first" else inputs)
+    first = rule == "first" or (rule == "place" and type(x) is tuple)
+    masks = map(mask_of, () if rule == "same" else tree.sorted_leaves(x[0]) if first else inputs)
     own = {id(leaf.values): leaf.mask for leaf in inputs if isinstance(leaf, Masked)}
+    keeps = rule != "place" or all(id(leaf) in own for leaf in tree.leaves(y))
 
     def given(y: Any) -> Any:
         if isinstance(y, dict):
@@ -59,7 +62,7 @@ def handed_on(x: Any, y: Any, rule: str | None = None) -> Any:
             return {key: by_key[key] for key in y}
         if isinstance(y, tuple | list):
             return tree.alike(y, map(given, y))
-        mask = next(masks, None)
-        return masked(y, own.get(id(y), mask))
+        mask = next(masks, own.get(id(y)))
+        return masked(y, own.get(id(y), mask) if keeps else mask)
 
     return given(y)

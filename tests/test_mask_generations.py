@@ -347,6 +347,38 @@ def test_an_input_that_a_layer_of_ones_own_gives_has_its_own_mask(version, place
     parity.assert_close(model(params, x), x[:, ::2].mean(1) if seen else x.mean(1))
 
 
+@pytest.mark.parametrize(
+    ("call", "makes", "hidden"),
+    [
+        ([["m", 0, 0, {}], ["b", 0, 0, {}]], True, False),
+        ([["m", 0, 0, {}], ["b", 0, 0, {}]], False, True),
+        ([["m", 0, 0, {"second": ["b", 0, 0]}]], True, True),
+    ],
+)
+def test_outputs_of_keras_2_keep_their_masks_where_all_have_one(call, makes, hidden):
+    """The second output is the first input. Where the first has no mask, the second took that of the second input,
+    unless this is another argument (run: TF 2.15)."""
+
+    def layer(name, class_name, *calls, **config):
+        return {"class_name": class_name, "name": name, "config": {"name": name} | config, "inbound_nodes": [*calls]}
+
+    own = fnet.layer(shape=lambda x: ((x[0], x[0]), {}), mask="keep")
+    shape = {"batch_input_shape": [None, 3, 2], "dtype": "float32"}
+    layers = [
+        *(layer(name, "InputLayer", **shape) for name in "ab"),
+        layer("m", "Masking", [["a", 0, 0, {}]]),
+        layer("own", "Own", call),
+        layer("mean", "GlobalAveragePooling1D", [["own", 0, 1, {}]]),
+    ]
+    ends = {"input_layers": [["a", 0, 0], ["b", 0, 0]], "output_layers": [["mean", 0, 0]]}
+    config = layer("model", "Functional", layers=layers, **ends)
+    data = hostile.keras_zip(config, hostile.h5(dict), {"keras_version": "2.15.0"})
+    custom = {"Own": own(lambda params, x: (x[0] + x[1] if makes else x[0], x[0]))}
+    model, params = load_keras(data, custom=custom)
+    x = np.array([[[1, 2], [0, 0], [3, 4]]], "float32")
+    parity.assert_close(model(params, [x, x]), (x[:, ::2] if hidden else x).mean(1))
+
+
 class Pairs(keras.Layer):
     def call(self, inputs):
         return inputs[0] + 2 * inputs[1]

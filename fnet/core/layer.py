@@ -214,7 +214,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     Equal and hashable by value, picklable; its repr is the call that makes it. Every layer also takes `dtype=`, the
     Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...), and, unless it has an option
     `masks` of its own, `masks="drop"`, to lose a mask whatever its rule, as a Lambda of Keras does, or "same", to lose
-    it but where an output is one of the inputs, or "first", to keep that of the first of several arguments.
+    it but where an output is one of the inputs, "first", to keep that of the first of several arguments, or "place",
+    to keep masks as Keras 2 does.
 
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """

@@ -53,8 +53,8 @@ class Rounding:
     gives: Callable[..., str | None] | None = None
 
 
-HANDED_ON = ("same", "first")
-"""The rules by which fewer masks are kept (`fnet.masks.handed_on`)."""
+HANDED_ON = ("same", "first", "place")
+"""The rules by which other masks are kept (`fnet.masks.handed_on`)."""
 
 ANY, AS_POLICY, OF_FLOATS = Entrance(), Rounding(), Rounding(gives=lambda: "of floats")
 

@@ -291,8 +291,9 @@ def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict
     step, sources = step_and_sources(part, args, kwargs, conversion.keras2)
     if source.class_name == "GlobalAveragePooling1D" and kwargs.get("mask") and conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
-    if conversion.masked and part.is_own and type(sources) is tuple and rules_of(step).mask in (None, "keep"):
-        step = bind(step, masks="first")  # Keras hands on the masks of the first argument
+    several = isinstance(sources, tuple | list | dict) if conversion.keras2 else type(sources) is tuple
+    if conversion.masked and part.is_own and several and rules_of(step).mask in (None, "keep"):
+        step = bind(step, masks="place" if conversion.keras2 else "first")  # of several arguments the first hands on
     step, sources = with_masks_carried(part, step, sources, conversion)
     if conversion.masked and conversion.keras2:
         sources = as_masked(part, sources, kwargs, build.specs, conversion)

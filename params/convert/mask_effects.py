@@ -143,9 +143,10 @@ def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Con
 
 
 def _hands_none_on(part: Converted, sources: Any, conversion: Conversion) -> bool:
-    """Whether a layer of one's own has several inputs in a file of Keras 3.0 to 3.3: only outputs that are inputs have
-    masks there."""
-    if conversion.version >= MERGES_SEE_MASKS or not (part.is_own and isinstance(sources, list | FrozenList | Mapping)):
+    """Whether a layer of one's own has several inputs in a file of Keras 3.0 to 3.3, in its first argument: only
+    outputs that are inputs have masks there."""
+    first = sources[0] if type(sources) is tuple else sources
+    if conversion.version >= MERGES_SEE_MASKS or not (part.is_own and isinstance(first, list | FrozenList | Mapping)):
         return False
     return rules_of(part.step).mask != "own"
 
