@@ -228,6 +228,21 @@ def test_of_several_arguments_the_mask_of_the_first_is_handed_on(hidden):
         parity.assert_close(y, theirs)
 
 
+def test_an_option_masks_of_a_layer_of_ones_own_is_no_rule():
+    inputs = keras.Input((4, 3)), keras.Input((4, 3))
+    made = keras.Model(inputs, OfTwo()(keras.layers.Masking()(inputs[0]), inputs[1]))
+
+    @fnet.layer(shape=lambda x: (x, {}), mask="keep")
+    def doubled(params, x, *, masks="same"):
+        return tuple({"same": 2, "first": 3}[masks] * values for values in x)
+
+    x = X[:, :4]
+    model, params = fnet.from_keras(made, custom={"tests>OfTwo": doubled})
+    for y, theirs in zip(model(params, [x, x]), made([x, x]), strict=True):
+        parity.assert_close(y, theirs)
+    assert bind(doubled, masks="same").rules.mask == "keep"
+
+
 @pytest.mark.parametrize("order", ["qp", "pq"])
 @pytest.mark.parametrize("hidden", ["q", "p"])
 def test_masks_of_dicts_are_handed_on_by_sorted_key(order, hidden):

@@ -50,7 +50,8 @@ class Bound:
     def rules(self) -> Rules:
         """What the layer declares, or what `masks` says. Raises TypeError for what is not a layer."""
         declared, masks = rules_of(self.function), self.options.get("masks")
-        return replace(declared, mask=masks) if masks in WHATEVER_THE_LAYER else declared
+        ruled = masks in WHATEVER_THE_LAYER and "masks" not in option_names(self.function)
+        return replace(declared, mask=masks) if ruled else declared
 
     @functools.cached_property
     def own_options(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from params.convert.mask_effects import (
     paths_of,
     require_expressible,
     with_masks_carried,
+    with_rule,
 )
 from params.errors import CorruptFile, LimitExceeded, UnsupportedLayer, quoted
 from params.file.keras_objects import (
@@ -293,7 +294,7 @@ def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict
         step = bind(step, weighs=True)
     several = isinstance(sources, tuple | list | dict) if conversion.keras2 else type(sources) is tuple
     if conversion.masked and part.is_own and several and rules_of(step).mask in (None, "keep"):
-        step = bind(step, masks="place" if conversion.keras2 else "first")  # of several arguments the first hands on
+        step = with_rule(step, "place" if conversion.keras2 else "first")  # of several arguments the first hands on
     step, sources = with_masks_carried(part, step, sources, conversion)
     if conversion.masked and conversion.keras2:
         sources = as_masked(part, sources, kwargs, build.specs, conversion)

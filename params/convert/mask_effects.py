@@ -18,6 +18,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import input_names
 from fnet.core.layer import Bound, bind
+from fnet.core.options import option_names
 from fnet.core.rules import rules_of
 from fnet.core.sources import Ref, at, feed, masked_by, references, unmasked
 from fnet.dtypes import compute_dtype
@@ -132,7 +133,7 @@ def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Con
     normalizes = part.entry.layer is fnet.batch_normalization and not step.options.get("training")
     if normalizes or (not source.is_model and rules_of(step).mask != "own"):
         own = _hands_none_on(part, sources, conversion)
-        return bind(step, masks="same") if own else step, unmasked(tree.freeze(sources))
+        return with_rule(step, "same") if own else step, unmasked(tree.freeze(sources))
     attends = source.class_name in OF_SEVERAL and conversion.version >= MERGES_SEE_MASKS
     if not (attends and isinstance(sources, list | tuple)):
         return step, sources
@@ -140,6 +141,11 @@ def with_masks_carried(part: Converted, step: Any, sources: Any, conversion: Con
     if not isinstance(query, masked_by) or query.mask is not None:
         return step, sources
     return bind(step, hides_queries=False), [query.values, *others]
+
+
+def with_rule(step: Any, rule: str) -> Any:
+    """`step` with another mask rule, unless it has an option `masks` of its own."""
+    return step if "masks" in option_names(step.function) else bind(step, masks=rule)
 
 
 def _hands_none_on(part: Converted, sources: Any, conversion: Conversion) -> bool:
