@@ -217,15 +217,18 @@ class OfTwo(Doubled):
 
 
 @pytest.mark.parametrize("hidden", [(0,), (1,), (0, 1)])
-def test_of_several_arguments_the_mask_of_the_first_is_handed_on(hidden):
+def test_of_several_arguments_the_mask_of_the_first_is_handed_on(hidden, tmp_path):
     inputs = keras.Input((4, 3)), keras.Input((4, 3))
     values = [keras.layers.Masking()(x) if place in hidden else x for place, x in enumerate(inputs)]
     made = keras.Model(inputs, [keras.layers.SimpleRNN(2)(x) for x in OfTwo()(*values)])
     own = fnet.layer(shape=lambda x: (x, {}), mask="keep")(lambda params, x: (2 * x[0], 2 * x[1]))
     model, params = fnet.from_keras(made, custom={"tests>OfTwo": own})
+    fnet.to_keras(model, params, tmp_path / "m.keras", custom={"tests>OfTwo": own})
+    again = keras.models.load_model(tmp_path / "m.keras")
     given = [np.where(np.arange(4)[:, None] < 2, X[:, :4], 0), np.where(np.arange(4)[:, None] < 3, X[:, 2:], 0)]
-    for y, theirs in zip(model(params, given), made(given), strict=True):
+    for y, written, theirs in zip(model(params, given), again(given), made(given), strict=True):
         parity.assert_close(y, theirs)
+        parity.assert_close(written, theirs)
 
 
 def test_an_option_masks_of_a_layer_of_ones_own_is_no_rule():

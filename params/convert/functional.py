@@ -34,6 +34,7 @@ from params.convert.generations import (
 from params.convert.mask_effects import (
     Marks,
     after_call,
+    as_keras_2_hands_on,
     as_masked,
     losing_cast,
     paths_of,
@@ -275,6 +276,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
             step = over_batch_axes(step, inputs)
         require_no_cast(part, inputs, build.conversion)
         build.specs[name], needed = infer.infer(step, inputs)
+        step = as_keras_2_hands_on(part, step, inputs, build.specs[name], build.conversion)
         require_dtypes_of_today(part, inputs, build.specs[name], build.conversion.version)
     build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     if build.conversion.dtypes.total() > MOST_OUTPUTS:
@@ -292,9 +294,8 @@ def _of_its_age(build: _Building, part: Converted, args: list[Any], kwargs: dict
     step, sources = step_and_sources(part, args, kwargs, conversion.keras2)
     if source.class_name == "GlobalAveragePooling1D" and kwargs.get("mask") and conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
-    several = isinstance(sources, tuple | list | dict) if conversion.keras2 else type(sources) is tuple
-    if conversion.masked and part.is_own and several and rules_of(step).mask in (None, "keep"):
-        step = with_rule(step, "place" if conversion.keras2 else "first")  # of several arguments the first hands on
+    if conversion.masked and part.is_own and type(sources) is tuple and rules_of(step).mask in (None, "keep"):
+        step = with_rule(step, "first")  # Keras hands on the masks of the first argument
     step, sources = with_masks_carried(part, step, sources, conversion)
     if conversion.masked and conversion.keras2:
         sources = as_masked(part, sources, kwargs, build.specs, conversion)

@@ -148,6 +148,14 @@ def with_rule(step: Any, rule: str) -> Any:
     return step if "masks" in option_names(step.function) else bind(step, masks=rule)
 
 
+def as_keras_2_hands_on(part: Converted, step: Any, x: Any, y: Any, conversion: Conversion) -> Any:
+    """A step from the Specs `x` to `y` with the rule for masks of Keras 2, which differs where both are several."""
+    several = part.is_own and not isinstance(x, Spec) and not isinstance(y, Spec)
+    if not (several and conversion.keras2 and conversion.masked) or rules_of(step).mask not in (None, "keep"):
+        return step
+    return with_rule(step, "place")
+
+
 def _hands_none_on(part: Converted, sources: Any, conversion: Conversion) -> bool:
     """Whether a layer of one's own has several inputs in a file of Keras 3.0 to 3.3, in its first argument: only
     outputs that are inputs have masks there."""

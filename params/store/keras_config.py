@@ -20,6 +20,7 @@ from fnet.core.compose import Graph, Sequential
 from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import Model, Node
 from fnet.core.options import option_names
+from fnet.core.rules import rules_of
 from fnet.core.sources import Ref, at, masked_by, references
 from fnet.errors import ExportError
 from fnet.layers.basic import constant
@@ -37,6 +38,9 @@ from params.table.layers import LAYERS
 
 NOT_WRITTEN = frozenset({*OF_AGE, "batch_axes", "quantization", "training", "virtual_batch_size"})
 """Options that no config of Keras 3 has; they come from files of other versions."""
+
+AS_IN_KERAS_3 = (("first", None), ("first", "keep"), ("same", "drop"))
+"""(option `masks`, mask rule) of layers of one's own that are in Keras 3 as they are."""
 
 OF_KERAS_2 = ((fnet.separable_conv1d, "padding", str), (fnet.batch_normalization, "axis", tuple))
 """(layer, option, type of values that only Keras 2 takes), except the paddings "valid" and "same"."""
@@ -221,6 +225,8 @@ def _config_options(bound: Bound, entry: Entry) -> dict[str, Any]:
         if key in NOT_WRITTEN:
             del options[key]
             if value in (option_names(bound.function).get(key), bound.rules.in_predict.get(key)):
+                continue
+            if key == "masks" and (value, rules_of(bound.function).mask) in AS_IN_KERAS_3:
                 continue
         elif not isinstance(value, of_keras_2.get(key, ())) or value in ("valid", "same"):
             continue
