@@ -147,7 +147,7 @@ class Conversion:
             if places is None and ">" not in name:
                 import difflib
 
-                near = difflib.get_close_matches(name, list(names), 3, 0.5) or list(names)[:5]
+                near = difflib.get_close_matches(name, list(names), 3) or list(names)[:5]
                 raise ModelFileError(
                     f"custom[{name!r}] is the name of no layer, class or function in the file; "
                     f"there are {', '.join(quoted(n, 40) for n in near)}"

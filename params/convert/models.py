@@ -87,7 +87,7 @@ def begin(
 
 def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
     """The names of layers, then of classes and functions."""
-    named = [item for item in objects if not item["class_name"].startswith("__")]
+    named = [item for item in objects if not item["class_name"].startswith("__") and "Policy" not in item["class_name"]]
     layers = [item["config"].get("name") for item in named if isinstance(item["config"], dict)]
     classes = [item.get("registered_name") or item["class_name"] for item in named]
     return list(dict.fromkeys(name for name in (*layers[1:], *classes) if isinstance(name, str)))
