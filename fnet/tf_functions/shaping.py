@@ -326,9 +326,9 @@ zeros, ones = _made("zeros"), _made("ones")
 def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
     """Zeros of the shape of `x`; empty strings of strings."""
     x = as_tensor(x)
-    return (
-        np.full(x.shape, "", object) if dtype is None and is_strings(x) else operations.zeros_like({}, x, dtype=dtype)
-    )
+    if dtype is None and is_strings(x):
+        return np.full(x.shape, "", object)
+    return operations.zeros_like({}, x, dtype=dtype)
 
 
 ones_like = same_in_keras(operations.ones_like, "x", "dtype", "ones_like", "keras.backend.ones_like")

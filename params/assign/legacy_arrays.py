@@ -166,9 +166,11 @@ def _by_place(
     for slot, (name, _) in zip(slots, arrays, strict=True):
         owner, own_name = _short(name)  # Keras 2 had other names for some: depthwise_kernel
         if slot.path is not None and own_name in known.get(owner, everyone) - {slot.name}:
+            hint = (
+                "; what training does not move is Param(..., trainable=False) in its rule" if slot.owner.is_own else ""
+            )
             raise WeightsMismatch(
-                f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}"
-                + "; what training does not move is Param(..., trainable=False) in its rule" * slot.owner.is_own
+                f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}{hint}"
             )
     return [(slot, array) for slot, (_, array) in zip(slots, arrays, strict=True)]
 
